@@ -1,0 +1,76 @@
+# Everything a person needs to know: `make run` starts Kontor, `make test` checks it.
+
+PORT ?= 8080
+SIZE ?= 1000
+WORKERS ?= 2
+ARGS ?=
+
+# The first Python of at least 3.11 that this machine offers; say `make PYTHON=…` to choose another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
+
+export TZ := UTC
+
+.PHONY: help run demo test lint translations lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run              starts Kontor with its demo company on http://localhost:$(PORT)  (PORT=… for another)"
+	@echo "make demo SIZE=10000  fills an empty database with a demo company of that many accounts"
+	@echo "make test             checks the style, then runs every test  (ARGS='-k invoice' for a few)"
+	@echo "make lint             checks the style only"
+	@echo "make lock             brings requirements*.txt up to requirements*.in  (UPGRADE=--upgrade for newer releases)"
+	@echo "make clean            removes what make can make again; never instance/, where the data is"
+
+run: .venv/.installed translations
+	@PORT=$(PORT) exec $(PY) run.py
+
+demo: .venv/.installed translations
+	@$(PY) -m flask --app app:create_app kontor demo --size $(SIZE)
+
+test: lint translations
+	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
+
+lint: .venv/.dev
+	@$(PY) -m ruff check .
+
+translations: $(CATALOGUES)
+
+%.mo: %.po | .venv/.installed
+	@$(PY) -m babel.messages.frontend --quiet compile --use-fuzzy --input-file $< --output-file $@
+
+# The libraries: pinned and hashed, installed once and again only when the lock changes.
+
+.venv/.installed: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Kontor needs Python 3.11 or newer, and this machine offers none:" \
+		"install it, or name it with  make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kontor needs Python 3.11 or newer;" \
+		"$(PYTHON) is `$(PYTHON) --version 2>&1`."; exit 1; }
+	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv || { echo "Python could not make a virtual" \
+		"environment; on Debian and Ubuntu  apt install python3-venv  helps."; exit 1; }
+	@echo "Installing Kontor's libraries into .venv (about a minute, only this once) …"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/.installed requirements-dev.txt
+	@echo "Installing the tools for the tests into .venv (about a minute, only this once) …"
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# pip-tools lives apart, so that it cannot bend what it pins.
+
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile --quiet $(UPGRADE) --generate-hashes --allow-unsafe \
+	--strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: .venv/.installed
+	@test -x .venv/lock/bin/pip-compile || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/python -m pip --quiet install pip-tools; }
+	@$(COMPILE) --output-file requirements.txt requirements.in
+	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
+
+clean:
+	@rm -rf .pytest_cache .ruff_cache .hypothesis $(CATALOGUES)
+	@find app tests migrations benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,69 @@
+"""Kontor: a self-hosted partner portal. `create_app` is the wiring, in reading order."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_babel import get_locale
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import config
+
+from . import cli, jobs, models, outbox
+from .extensions import csrf, db, mail, migrate
+from .pages import errors, language, security, signin
+from .ui import acting, headers, menu
+from .ui.interface import BackOffice
+from .views import register
+
+HERE = Path(__file__).parent
+
+
+def create_app(**settings: Any) -> Flask:
+    """The application. `settings` override those of the environment (`config.py`); tests use them."""
+    app = Flask(__name__, static_folder="static", template_folder="templates")
+    app.config.update(config.load() | settings)
+
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(HERE.parent / "migrations"))
+    mail.init_app(app)
+    csrf.init_app(app)
+    jobs.init_app(app)
+
+    with app.app_context():
+        backoffice = BackOffice()
+        backoffice.init_app(app, db.session)
+        app.extensions["babel"].locale_selector = language.chosen
+        register(backoffice)
+
+    app.register_blueprint(signin.public)
+    app.register_blueprint(security.security)
+    app.cli.add_command(cli.kontor)
+
+    app.before_request(acting.bind)
+    app.after_request(headers.protect)
+    app.after_request(acting.settle)  # the last registered runs first: settled, then the headers are put on
+    app.teardown_request(acting.close)
+    errors.register(app)
+
+    app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce)
+    app.context_processor(lambda: {"shell": menu.shell(), "locale": str(get_locale()), "brand": outbox.brand()})
+    app.wsgi_app = acting.AccountInPath(app.wsgi_app)  # type: ignore[method-assign]
+    if app.config["TRUSTED_PROXIES"]:
+        hops = app.config["TRUSTED_PROXIES"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+@lru_cache(maxsize=256)
+def asset(name: str) -> str:
+    """The address of a static file: the same in every account, new whenever the file is."""
+    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+__all__ = ["asset", "create_app", "models"]

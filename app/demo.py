@@ -1,0 +1,117 @@
+"""The demo company, built by calling the services; a smoke test of them, too (X-13)."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import timedelta
+
+from flask import current_app
+from sqlalchemy import select
+
+from . import clock
+from .extensions import db
+from .models import Account, Member, Role, User
+from .services import accounts, members, signin
+from .tenancy import unscoped
+
+FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
+LAST = "Albers Behrens Christiansen Dirks Ehlers Friedrichs Gerdes Harms Ihnen Jansen Kruse Lührs Nissen".split()
+NORTH = [
+    "Hafenlogistik Elbe", "Windpark Nordstrand", "Deichbau Husum", "Reederei Feddersen", "Marschland Molkerei",
+    "Inselfähren Amrum", "Kutterhaus Büsum", "Kälteanlagen Brodersen", "Stadtwerke Tönning", "Sensorik Lübeck",
+    "Gewächshaus Vierlande", "Bäckerei Petersen", "Seezeichen Service", "Pellworm Solar", "Klinikum Eiderstedt",
+    "Fischmarkt Altona", "Biogas Dithmarschen", "Leuchtturm Optik", "Kaffeerösterei Speicher 9", "Yachtbau Glückstadt",
+]  # fmt: skip
+ALPS = [
+    "Gletscherbahnen Sölden", "Almkäserei Bregenz", "Hüttenwirt Seilbahnen", "Kraftwerk Drautal", "Skischule Arlberg",
+    "Tischlerei Hinterberger", "Weingut Wachau", "Thermenhotel Gastein", "Metallbau Linz", "Obsthof Steiermark",
+    "Museum Salzburg", "Brauerei Zillertal",
+]  # fmt: skip
+SOUTHWEST = [
+    "Avon Cold Storage", "Brunel Marine Works", "Clifton Bakery Group", "Dartmoor Water Services", "Exe Valley Dairies",
+    "Falmouth Boatyard", "Gower Wind Energy", "Harbourside Clinics", "Mendip Quarries", "Severn Freight",
+]  # fmt: skip
+FJORD = ["Bergen Sensor", "Lofoten Laks", "Tromsø Havn", "Ålesund Verft", "Sogn Frukt", "Hardanger Kraft"]
+DAYS_BACK = 540
+
+
+def is_wanted() -> bool:
+    """Only an empty database gets the demo."""
+    with unscoped("is there anybody yet?", writes=False) as session:
+        return session.scalar(select(Account.id).limit(1)) is None
+
+
+def build() -> None:
+    """About sixty accounts on several levels, with their people (design, "The cast")."""
+    dice = random.Random(2026)  # noqa: S311 the same demo every time, not a secret
+    with unscoped("building the demo company"):
+        dora = _operator()
+        nordlicht = _partner("Nordlicht", dora, country="DE", language="de", email="hallo@nordlicht.example")
+        alpenwerk = _partner("Alpenwerk", dora, country="AT", language="de", email="office@alpenwerk.example")
+        harbour = _partner("Harbour & Co", dora, slug="harbour", country="GB", currency="GBP")
+        alpenwerk.time_zone, harbour.time_zone = "Europe/Vienna", "Europe/London"
+        alice = _person("alice@nordlicht.example", "Alice Ahrens", nordlicht, Role.ADMINISTRATOR, "de")
+        charlie = _person("charlie@alpenwerk.example", "Charlie Czerny", alpenwerk, Role.ADMINISTRATOR, "de")
+        harriet = _person("harriet@harbour.example", "Harriet Hughes", harbour, Role.ADMINISTRATOR, "en")
+        _colleagues(nordlicht, "nordlicht.example")
+
+        kuestenfunk = _customer("Küstenfunk", alice, slug="kuestenfunk", country="DE", email="info@kuestenfunk.example")
+        _person("bob@kuestenfunk.example", "Bob Brandt", kuestenfunk, Role.ADMINISTRATOR, "de")
+        _person("britta@kuestenfunk.example", "Britta Boysen", kuestenfunk, Role.VIEWER, "de")
+        _customer("Deichbau", alice, slug="deichbau", country="DE", email="kontor@deichbau.example")
+        fjordline = _customer("Fjordline", alice, slug="fjordline", country="NO", currency="NOK", language="en")
+        accounts.enable_partner(fjordline, by=alice)
+        frida = _person("frida@fjordline.example", "Frida Foss", fjordline, Role.ADMINISTRATOR, "en")
+
+        _customers(NORTH, alice, dice, country="DE", language="de")
+        _customers(FJORD, frida, dice, country="NO", language="en", currency="NOK")
+        _customers(ALPS, charlie, dice, country="AT", language="de")
+        _customers(SOUTHWEST, harriet, dice, country="GB", language="en", currency="GBP")
+        accounts.archive(_called("Fischmarkt Altona"), by=alice)
+
+
+def _operator() -> Member:
+    kontor = accounts.open_operator(
+        "Kontor GmbH", slug="kontor", country="DE", language="de", contact="Dora Dorn", email="info@kontor.example"
+    )
+    return _person("dora@kontor.example", "Dora Dorn", kontor, Role.ADMINISTRATOR, "de")
+
+
+def _partner(name: str, by: Member, slug: str = "", **facts: str) -> Account:
+    account = _customer(name, by, slug=slug or name.lower(), **facts)
+    accounts.enable_partner(account, by=by)
+    return account
+
+
+def _customer(name: str, by: Member, **facts: str) -> Account:
+    return accounts.open_account(name, parent=by.account, by=by, **facts)
+
+
+def _customers(names: list[str], by: Member, dice: random.Random, **facts: str) -> None:
+    people = itertools.cycle(f"{first} {last}" for first, last in zip(FIRST, itertools.cycle(LAST), strict=False))
+    for name in names:
+        contact = next(people)
+        host = "".join(c for c in name.lower() if c.isascii() and c.isalnum())
+        account = _customer(name, by, contact=contact, email=f"{contact.split()[0].lower()}@{host}.example", **facts)
+        account.created_at = clock.now() - timedelta(days=dice.randrange(DAYS_BACK))
+
+
+def _colleagues(account: Account, host: str) -> None:
+    for name, role in [
+        ("Malte Manske", Role.MANAGER), ("Svea Sander", Role.SALES), ("Uli Urban", Role.SUPPORT),
+        ("Finja Frey", Role.FINANCE), ("Vera Voss", Role.VIEWER),
+    ]:  # fmt: skip
+        _person(f"{name.split()[0].lower()}@{host}", name, account, role, "de")
+
+
+def _person(email: str, name: str, account: Account, role: Role, locale: str) -> Member:
+    first, last = name.split(" ", 1)
+    user: User = signin.create_user(
+        email, first_name=first, last_name=last, password=current_app.config["DEMO_PASSWORD"], locale=locale
+    )
+    return members.join(user, account, role=role)
+
+
+def _called(name: str) -> Account:
+    return db.session.scalars(select(Account).where(Account.name == name)).one()

@@ -1,0 +1,64 @@
+"""The libraries we stand on, made once and bound to the application in `create_app`."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_appbuilder import Model
+from flask_appbuilder.models.sqla.base import SQLA
+from flask_mail import Mail
+from flask_migrate import Migrate
+from flask_sqlalchemy.session import Session as FlaskSession
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy import DateTime, Engine, event
+from sqlalchemy.types import TypeDecorator
+
+
+class Session(FlaskSession):
+    """The session of one unit of work. `tenancy` puts the wall around it."""
+
+
+# Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that
+# reads first and writes later fails with "database is locked" however long it is willing to wait.
+writing: ContextVar[bool] = ContextVar("writing", default=True)
+
+# expire_on_commit off: what a page shows after the commit is what was written, without asking again.
+db = SQLA(model_class=Model, session_options={"class_": Session, "expire_on_commit": False})
+migrate = Migrate()
+mail = Mail()
+csrf = CSRFProtect()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware and UTC in Python, without zone in the database, on SQLite and PostgreSQL alike."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None  # we say BEGIN ourselves, see below
+    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_on_sqlite(connection: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing.get() else "BEGIN")

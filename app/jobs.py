@@ -1,0 +1,138 @@
+"""The clockwork on one page (decision 8): what runs by itself, how often, and the worker that runs it.
+
+Every job can run twice and on two machines at once: it claims its work by a conditional update (`outbox.claim`).
+The queue is SQLite beside the database; with JOBS_URL it is Redis or PostgreSQL, and workers run anywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+from typing import Any
+
+from flask import Flask, current_app
+from flask_mail import Connection
+from flask_mail import Message as Mail
+from huey import MemoryHuey, RedisHuey, SqliteHuey, crontab
+from huey.api import Huey
+from huey.consumer import Consumer
+from huey.contrib.sql_huey import SqlHuey
+
+from . import outbox
+from .extensions import db
+from .models import Message, Token
+from .tenancy import unscoped
+
+log = logging.getLogger(__name__)
+SMTP_TIMEOUT = 10  # seconds
+
+
+def init_app(app: Flask) -> None:
+    """Give the application its queue and the jobs in it."""
+    queue = _queue(app)
+    app.extensions["jobs"] = queue
+
+    @queue.task()
+    def deliver(message_id: int) -> None:
+        with app.app_context():
+            _deliver(message_id)
+
+    @queue.periodic_task(crontab(minute="*"))
+    def deliver_what_is_due() -> None:
+        with app.app_context():
+            for message_id in _due():
+                _deliver(message_id)
+
+    app.extensions["deliver"] = deliver
+
+
+def _queue(app: Flask) -> Huey:
+    url = app.config["JOBS_URL"]
+    if url.startswith(("redis://", "rediss://")):
+        return RedisHuey("kontor", url=url)
+    if url.startswith(("postgresql://", "postgres://")):
+        return SqlHuey("kontor", database=url)
+    if app.testing:
+        return MemoryHuey("kontor")
+    return SqliteHuey("kontor", filename=str(app.config["DATA_DIR"] / "jobs.db"), fsync=True)
+
+
+def work() -> None:
+    """Run the worker until it is stopped."""
+    consumer: Consumer = current_app.extensions["jobs"].create_consumer(workers=2, initial_delay=0.2, max_delay=2.0)
+    consumer.run()
+
+
+# --- mail ------------------------------------------------------------------------------------------------------
+
+
+def _due() -> list[int]:
+    if not outbox.is_sending():
+        return []
+    with unscoped("the worker delivers for every account", writes=False):
+        return outbox.due()
+
+
+def _deliver(message_id: int) -> None:
+    """Claim, send, settle: three steps in three transactions, none of them open while the mail server talks."""
+    if not outbox.is_sending():
+        return
+    with _worker_unit():
+        message = outbox.claim(message_id)
+        letter = _letter(message) if message else None
+    if message is None or letter is None:
+        return
+    try:
+        _send(letter)
+    except Exception as error:  # whatever a mail server or a network can think of
+        log.warning("message %s not sent: %s", message_id, type(error).__name__)
+        with _worker_unit():
+            outbox.not_sent(message_id, message.attempts, _in_words(error), for_good=_is_final(error))
+    else:
+        with _worker_unit():
+            outbox.sent(message_id, message.attempts)
+
+
+def _worker_unit() -> Any:
+    return unscoped("the worker delivers for every account")
+
+
+def _letter(message: Message) -> Mail:
+    text, html = outbox.bodies(message, db.session.get(Token, message.token_id) if message.token_id else None)
+    letter = Mail(subject=message.subject, recipients=[message.recipient], body=text, html=html)
+    letter.msgId = message.message_id  # the same on every try, so that a mailbox can tell a repetition
+    letter.extra_headers = {"Auto-Submitted": "auto-generated", "Content-Language": message.locale}
+    return letter
+
+
+def _send(letter: Mail) -> None:
+    with _TimedConnection(current_app.extensions["mail"]) as connection:
+        connection.send(letter)
+
+
+class _TimedConnection(Connection):
+    """Flask-Mail's connection with a time limit on its socket; its own would wait for ever."""
+
+    def configure_host(self) -> smtplib.SMTP:
+        kind = smtplib.SMTP_SSL if self.mail.use_ssl else smtplib.SMTP
+        host = kind(self.mail.server, self.mail.port, timeout=SMTP_TIMEOUT)
+        if self.mail.use_tls:
+            host.starttls()
+        if self.mail.username and self.mail.password:
+            host.login(self.mail.username, self.mail.password)
+        return host
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server has said no for good (5xx) to this very message."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _text in error.recipients.values())
+    return isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused) and error.smtp_code >= 500
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "; ".join(f"{code} {text.decode(errors='replace')}" for code, text in error.recipients.values())
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {error.smtp_error.decode(errors='replace') if error.smtp_error else ''}".strip()
+    return f"{type(error).__name__}: {error}"

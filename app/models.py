@@ -1,0 +1,388 @@
+"""The schema on one page: what there is, what may become of it, what one can ask it. No query, no request.
+
+Every table says whom it belongs to (decision 2):
+`OwnedByAccount` management data, seen from the account and from above · `InsideAccount` seen from the account
+alone · `OwnedByUser` seen by its person alone · `Sealed` never seen from within a scope.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import User as FabUser
+from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
+from sqlalchemy import JSON, CheckConstraint, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+
+from .extensions import Moment
+
+PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compared by range, so byte order counts
+_NO_PARENT = text("parent_id IS NULL")
+
+
+def _stored(enum: type[StrEnum]) -> Enum:
+    return Enum(enum, native_enum=False, length=24, values_callable=lambda members: [m.value for m in members])
+
+
+# --- whom a row belongs to -------------------------------------------------------------------------------------
+
+
+class OwnedByAccount:
+    """Management data of one account: the account itself sees it, and every account above (M-5)."""
+
+    @declared_attr
+    def account_id(cls) -> Mapped[int]:
+        return mapped_column(ForeignKey("account.id"), index=True)
+
+    @declared_attr
+    def account_path(cls) -> Mapped[str]:
+        """A copy of the account's path, kept by the wall and never taken from a form."""
+        return mapped_column(PATH, index=True)
+
+    @declared_attr
+    def account(cls) -> Mapped[Account]:
+        return relationship("Account", foreign_keys=[cls.account_id])  # type: ignore[list-item]
+
+
+class InsideAccount(OwnedByAccount):
+    """Inside data: only the account itself sees it, nobody above (M-5)."""
+
+
+class OwnedByUser:
+    """A person's own things, the same in whichever account they act."""
+
+    @declared_attr
+    def user_id(cls) -> Mapped[int]:
+        return mapped_column(ForeignKey("ab_user.id"), index=True)
+
+
+class Sealed:
+    """Secrets and counters: written by the program, read only by unscoped work that says why."""
+
+
+# --- people and accounts ---------------------------------------------------------------------------------------
+
+
+class KontorUser(FabUser):
+    """A person who can sign in. The login is the e-mail address, in lower case, kept as `username` too."""
+
+    locale: Mapped[str | None] = mapped_column(String(5))
+    time_zone: Mapped[str | None] = mapped_column(String(40))
+    last_account_id: Mapped[int | None] = mapped_column()
+    # The TOTP secret is derived from the server's key and this nonce; a stolen database alone makes no codes.
+    totp_nonce: Mapped[str | None] = mapped_column(String(32))
+    totp_since: Mapped[datetime | None] = mapped_column(Moment)
+    totp_last_step: Mapped[int | None] = mapped_column()
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.email
+
+    @property
+    def initials(self) -> str:
+        return (self.first_name[:1] + self.last_name[:1]).upper() or self.email[:1].upper()
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.totp_since is not None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+User = KontorUser  # FAB's registry already has a class named User
+
+
+class Kind(StrEnum):
+    OPERATOR = "operator"
+    PARTNER = "partner"
+    CUSTOMER = "customer"
+
+    @property
+    def label(self) -> Any:
+        return _KIND_LABELS[self]
+
+    @property
+    def manages_accounts(self) -> bool:
+        return self is not Kind.CUSTOMER
+
+
+_KIND_LABELS = {Kind.OPERATOR: _l("Operator"), Kind.PARTNER: _l("Partner"), Kind.CUSTOMER: _l("Customer")}
+
+
+class Role(StrEnum):
+    """What a member may do; which verbs that is depends on the account's kind too (`permissions.py`)."""
+
+    ADMINISTRATOR = "administrator"
+    MANAGER = "manager"
+    SALES = "sales"
+    SUPPORT = "support"
+    FINANCE = "finance"
+    VIEWER = "viewer"
+
+    @property
+    def label(self) -> Any:
+        return _ROLE_LABELS[self]
+
+
+_ROLE_LABELS = {
+    Role.ADMINISTRATOR: _l("Administrator"),
+    Role.MANAGER: _l("Manager"),
+    Role.SALES: lazy_pgettext("role", "Sales"),
+    Role.SUPPORT: lazy_pgettext("role", "Support"),
+    Role.FINANCE: lazy_pgettext("role", "Finance"),
+    Role.VIEWER: lazy_pgettext("role", "Viewer"),
+}
+
+
+class Account(Model):
+    """A company with data of its own, somewhere in the one tree whose root is the operator.
+
+    `path` spells the way from the root ("k3…/9q…/"); all that is beneath starts with it, so a subtree is a range.
+    """
+
+    __tablename__ = "account"
+    __table_args__ = (
+        UniqueConstraint("parent_id", "name_key", name="uq_account_sibling_name"),
+        # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
+        Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
+        CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    path: Mapped[str] = mapped_column(PATH, unique=True)
+    kind: Mapped[Kind] = mapped_column(_stored(Kind), default=Kind.CUSTOMER)
+    slug: Mapped[str] = mapped_column(String(60), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    name_key: Mapped[str] = mapped_column(String(120))
+    contact: Mapped[str] = mapped_column(String(120), default="")
+    email: Mapped[str] = mapped_column(String(320), default="")
+    country: Mapped[str] = mapped_column(String(2), default="")
+    language: Mapped[str] = mapped_column(String(2), default="en")
+    time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Berlin")
+    currency: Mapped[str] = mapped_column(String(3), default="EUR")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    archived_at: Mapped[datetime | None] = mapped_column(Moment)
+    second_factor_required: Mapped[bool] = mapped_column(default=False)
+
+    parent: Mapped[Account | None] = relationship(remote_side=[id], foreign_keys=[parent_id])
+    members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
+
+    @property
+    def depth(self) -> int:
+        return self.path.count("/") - 1
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+    def is_within(self, other: Account) -> bool:
+        """Whether it is that account or somewhere beneath it."""
+        return self.path.startswith(other.path)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def name_key(name: str) -> str:
+    """What makes two names the same: case and outer space do not."""
+    return " ".join(name.split()).casefold()
+
+
+def new_path(parent: Account | None) -> str:
+    """A fresh place beneath that parent. Random, so that it tells nobody how many accounts there are."""
+    label = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(8))
+    return f"{parent.path if parent else ''}{label}/"
+
+
+class Member(OwnedByAccount, Model):
+    """A person in an account, with the role they have there."""
+
+    __tablename__ = "member"
+    __table_args__ = (UniqueConstraint("account_id", "user_id", name="uq_member_person"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    role: Mapped[Role] = mapped_column(_stored(Role))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    user: Mapped[KontorUser] = relationship(foreign_keys=[user_id])
+    account: Mapped[Account] = relationship(back_populates="members", foreign_keys="Member.account_id")
+
+    @property
+    def is_administrator(self) -> bool:
+        return self.role is Role.ADMINISTRATOR
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+# --- signing in ------------------------------------------------------------------------------------------------
+
+
+class Login(OwnedByUser, Model):
+    """One signed-in browser. The cookie carries a secret, the row its hash; an ended login opens nothing."""
+
+    __tablename__ = "login"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    device: Mapped[str] = mapped_column(String(80), default="")
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    second_factor: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    seen_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    user: Mapped[KontorUser] = relationship()
+
+
+class RecoveryCode(OwnedByUser, Model):
+    """One of the codes that stand in for the second factor when the device is lost; each works once."""
+
+    __tablename__ = "recovery_code"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Purpose(StrEnum):
+    """What a token is good for; it opens nothing else."""
+
+    RESET = "reset"
+    SECOND_FACTOR = "second-factor"
+
+
+class Token(Sealed, Model):
+    """A one-time secret. Only its hash is kept; one conditional UPDATE redeems it (`tokens.py`)."""
+
+    __tablename__ = "token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[Purpose] = mapped_column(_stored(Purpose))
+    nonce: Mapped[str] = mapped_column(String(32))
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    email: Mapped[str] = mapped_column(String(320), default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int] = mapped_column(default=5)
+
+
+class Throttle(Sealed, Model):
+    """How often something was tried in a window of time: a sign-in, a mail to an address."""
+
+    __tablename__ = "throttle"
+    __table_args__ = (UniqueConstraint("bucket", "window", name="uq_throttle_window"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    bucket: Mapped[str] = mapped_column(String(120))
+    window: Mapped[int] = mapped_column()
+    tries: Mapped[int] = mapped_column(default=0)
+
+
+# --- what is written down --------------------------------------------------------------------------------------
+
+
+class LogEntry(OwnedByAccount, Model):
+    """One line of history: who, on whose behalf, what, from where, old and new. Never changed, never deleted."""
+
+    __tablename__ = "log_entry"
+    __table_args__ = (
+        Index("ix_log_entry_account_at", "account_id", "at"),
+        Index("ix_log_entry_subject", "subject_type", "subject_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(Moment, index=True)
+    action: Mapped[str] = mapped_column(String(60))
+    inside: Mapped[bool] = mapped_column(default=False)  # for the account's own eyes only
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    actor: Mapped[str] = mapped_column(String(140), default="")
+    acting_account: Mapped[str] = mapped_column(String(120), default="")
+    on_behalf_of: Mapped[str] = mapped_column(String(140), default="")
+    subject_type: Mapped[str] = mapped_column(String(40), default="")
+    subject_id: Mapped[int | None] = mapped_column()
+    subject: Mapped[str] = mapped_column(String(200), default="")
+    changes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    ip: Mapped[str] = mapped_column(String(45), default="")
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}".strip()
+
+
+class MessageStatus(StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+    @property
+    def label(self) -> Any:
+        return _MESSAGE_LABELS[self]
+
+
+_MESSAGE_LABELS = {
+    MessageStatus.WAITING: _l("Waiting"),
+    MessageStatus.SENDING: _l("Sending"),
+    MessageStatus.SENT: _l("Sent"),
+    MessageStatus.FAILED: _l("Failed"),
+}
+
+
+class Message(InsideAccount, Model):
+    """A mail in the outbox, written with the deed and sent afterwards. Links with secrets are put in on sending."""
+
+    __tablename__ = "message"
+    __table_args__ = (Index("ix_message_due", "status", "next_try_at"),)
+
+    MOVES: ClassVar = {
+        MessageStatus.WAITING: {MessageStatus.SENDING},
+        MessageStatus.SENDING: {MessageStatus.SENT, MessageStatus.WAITING, MessageStatus.FAILED},
+        MessageStatus.SENT: {MessageStatus.WAITING},
+        MessageStatus.FAILED: {MessageStatus.WAITING},
+    }
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(120), unique=True)
+    recipient: Mapped[str] = mapped_column(String(320))
+    locale: Mapped[str] = mapped_column(String(5))
+    subject: Mapped[str] = mapped_column(String(200))
+    body_text: Mapped[str] = mapped_column(Text)
+    body_html: Mapped[str] = mapped_column(Text)
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("token.id"))
+    status: Mapped[MessageStatus] = mapped_column(_stored(MessageStatus), default=MessageStatus.WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_try_at: Mapped[datetime] = mapped_column(Moment)
+    error: Mapped[str] = mapped_column(String(300), default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    sent_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    def may_become(self, status: MessageStatus) -> bool:
+        return status in self.MOVES[self.status]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+# --- what has an owner by other means --------------------------------------------------------------------------
+
+# Tables without `account_id`, each with its reason; the schema test demands one or the other (decision 2).
+EXEMPT = {
+    "account": "is the tree itself: its own path says where it stands",
+    "ab_user": "a person is reached through members of visible accounts only",
+    "throttle": "counts tries before anybody is known",
+    "login": "belongs to its person",
+    "recovery_code": "belongs to its person",
+}

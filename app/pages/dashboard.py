@@ -1,0 +1,58 @@
+"""The dashboard: the first page after signing in (L-2, B-5)."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from flask import render_template, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+
+from .. import clock
+from ..extensions import db
+from ..models import Account, Member
+from ..tenancy import current_scope
+from ..ui.acting import may, remember_account
+from ..ui.formats import shown
+
+
+class DashboardView(BaseView):
+    """Numbers that lead to the lists behind them."""
+
+    route_base = ""
+    class_permission_name = "dashboard"
+    default_view = "show"
+
+    @expose("/")
+    @has_access
+    def show(self) -> Any:
+        remember_account()
+        return render_template("dashboard.html", tiles=_tiles(), lists=_lists(), steps=[])
+
+
+def _tiles() -> list[Any]:
+    scope = current_scope()
+    tiles = []
+    if may("account.list"):
+        beneath = select(func.count(Account.id)).where(Account.id != scope.account_id, Account.archived_at.is_(None))
+        month = clock.today().replace(day=1).isoformat()
+        accounts = url_for("AccountsView.list")
+        tiles.append(_tile(_("Accounts"), db.session.scalar(beneath), accounts, "building", "blue"))
+        new = select(func.count(Account.id)).where(Account.created_at >= clock.start_of_month())
+        tiles.append(
+            _tile(_("New this month"), db.session.scalar(new), f"{accounts}?_flt_1_created_at={month}", "plus", "green")
+        )
+    own = select(func.count(Member.id)).where(Member.account_id == scope.account_id)
+    tiles.append(_tile(_("Members"), db.session.scalar(own), url_for("MembersView.list"), "users", "purple"))
+    return tiles
+
+
+def _tile(label: str, number: int, url: str, icon: str, tone: str) -> Any:
+    return SimpleNamespace(label=label, value=shown(number, "number"), url=url, icon=icon, tone=tone)
+
+
+def _lists() -> list[tuple[str, str]]:
+    return []

@@ -1,0 +1,120 @@
+"""The verbs of accounts: opened, changed, archived, restored, given partner management (M-1 … M-6)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from .. import clock
+from ..audit import record
+from ..errors import Refused
+from ..extensions import db
+from ..models import Account, Kind, Member, Role, name_key
+
+MAX_DEPTH = 20
+RESERVED_SLUGS = {"a", "api", "static", "login", "logout", "new"}
+
+
+def open_operator(name: str, *, slug: str, **facts: Any) -> Account:
+    """The root of the tree; there is one."""
+    account = Account(name=name, slug=slug, kind=Kind.OPERATOR, created_at=clock.now(), **facts)
+    account.name_key = name_key(name)
+    db.session.add(account)
+    db.session.flush()
+    return account
+
+
+def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "", **facts: Any) -> Account:
+    """A new account beneath `parent`; whoever opens it becomes its Administrator (M-3, M-4).
+
+    `by` is `None` only where the program itself builds the tree. Raises `Refused` when a sibling has the name.
+    """
+    account = Account(name=name, parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), **facts)
+    accept(account)
+    account.slug = slug or _free_slug(account.name)
+    db.session.add(account)
+    if by is not None:
+        db.session.add(Member(account=account, user_id=by.user_id, role=Role.ADMINISTRATOR, created_at=clock.now()))
+    db.session.flush()
+    return account
+
+
+def accept(account: Account) -> None:
+    """Check and tidy what a form or an import has put into an account."""
+    account.name = " ".join(account.name.split())
+    account.name_key = name_key(account.name)
+    if not account.name_key:
+        raise Refused(_("An account needs a name."), field="name")
+    if account.parent and account.parent.depth + 1 > MAX_DEPTH:
+        raise Refused(_("Accounts can be nested %(depth)s levels deep, not deeper.", depth=MAX_DEPTH))
+    if account.parent and account.parent.is_archived:
+        raise Refused(_("%(name)s is archived; restore it first.", name=account.parent.name))
+    if _sibling_has_name(account):
+        raise Refused(_("There is an account named “%(name)s” here already.", name=account.name), field="name")
+
+
+def archive(account: Account, *, by: Member) -> None:
+    """Put an account away. Nothing is deleted; its members can no longer act in it (M-3)."""
+    if account.parent_id is None or account.id == by.account_id:
+        raise Refused(_("You cannot archive the account you are acting in."))
+    if account.is_archived:
+        raise Refused(_("%(name)s is archived already.", name=account.name))
+
+    account.archived_at = clock.now()
+    record("account.archived", account)
+
+
+def restore(account: Account, *, by: Member) -> None:
+    """Take an account out of the archive."""
+    if not account.is_archived:
+        raise Refused(_("%(name)s is not archived.", name=account.name))
+    if account.parent and account.parent.is_archived:
+        raise Refused(_("%(name)s is archived; restore it first.", name=account.parent.name))
+
+    account.archived_at = None
+    record("account.restored", account)
+
+
+def enable_partner(account: Account, *, by: Member) -> None:
+    """Switch partner management on: the account may have accounts beneath it (M-1)."""
+    if account.kind is not Kind.CUSTOMER:
+        raise Refused(_("Partner management is on for %(name)s already.", name=account.name))
+
+    account.kind = Kind.PARTNER
+    record("account.partner_enabled", account)
+
+
+def disable_partner(account: Account, *, by: Member) -> None:
+    """Switch partner management off again, while nothing is beneath."""
+    if account.kind is not Kind.PARTNER or account.id == by.account_id:
+        raise Refused(_("Partner management cannot be switched off for %(name)s.", name=account.name))
+    if db.session.scalar(select(Account.id).where(Account.parent_id == account.id).limit(1)):
+        raise Refused(_("%(name)s has accounts beneath it; move or archive them first.", name=account.name))
+
+    account.kind = Kind.CUSTOMER
+    record("account.partner_disabled", account)
+
+
+def _sibling_has_name(account: Account) -> bool:
+    with db.session.no_autoflush:
+        parent_id = account.parent.id if account.parent else account.parent_id
+        same = select(Account.id).where(Account.parent_id == parent_id, Account.name_key == account.name_key)
+        if account.id is not None:
+            same = same.where(Account.id != account.id)
+        return db.session.scalar(same.limit(1)) is not None
+
+
+def _free_slug(name: str) -> str:
+    """An address for the account: its name in plain letters. The random tail keeps it unique without asking,
+    so that it tells nobody whether somebody else's account has the same name."""
+    plain = unicodedata.normalize("NFKD", name.translate(_GERMAN)).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "account"
+    return f"{stem}-{secrets.token_hex(3)}"
+
+
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})

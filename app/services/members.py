@@ -1,0 +1,57 @@
+"""The verbs of members: joined, given another role, removed, gone (M-7b)."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+
+from .. import clock
+from ..audit import record
+from ..errors import Refused
+from ..extensions import db
+from ..models import Account, Member, Role, User
+from ..permissions import may_grant
+
+
+def join(user: User, account: Account, *, role: Role) -> Member:
+    """Make a person a member of an account."""
+    member = Member(user=user, account=account, role=role, created_at=clock.now())
+    db.session.add(member)
+    db.session.flush()
+    return member
+
+
+def change_role(member: Member, *, to: Role, by: Member) -> None:
+    """Give a member another role; never one above the giver's own, and never away from the last Administrator."""
+    if member.role is to:
+        raise Refused(_("%(name)s has that role already.", name=member.user.name), field="role")
+    if not (may_grant(by.role, to) and may_grant(by.role, member.role)):
+        raise Refused(_("You can only give roles up to your own."), field="role")
+    if member.is_administrator:
+        _spare_the_last_administrator(member)
+
+    member.role = to
+    record("member.role_changed", member)
+
+
+def remove(member: Member, *, by: Member) -> None:
+    """End a membership. The person's sessions no longer reach the account from this moment on."""
+    if not may_grant(by.role, member.role) and member.user_id != by.user_id:
+        raise Refused(_("You can only remove members with roles up to your own."))
+    if member.is_administrator:
+        _spare_the_last_administrator(member)
+
+    record("member.left" if member.user_id == by.user_id else "member.removed", member)
+    db.session.delete(member)
+
+
+def _spare_the_last_administrator(member: Member) -> None:
+    """Administrators are counted under a lock on the account, so that two cannot leave at the same moment."""
+    db.session.execute(select(Account.id).where(Account.id == member.account_id).with_for_update())
+    administrators = select(func.count()).where(
+        Member.account_id == member.account_id, Member.role == Role.ADMINISTRATOR
+    )
+    if db.session.scalar(administrators) <= 1:
+        raise Refused(
+            _("%(name)s is the last Administrator; appoint another one first.", name=member.user.name), field="role"
+        )

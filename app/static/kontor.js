@@ -1,0 +1,268 @@
+/* How our pages behave: questions, the dialog, forms, themes. Words come from the page (#k-words), never from here. */
+(() => {
+  "use strict";
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const words = () => $("#k-words")?.dataset ?? {};
+  const fill = (text, values) => (text || "").replace(/\{(\w+)\}/g, (_, key) => values[key]);
+
+  /* ---- Messages --------------------------------------------------------------------------------------------- */
+
+  function say(text, tone = "danger") {
+    const note = $("#k-note").content.firstElementChild.cloneNode(true);
+    note.classList.add(`k-note-${tone}`);
+    $("[data-text]", note).textContent = text;
+    const box = $("#dialog")?.open ? $("#dialog [data-problems]") : null;
+    (box || $("#flashes")).replaceChildren(note);
+    note.scrollIntoView({ block: "nearest" });
+  }
+
+  /* ---- A question before a deed ------------------------------------------------------------------------------- */
+
+  function ask({ title, text, names = [], label, danger = false }) {
+    const box = $("#confirm");
+    $("[data-title]", box).textContent = title;
+    $("[data-text]", box).textContent = text;
+    const shown = names.slice(0, 5);
+    if (names.length > 5) shown.push(fill(words().more, { count: names.length - 5 }));
+    $("[data-names]", box).replaceChildren(...shown.map((name) => {
+      const item = document.createElement("li");
+      item.textContent = name;
+      return item;
+    }));
+    const yes = $("[value=yes]", box);
+    yes.textContent = label;
+    yes.className = `btn ${danger ? "btn-danger" : "btn-primary"}`;
+    box.returnValue = "";
+    box.showModal();
+    (danger ? $("[value=no]", box) : yes).focus();
+    return new Promise((resolve) => {
+      box.addEventListener("close", () => resolve(box.returnValue === "yes"), { once: true });
+    });
+  }
+
+  /* ---- The dialog: one form at a time, fetched from the server -------------------------------------------------- */
+
+  let typed = false;
+
+  function openDialog(url) {
+    htmx.ajax("GET", url, { target: "#dialog-body", swap: "innerHTML" });
+  }
+
+  function showDialog() {
+    const dialog = $("#dialog");
+    if (!dialog.open) dialog.showModal();
+    const first = $("[aria-invalid=true]", dialog) || $("[autofocus]", dialog)
+      || $("input:not([type=hidden]), select, textarea", $(".k-dialog-content", dialog) || dialog);
+    if (first?.tomselect) first.tomselect.focus();
+    else first?.focus();
+  }
+
+  async function closeDialog() {
+    const w = words();
+    if (typed && !await ask({ title: w.discardTitle, text: w.discardText, label: w.discard, danger: true })) return;
+    typed = false;
+    $("#dialog").close();
+    $("#dialog-body").replaceChildren();
+  }
+
+  const dialog = $("#dialog");
+  dialog?.addEventListener("input", () => { typed = true; });
+  dialog?.addEventListener("change", () => { typed = true; });
+  dialog?.addEventListener("cancel", (event) => { event.preventDefault(); closeDialog(); });
+  dialog?.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    if (!$(".dropdown-active", dialog)) closeDialog();
+  });
+
+  /* ---- Talking to the server ------------------------------------------------------------------------------------ */
+
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["X-CSRFToken"] = $("meta[name=csrf-token]")?.content ?? "";
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, shouldSwap } = event.detail;
+    if (shouldSwap && /<html[\s>]/i.test(xhr.responseText.slice(0, 500))) {
+      event.detail.shouldSwap = false; // a whole page, for instance the sign-in after the session ended
+      window.location.assign(xhr.responseURL);
+    }
+  });
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (!event.detail.xhr.getResponseHeader("HX-Redirect")) return;
+    typed = false;
+    event.detail.elt.dataset.leaving = "";
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target?.id !== "dialog-body") return;
+    if (event.detail.requestConfig?.verb === "get") typed = false;
+    showDialog();
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => setBusy(event.detail.elt, true));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!("leaving" in event.detail.elt.dataset)) setBusy(event.detail.elt, false);
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+    failed(event, $("[data-error-text]", page)?.textContent.trim() || words()[event.detail.requestConfig.verb === "get" ? "unloaded" : "failed"]);
+  });
+  document.addEventListener("htmx:sendError", offline);
+  document.addEventListener("htmx:timeout", offline);
+
+  function offline(event) {
+    failed(event, words()[event.detail.requestConfig.verb === "get" ? "unloaded" : "offline"]);
+  }
+
+  function failed(event, text) {
+    const lazy = event.detail.target?.closest("[data-lazy]");
+    if (!lazy) return say(text);
+    const note = $("#k-retry").content.firstElementChild.cloneNode(true);
+    $("[data-text]", note).textContent = text;
+    lazy.replaceChildren(note);
+  }
+
+  /* ---- Forms ---------------------------------------------------------------------------------------------------- */
+
+  function setBusy(form, busy) {
+    if (!(form instanceof HTMLFormElement)) return;
+    if (busy) form.dataset.busy = "";
+    else delete form.dataset.busy;
+    form.setAttribute("aria-busy", String(busy));
+    const own = [...form.elements].filter((element) => element.type === "submit");
+    own.forEach((button) => button.classList.toggle("is-busy", busy));
+  }
+
+  document.addEventListener("submit", async (event) => {
+    const form = event.target, button = event.submitter;
+    const stop = () => { event.preventDefault(); event.stopPropagation(); };
+    if (form.method === "dialog") return;
+    if ("busy" in form.dataset) return stop();
+    const question = button?.dataset.confirm || form.dataset.confirm;
+    if (question && !form.agreed) {
+      stop();
+      const label = (button?.dataset.label || button?.textContent || "").trim();
+      const danger = Boolean(button && "danger" in button.dataset);
+      form.agreed = await ask({ title: label, text: question, names: form.chosenNames, label, danger });
+      if (form.agreed) form.requestSubmit(button);
+      return;
+    }
+    form.agreed = false;
+    const sendsItself = form.hasAttribute("hx-post") || "download" in form.dataset || form.target === "_blank";
+    if (!sendsItself) setBusy(form, true);
+  }, true);
+  document.addEventListener("formdata", (event) => {
+    if (event.target.method !== "get") return; // addresses stay short: what is empty is not sent
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) $$("form[data-busy]").forEach((form) => setBusy(form, false));
+  });
+
+  /* ---- Clicks ----------------------------------------------------------------------------------------------------- */
+
+  const deeds = {
+    "data-close": closeDialog,
+    "data-dismiss": (element) => element.closest(".k-note").remove(),
+    "data-theme-choice": (element) => { window.kontorTheme(element.dataset.themeChoice); markTheme(); },
+    "data-print": () => window.print(),
+    "data-shortcuts": () => $("#shortcuts").showModal(),
+    "data-reload": () => window.location.reload(),
+    "data-copy": async (element) => {
+      await navigator.clipboard.writeText($(element.dataset.copy).innerText.trim());
+      $("[data-copied]", element.parentElement).textContent = words().copied;
+    },
+    "data-reveal": (element) => {
+      const input = $(element.dataset.reveal), hidden = input.type === "password";
+      input.type = hidden ? "text" : "password";
+      element.setAttribute("aria-pressed", String(hidden));
+    },
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-modal]");
+    const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
+    if (link && plain && window.htmx && dialog) {
+      event.preventDefault();
+      openDialog(link.href);
+      return;
+    }
+    for (const [name, deed] of Object.entries(deeds)) {
+      const element = event.target.closest(`[${name}]`);
+      if (!element) continue;
+      if (element.matches("a")) event.preventDefault();
+      deed(element);
+    }
+  });
+
+  // While the menu is a drawer it is a dialog, and a dialog needs a name.
+  document.addEventListener("show.bs.offcanvas", ({ target }) => target.setAttribute("aria-label", target.dataset.name));
+  document.addEventListener("hidden.bs.offcanvas", ({ target }) => target.removeAttribute("aria-label"));
+
+  function markTheme() {
+    const choice = document.documentElement.dataset.theme;
+    $$("[data-theme-choice]").forEach((button) => {
+      button.setAttribute("aria-pressed", String(button.dataset.themeChoice === choice));
+    });
+  }
+
+  /* ---- New content --------------------------------------------------------------------------------------------------- */
+
+  function searchable(select) {
+    if (select.tomselect || !window.TomSelect) return;
+    const label = $(`label[for="${select.id}"]`);
+    const picker = new TomSelect(select, {
+      plugins: select.multiple ? ["remove_button"] : [],
+      maxOptions: 500,
+      allowEmptyOption: true,
+      render: { no_results: () => fill(`<div class="no-results">{text}</div>`, { text: words().nothing || "" }) },
+    });
+    for (const element of label ? [select, picker.control_input] : []) element.setAttribute("aria-label", label.textContent.trim());
+    for (const name of ["aria-describedby", "aria-invalid", "aria-required"]) {
+      if (select.hasAttribute(name)) picker.control_input.setAttribute(name, select.getAttribute(name));
+    }
+  }
+
+  function watchSections(nav) {
+    const links = new Map($$("a[href^='#']", nav).map((link) => [link.hash.slice(1), link]));
+    const seen = new IntersectionObserver((entries) => {
+      const entry = entries.find((one) => one.isIntersecting);
+      if (!entry) return;
+      links.forEach((link, key) => {
+        if (key === entry.target.id) link.setAttribute("aria-current", "location");
+        else link.removeAttribute("aria-current");
+      });
+    }, { rootMargin: "-15% 0px -70% 0px" });
+    links.forEach((_, key) => { const section = document.getElementById(key); if (section) seen.observe(section); });
+  }
+
+  function filterChoices(input) {
+    const list = $(input.dataset.narrows);
+    input.addEventListener("input", () => {
+      const wanted = input.value.trim().toLocaleLowerCase();
+      $$("[data-narrow]", list).forEach((item) => {
+        item.hidden = !item.textContent.toLocaleLowerCase().includes(wanted);
+      });
+    });
+  }
+
+  function enliven(root) {
+    $$("select[data-searchable]", root).forEach(searchable);
+    $$("[data-section-nav]", root).forEach(watchSections);
+    $$("[data-narrows]", root).forEach(filterChoices);
+  }
+
+  function rememberShortcuts(box) {
+    try { box.checked = localStorage.getItem("kontor-shortcuts") !== "off"; } catch { /* storage is off */ }
+    box.addEventListener("change", () => localStorage.setItem("kontor-shortcuts", box.checked ? "on" : "off"));
+  }
+
+  document.addEventListener("htmx:load", (event) => { if (event.target !== document.body) enliven(event.target); });
+  enliven(document);
+  markTheme();
+  $$("#shortcuts-on").forEach(rememberShortcuts);
+
+  window.kontor = { $, $$, fill, words, say, ask, openDialog };
+})();

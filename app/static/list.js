@@ -1,0 +1,123 @@
+/* Tables: opening rows, choosing rows, and the keyboard. */
+(() => {
+  "use strict";
+  const { $, $$, fill, openDialog } = window.kontor;
+  const boxes = (list) => $$("input[name=rowid]", list);
+  let lastBox = null;
+
+  /* ---- Choosing rows ------------------------------------------------------------------------------------------ */
+
+  function chosen(list) {
+    return boxes(list).filter((box) => box.checked);
+  }
+
+  function showChosen(list) {
+    const all = boxes(list), picked = chosen(list), bar = $("[data-bulk]", list), head = $("[data-choose-all]", list);
+    if (!bar) return;
+    all.forEach((box) => box.closest("tr").classList.toggle("is-chosen", box.checked));
+    head.checked = picked.length > 0 && picked.length === all.length;
+    head.indeterminate = picked.length > 0 && picked.length < all.length;
+    bar.classList.toggle("is-open", picked.length > 0);
+    const count = $("[data-count]", bar);
+    count.textContent = fill(count.dataset.count, { count: picked.length });
+    bar.chosenNames = picked.map((box) => box.closest("tr").dataset.label);
+  }
+
+  function chooseRange(list, box) {
+    const all = boxes(list), ends = [all.indexOf(lastBox), all.indexOf(box)].sort((a, b) => a - b);
+    if (ends[0] < 0) return;
+    all.slice(ends[0], ends[1] + 1).forEach((one) => { one.checked = box.checked; });
+  }
+
+  function chooseNone(list) {
+    boxes(list).forEach((box) => { box.checked = false; });
+    showChosen(list);
+  }
+
+  /* ---- Opening rows ------------------------------------------------------------------------------------------- */
+
+  function openRow(row, aside) {
+    if (!row.dataset.href) return;
+    if (aside) window.open(row.dataset.href, "_blank", "noopener");
+    else window.location.assign(row.dataset.href);
+  }
+
+  document.addEventListener("click", (event) => {
+    const list = event.target.closest("[data-list]");
+    if (!list) return;
+    const target = event.target;
+    if (target.matches("input[name=rowid]")) {
+      if (event.shiftKey) chooseRange(list, target);
+      lastBox = target;
+      return showChosen(list);
+    }
+    if (target.matches("[data-choose-all]")) {
+      boxes(list).forEach((box) => { box.checked = target.checked; });
+      return showChosen(list);
+    }
+    if (target.closest("[data-choose-none]")) return chooseNone(list);
+    const asking = target.closest("button[data-asks]");
+    if (asking) {
+      const url = new URL(asking.dataset.asks, window.location.href);
+      chosen(list).forEach((box) => url.searchParams.append("rowid", box.value));
+      return openDialog(url.href);
+    }
+    const toggle = target.closest("[data-filters]");
+    if (toggle) return showFilters(list, toggle.getAttribute("aria-expanded") !== "true", true);
+    const row = target.closest("tr[data-href]");
+    const busy = target.closest("a, button, input, label, select, textarea") || String(getSelection());
+    if (row && !busy) openRow(row, event.ctrlKey || event.metaKey);
+  });
+
+  /* ---- Filters ------------------------------------------------------------------------------------------------- */
+
+  function showFilters(list, open, byHand = false) {
+    const toggle = $("[data-filters]", list), panel = $(".k-filters", list);
+    if (!panel) return;
+    toggle.setAttribute("aria-expanded", String(open));
+    panel.classList.toggle("is-open", open);
+    if (!byHand) return;
+    sessionStorage.setItem(`filters:${list.dataset.list}`, open ? "1" : "");
+    if (open) $("input, select", panel)?.focus();
+  }
+
+  $$("[data-list]").forEach((list) => {
+    showChosen(list);
+    if (sessionStorage.getItem(`filters:${list.dataset.list}`)) showFilters(list, true);
+  });
+  document.addEventListener("htmx:load", (event) => $$("[data-list]", event.target).forEach(showChosen));
+  window.addEventListener("pageshow", () => $$("[data-list]").forEach(showChosen));
+
+  /* ---- Keyboard --------------------------------------------------------------------------------------------------- */
+
+  function step(by) {
+    const current = document.activeElement.closest?.("tbody tr");
+    const rows = $$("tbody tr[data-label]", current?.closest("table") || $("[data-list]") || document);
+    const next = rows[current ? rows.indexOf(current) + by : 0];
+    next?.focus();
+    next?.scrollIntoView({ block: "nearest" });
+  }
+
+  const keys = {
+    "/": () => $("[data-search]")?.focus(),
+    "?": () => $("#shortcuts").showModal(),
+    j: () => step(1),
+    k: () => step(-1),
+    x: (row) => $("input[name=rowid]", row || document.createElement("i"))?.click(),
+    e: (row) => row?.querySelector("[data-edit]")?.click(),
+    n: () => $("[data-add]")?.click(),
+    Enter: (row) => row && row === document.activeElement && openRow(row),
+    Escape: (row) => $$("[data-list]").forEach(chooseNone),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]") || $(".dropdown-menu.show")) return;
+    const deed = keys[event.key];
+    if (!deed || !$("#shortcuts-on").checked) return;
+    const row = document.activeElement.closest?.("tbody tr[data-label]");
+    if (event.key === "Enter" && row !== document.activeElement) return;
+    event.preventDefault();
+    deed(row);
+  });
+})();

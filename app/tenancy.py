@@ -1,0 +1,354 @@
+"""The wall (decision 2): a session sees the acting account's subtree, or nothing at all.
+
+A session is given its scope once, before its first statement, and never another; so whatever its identity map
+holds was loaded through the wall. Unscoped work has a session of its own and says why. The wall stands on six
+feet: criteria on every ORM statement, a look at every row that arrives, a look at every row attached, a check of
+every row and foreign key before a flush, a tripwire under SQL that came another way, and, on PostgreSQL, row-level
+security (`migrations/`) driven by the settings made at the start of each transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from flask import current_app
+from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import User as FabUser
+from sqlalchemy import ColumnElement, Engine, Table, event, false, inspect, select
+from sqlalchemy import func as sql
+from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
+from sqlalchemy.orm import Session as AnySession
+
+from .errors import NoScope, OutsideScope
+from .extensions import Session, db, writing
+from .models import Account, InsideAccount, Kind, LogEntry, Member, OwnedByAccount, OwnedByUser, Role, Sealed, new_path
+
+LOWEST, HIGHEST = "", "~"  # every path lies between: they are made of a–z, 2–7 and "/"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """For whom a session works: a person, acting in an account, with the role they have there now."""
+
+    account_id: int
+    path: str
+    kind: Kind
+    role: Role
+    user_id: int
+    member_id: int
+    actor: str  # how history names the person
+    account_name: str
+    ip: str = ""
+
+    @property
+    def beyond(self) -> str:
+        """The first path after the subtree: "/" is followed by "0"."""
+        return self.path[:-1] + "0"
+
+    @cached_property
+    def criteria(self) -> tuple[Any, ...]:
+        """One condition for each class behind the wall; plain expressions, not cached lambdas."""
+        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in _walled_classes())
+
+
+@dataclass(frozen=True)
+class Unscoped:
+    """No wall: for sign-in, tokens and jobs, which know their rows by other means."""
+
+    reason: str
+
+
+# --- giving a session its scope --------------------------------------------------------------------------------
+
+
+def enter(scope: Scope | Unscoped) -> None:
+    """Put the current session behind the wall, for the rest of its life."""
+    session = db.session()
+    if "scope" in session.info:
+        raise NoScope("this session has its scope already; other work needs a session of its own")
+    session.info["scope"] = scope
+
+
+def current_scope() -> Scope:
+    """The scope of the work at hand.
+
+    Raises `NoScope` where there is none or the work is unscoped.
+    """
+    scope = db.session().info.get("scope")
+    if not isinstance(scope, Scope):
+        raise NoScope("nobody is acting here")
+    return scope
+
+
+@contextmanager
+def acting(scope: Scope | Unscoped, *, writes: bool = True) -> Iterator[AnySession]:
+    """A unit of work of its own: its own session, committed at the end or rolled back on any error."""
+    if writes and writing.get() and db.session().in_transaction():
+        raise NoScope("a writing unit inside a writing unit would wait for itself")
+    mode = writing.set(writes)
+    try:
+        with current_app.app_context():  # db.session inside is this unit's session, and is closed with it
+            enter(scope)
+            yield db.session()
+            db.session.commit()
+    finally:
+        writing.reset(mode)
+
+
+def unscoped(reason: str, *, writes: bool = True) -> Any:
+    """A unit of work without the wall. The reason is for the reader; a test counts the places."""
+    return acting(Unscoped(reason), writes=writes)
+
+
+def scope_for(member: Member, *, ip: str = "") -> Scope:
+    """The scope of a member acting in their account."""
+    return Scope(
+        account_id=member.account_id,
+        path=member.account.path,
+        kind=member.account.kind,
+        role=member.role,
+        user_id=member.user_id,
+        member_id=member.id,
+        actor=f"{member.user.name} <{member.user.email}>",
+        account_name=member.account.name,
+        ip=ip,
+    )
+
+
+# --- what a scope sees -----------------------------------------------------------------------------------------
+
+
+def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
+    """The condition under which rows of that class are seen from the scope."""
+    if issubclass(cls, FabUser):
+        return cls.id.in_(select(Member.user_id).where(_in_range(Member.account_path, scope)))
+    if issubclass(cls, Account):
+        return _in_range(cls.path, scope)
+    if issubclass(cls, LogEntry):
+        return _in_range(cls.account_path, scope) & (~cls.inside | (cls.account_id == scope.account_id))
+    if issubclass(cls, InsideAccount):
+        return cls.account_id == scope.account_id
+    if issubclass(cls, OwnedByAccount):
+        return _in_range(cls.account_path, scope)
+    if issubclass(cls, OwnedByUser):
+        return cls.user_id == scope.user_id
+    return false()  # Sealed
+
+
+def _in_range(path: Any, scope: Scope) -> ColumnElement[bool]:
+    return (path >= scope.path) & (path < scope.beyond)
+
+
+def _sees(scope: Scope, row: Any) -> bool:
+    """The same, asked of a row at hand. People are seen through their members, which the statement has checked."""
+    if isinstance(row, Account):
+        return scope.path <= row.path < scope.beyond
+    if isinstance(row, LogEntry) and row.inside:
+        return row.account_id == scope.account_id
+    if isinstance(row, InsideAccount):
+        return row.account_id == scope.account_id
+    if isinstance(row, OwnedByAccount):
+        return scope.path <= row.account_path < scope.beyond
+    if isinstance(row, OwnedByUser):
+        return row.user_id == scope.user_id
+    return not isinstance(row, Sealed)
+
+
+@lru_cache(maxsize=1)
+def _walled_classes() -> tuple[type, ...]:
+    mappers = [m.class_ for m in Model.registry.mappers]
+    return tuple(c for c in mappers if c is FabUser or issubclass(c, _WALLED) and not issubclass(c, FabUser))
+
+
+_WALLED = (Account, OwnedByAccount, OwnedByUser, Sealed)
+
+
+# --- foot one: criteria on every statement ---------------------------------------------------------------------
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _add_criteria(state: ORMExecuteState) -> None:
+    scope = _scope_of(state.session)
+    state.update_execution_options(walled=True)
+    if isinstance(scope, Unscoped):
+        return
+    if state.is_insert:
+        raise OutsideScope("rows are added through the session, where the wall can look at them")
+    if state.is_update and isinstance(state.parameters, list):
+        raise OutsideScope("a bulk update by primary key passes the criteria by")
+    state.statement = state.statement.options(*scope.criteria)
+
+
+def _scope_of(session: AnySession) -> Scope | Unscoped:
+    scope = session.info.get("scope")
+    if scope is None:
+        raise NoScope("this session has no scope")
+    return scope
+
+
+# --- feet two and three: rows that arrive, rows that are attached ----------------------------------------------
+
+
+@event.listens_for(Model, "load", propagate=True)
+def _look_at_arrival(row: Any, context: Any) -> None:
+    _refuse_foreign(context.session, row)
+
+
+@event.listens_for(Model, "refresh", propagate=True)
+def _look_at_refresh(row: Any, context: Any, _attributes: Any) -> None:
+    _refuse_foreign(context.session, row)
+
+
+@event.listens_for(Session, "before_attach")
+def _look_at_attachment(session: AnySession, row: Any) -> None:
+    if inspect(row).has_identity:
+        _refuse_foreign(session, row)
+
+
+def _refuse_foreign(session: AnySession, row: Any) -> None:
+    scope = session.info.get("scope")
+    if isinstance(scope, Scope) and not _sees(scope, row):
+        raise OutsideScope(type(row).__name__)
+
+
+# --- foot four: rows and foreign keys before a flush -----------------------------------------------------------
+
+
+@event.listens_for(Session, "before_flush")
+def _check_writes(session: AnySession, _context: Any, _instances: Any) -> None:
+    scope = _scope_of(session)
+    with session.no_autoflush:
+        for row in session.new:
+            _place(session, row)
+        if isinstance(scope, Unscoped):
+            return
+        for row in list(session.new) + [row for row in session.dirty if session.is_modified(row)]:
+            _check_foreign_keys(session, scope, row)
+            if not isinstance(row, Sealed | FabUser) and not _sees(scope, row):
+                raise OutsideScope(type(row).__name__)
+        for row in session.deleted:
+            _refuse_foreign(session, row)
+
+
+def _place(session: AnySession, row: Any) -> None:
+    """Derive where a new row stands from its account; never from what a form said."""
+    if isinstance(row, Account):
+        row.path = row.path or new_path(row.parent or _account(session, row.parent_id))
+    elif isinstance(row, OwnedByAccount):
+        account = row.account or _account(session, row.account_id)
+        if account is None:
+            raise OutsideScope("a row without an account")
+        if not account.path:
+            _place(session, account)
+        row.account_path = account.path
+        if account.id is not None:
+            row.account_id = account.id
+
+
+def _account(session: AnySession, account_id: int | None) -> Account | None:
+    if account_id is None:
+        return None
+    account = session.get(Account, account_id)
+    if account is None:
+        raise OutsideScope("Account")
+    return account
+
+
+def _check_foreign_keys(session: AnySession, scope: Scope, row: Any) -> None:
+    """Every reference that is new must lead to a row on this side of the wall."""
+    state = inspect(row)
+    for column, target in _references(type(row)):
+        attribute = state.attrs[column]
+        if not (state.transient or state.pending or attribute.history.has_changes()):
+            continue
+        value = attribute.value
+        if value is None or (issubclass(target, FabUser) and value == scope.user_id):
+            continue
+        if issubclass(target, Sealed):
+            continue  # a secret is referred to by who has just made it; it is read unscoped
+        if session.get(target, value) is None:
+            raise OutsideScope(target.__name__)
+
+
+@lru_cache(maxsize=256)
+def _references(cls: type) -> tuple[tuple[str, type], ...]:
+    """The foreign keys of a class that lead to walled classes: (attribute, class referred to)."""
+    mapper: Mapper[Any] = inspect(cls)
+    found = []
+    for column in mapper.columns:
+        for key in column.foreign_keys:
+            target = _class_of(key.column.table)
+            if target is not None:
+                found.append((mapper.get_property_by_column(column).key, target))
+    return tuple(found)
+
+
+def _class_of(table: Table) -> type | None:
+    return next((c for c in _walled_classes() if inspect(c).local_table is table), None)
+
+
+# --- foot five: SQL that came another way ----------------------------------------------------------------------
+
+_flushing: ContextVar[bool] = ContextVar("flushing", default=False)
+
+
+class _Flush:
+    """Marks the statements of a flush as checked; put around `Session.flush` below."""
+
+    def __enter__(self) -> None:
+        self.token = _flushing.set(True)
+
+    def __exit__(self, *_: Any) -> None:
+        _flushing.reset(self.token)
+
+
+def _flush(self: Session, objects: Any = None) -> None:
+    with _Flush():
+        super(Session, self).flush(objects)
+
+
+Session.flush = _flush  # type: ignore[method-assign]
+
+
+@event.listens_for(Session, "after_begin")
+def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> None:
+    """Tell the connection, and PostgreSQL's own wall, for whom this transaction works."""
+    scope = _scope_of(session)
+    connection.execution_options(wall="open" if isinstance(scope, Unscoped) else "closed")
+    if connection.dialect.name != "postgresql":
+        return
+    if isinstance(scope, Unscoped):
+        low, high, inside, user = LOWEST, HIGHEST, HIGHEST, "0"
+    else:
+        low, high, inside, user = scope.path, scope.beyond, scope.path, str(scope.user_id)
+    settings = {"kontor.low": low, "kontor.high": high, "kontor.inside": inside, "kontor.user": user}
+    connection.execute(
+        select(*(sql.set_config(name, value, True) for name, value in settings.items())),
+        execution_options={"walled": True},
+    )
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _trip(connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    options = context.execution_options if context else connection.get_execution_options()
+    if options.get("wall") != "closed" or options.get("walled") or _flushing.get():
+        return
+    if _names_walled_table(statement):
+        raise OutsideScope("SQL that passes the wall by")
+
+
+@lru_cache(maxsize=1024)
+def _names_walled_table(statement: str) -> bool:
+    return _table_names().search(statement) is not None
+
+
+@lru_cache(maxsize=1)
+def _table_names() -> re.Pattern[str]:
+    names = "|".join(inspect(cls).local_table.name for cls in _walled_classes())
+    return re.compile(rf'(?<![\w.])"?({names})"?(?![\w(])', re.IGNORECASE)

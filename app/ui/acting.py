@@ -1,0 +1,170 @@
+"""Who acts, and where: the account named in the URL, the person behind the cookie, the scope of the request.
+
+Decision 1: `/a/<slug>/…` names the acting account. The middleware moves that prefix to SCRIPT_NAME, so every
+`url_for` carries it. Decision 3: what the person may do there is read from the database in each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, abort, g, redirect, request, session
+from sqlalchemy import select
+from sqlalchemy.orm import contains_eager
+
+from .. import permissions
+from ..extensions import db, writing
+from ..models import Account, Member, User
+from ..services import signin
+from ..tenancy import Scope, enter, scope_for, unscoped
+
+PUBLIC_BLUEPRINTS = {"public", "static"}
+
+
+class AccountInPath:
+    """WSGI middleware: `/a/<slug>/rest` is answered as `/rest` mounted at `/a/<slug>`."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/a/"):
+            slug, slash, rest = path[3:].partition("/")
+            environ["kontor.slug"] = slug
+            environ["SCRIPT_NAME"] = f"{environ.get('SCRIPT_NAME', '')}/a/{slug}"
+            environ["PATH_INFO"] = slash + rest or "/"
+        return self.app(environ, start_response)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The person behind the cookie, and where they are a member; read in every request."""
+
+    user: User
+    login_id: int
+    memberships: tuple[Member, ...]
+
+    def membership(self, slug: str | None) -> Member | None:
+        return next((m for m in self.memberships if m.account.slug == slug), None)
+
+    @property
+    def home(self) -> Member | None:
+        """Where signing in leads: the account last used, or the first there is."""
+        last = next((m for m in self.memberships if m.account_id == self.user.last_account_id), None)
+        return last or next(iter(self.memberships), None)
+
+
+def identify(key: str) -> Identity | None:
+    """The identity a cookie's key stands for; `None` once the login has ended."""
+    with unscoped("the person is not known yet", writes=False) as session_:
+        login = signin.find_login(key)
+        if login is None:
+            return None
+        memberships = session_.scalars(
+            select(Member)
+            .join(Member.account)
+            .options(contains_eager(Member.account))
+            .where(Member.user_id == login.user_id, Account.archived_at.is_(None))
+            .order_by(Account.path)
+        ).all()
+        for member in memberships:
+            member.user = login.user
+        session_.expunge_all()
+    return Identity(login.user, login.id, tuple(memberships))
+
+
+def identity() -> Identity | None:
+    """The identity of this request, looked up once."""
+    if "identity" not in g:
+        key = session.get("login")
+        g.identity = identify(key) if key else None
+    return g.identity
+
+
+def me() -> Member:
+    """The member who acts in this request, attached to its session."""
+    return db.session.get(Member, g.scope.member_id)
+
+
+def may(permission: str) -> bool:
+    """Whether the person may do it in the acting account."""
+    scope: Scope | None = g.get("scope")
+    return scope is not None and permissions.allows(scope.kind, scope.role, permission)
+
+
+# --- around each request ---------------------------------------------------------------------------------------
+
+
+def bind() -> Response | None:
+    """Before the view: find out who acts where and put up the wall. What one may not know of does not exist."""
+    writing.set(request.method not in {"GET", "HEAD", "OPTIONS"})
+    if request.endpoint is None or request.blueprint in PUBLIC_BLUEPRINTS or request.endpoint == "static":
+        if "kontor.slug" in request.environ:
+            abort(404)
+        return None
+    person = identity()
+    if person is None:
+        return _ask_to_sign_in()
+    slug = request.environ.get("kontor.slug")
+    if slug is None:
+        return _to_own_account(person)
+    member = person.membership(slug)
+    if member is None:
+        abort(404)
+    g.scope = scope_for(member, ip=request.remote_addr or "")
+    enter(g.scope)
+    if signin.must_set_up_second_factor(person.user, person.memberships) and not _is_setting_up():
+        return redirect(f"/a/{slug}/security/second-factor")
+    return None
+
+
+def _ask_to_sign_in() -> Response:
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": "/login/"})
+    target = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else ""
+    answer = redirect("/login/")
+    if target and target != "/":
+        session["next"] = target[:500]
+    return answer
+
+
+def _to_own_account(person: Identity) -> Response:
+    """An address without account leads to the same page in the account last used."""
+    if person.home is None:
+        return redirect("/no-account/")
+    if request.method != "GET":
+        abort(404)
+    return redirect(f"/a/{person.home.account.slug}{request.full_path.rstrip('?')}")
+
+
+def _is_setting_up() -> bool:
+    return request.blueprint == "security"
+
+
+def settle(response: Response) -> Response:
+    """After the view: one request, one transaction, committed here or nowhere (decision 6)."""
+    if response.status_code < 400:
+        db.session.commit()
+    else:
+        db.session.rollback()
+    return response
+
+
+def close(_error: BaseException | None = None) -> None:
+    writing.set(True)
+
+
+def remember_account() -> None:
+    """Note the account as the one last used, outside the page's own transaction, and only when it changed."""
+    person, scope = identity(), g.get("scope")
+    if person is None or scope is None or person.user.last_account_id == scope.account_id:
+        return
+    with unscoped("a person's own preference") as session_:
+        user = session_.get(User, person.user.id)
+        if user is not None:
+            user.last_account_id = scope.account_id
+
+

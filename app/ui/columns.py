@@ -1,0 +1,72 @@
+"""Columns: what a list, a detail page, an export and an API know of one, told once.
+
+A built-in column is read off the model; its kind decides how it is shown, filtered, sorted, typed and exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, inspect
+
+from ..extensions import Moment
+from .formats import shown
+from .page import Cell
+
+TONES = {
+    "operator": "purple", "partner": "azure", "customer": "secondary",
+    "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of one view."""
+
+    name: str
+    label: Any
+    kind: str
+    value: Callable[[Any], Any]
+    expression: Any = None  # what SQL sorts and filters by; none: it does neither
+    choices: list[Any] = field(default_factory=list)
+
+    def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
+        value = self.value(row)
+        tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
+        return Cell(shown(value, self.kind), self.kind, url, tone, indent)
+
+
+def field_of(model: type, name: str, label: Any) -> Field:
+    """The column of that name: a mapped attribute, `relation.attribute`, or a property only Python knows."""
+    if "." in name:
+        relation, attribute = name.split(".")
+        target = getattr(model, relation).property.mapper.class_
+        inner = field_of(target, attribute, label)
+        return Field(name, label, inner.kind, _through(relation, inner.value), inner.expression, inner.choices)
+    mapped = inspect(model).column_attrs.get(name)
+    if mapped is None:
+        return Field(name, label, "text", lambda row: getattr(row, name))
+    kind, choices = _kind(mapped.columns[0].type, name)
+    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, name), choices)
+
+
+def _through(relation: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda row: None if getattr(row, relation) is None else value(getattr(row, relation))
+
+
+def _kind(type_: Any, name: str) -> tuple[str, list[Any]]:
+    if isinstance(type_, Enum):
+        return "choice", list(type_.enum_class)
+    if isinstance(type_, Boolean):
+        return "flag", []
+    if isinstance(type_, Moment):
+        return "moment", []
+    if isinstance(type_, Date):
+        return "date", []
+    if isinstance(type_, Integer | Numeric):
+        return "number", []
+    if name in {"email", "recipient"}:
+        return "email", []
+    return ("long" if isinstance(type_, Text) else "text"), []

@@ -1,0 +1,139 @@
+"""Forms: the input that fits a column, in the person's language, with its error at the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from babel import Locale
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from sqlalchemy import Boolean, Date, Enum, Numeric, String, Text, inspect
+from wtforms import BooleanField, DateField, DecimalField, SelectField, StringField, TextAreaField
+from wtforms.validators import Email, InputRequired, Length, Optional
+
+from ..extensions import Moment
+from .formats import read_date, read_decimal, shown
+
+COMMON_CURRENCIES = ["EUR", "CHF", "GBP", "USD", "SEK", "DKK", "NOK", "PLN", "CZK", "JPY"]
+TIME_ZONES = [
+    "Europe/Berlin", "Europe/Vienna", "Europe/Zurich", "Europe/London", "Europe/Dublin", "Europe/Paris",
+    "Europe/Madrid", "Europe/Rome", "Europe/Amsterdam", "Europe/Brussels", "Europe/Copenhagen", "Europe/Stockholm",
+    "Europe/Oslo", "Europe/Helsinki", "Europe/Warsaw", "Europe/Prague", "Europe/Athens", "Europe/Istanbul",
+    "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo",
+    "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "UTC",
+]  # fmt: skip
+
+
+class LocalDecimalField(DecimalField):
+    """A number typed as people write it in their language."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist and valuelist[0].strip():
+            try:
+                self.data = read_decimal(valuelist[0])
+            except ValueError as error:
+                self.data = None
+                raise ValueError(_("Not a number.")) from error
+
+    def _value(self) -> str:
+        return self.raw_data[0] if self.raw_data else shown(self.data, "number")
+
+
+class LocalDateField(DateField):
+    """A day from the browser's own input, or typed as people write it."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist and valuelist[0].strip():
+            try:
+                self.data = read_date(valuelist[0])
+            except ValueError as error:
+                self.data = None
+                raise ValueError(_("Not a date.")) from error
+
+
+class Trimmed(StringField):
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = valuelist[0].strip().replace("\x00", "") if valuelist else ""
+
+
+class EmailField(Trimmed):
+    """An address; upper case is folded away, as in sign-in."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        super().process_formdata(valuelist)
+        self.data = self.data.lower()
+
+
+class CountryField(SelectField):
+    """Countries by their names in the person's language."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, choices=_countries, **kwargs)
+
+
+def _countries() -> list[tuple[str, str]]:
+    names = Locale.parse(str(get_locale() or "en")).territories
+    known = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha() and code not in _NOT_ISO]
+    return [("", ""), *sorted(known, key=lambda pair: pair[1])]
+
+
+_NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
+
+
+def _currencies() -> list[tuple[str, str]]:
+    names = Locale.parse(str(get_locale() or "en")).currencies
+    return [(code, f"{code} – {names.get(code, code)}") for code in COMMON_CURRENCIES]
+
+
+def _languages() -> list[tuple[str, str]]:
+    names = Locale.parse(str(get_locale() or "en")).languages
+    return [(code, names[code]) for code in ("de", "en")]
+
+
+def _time_zones() -> list[tuple[str, str]]:
+    return [(zone, zone.replace("_", " ")) for zone in TIME_ZONES]
+
+
+SPECIAL = {
+    "country": (CountryField, {}),
+    "language": (SelectField, {"choices": _languages}),
+    "currency": (SelectField, {"choices": _currencies}),
+    "time_zone": (SelectField, {"choices": _time_zones}),
+}
+
+
+def form_for(model: type, names: list[str], labels: dict[str, Any], helps: dict[str, Any]) -> type[FlaskForm]:
+    """A form class with the input that fits each column, required and bounded as the column is."""
+    body = {name: _input(inspect(model).columns[name], labels[name], helps.get(name, "")) for name in names}
+    return type(f"{model.__name__}Form", (FlaskForm,), body)
+
+
+def _input(column: Any, label: Any, help_text: Any) -> Any:
+    required = not column.nullable and column.default is None
+    validators: list[Any] = [InputRequired(_l("Please fill this in."))] if required else [Optional()]
+    common = {"label": label, "description": help_text, "validators": validators, "name": column.key}
+    if column.key in SPECIAL:
+        kind, extra = SPECIAL[column.key]
+        default = column.default.arg if column.default is not None else None
+        if column.key in {"country", "time_zone"}:
+            extra = {**extra, "render_kw": {"data-searchable": ""}}
+        return kind(**common, default=default, **extra)
+    type_ = column.type
+    if isinstance(type_, Enum):
+        return SelectField(**common, choices=[(choice.value, choice.label) for choice in type_.enum_class])
+    if isinstance(type_, Boolean):
+        return BooleanField(label=label, description=help_text)
+    if isinstance(type_, Date | Moment):
+        return LocalDateField(**common)
+    if isinstance(type_, Numeric):
+        return LocalDecimalField(**common)
+    if isinstance(type_, Text):
+        return TextAreaField(**common)
+    if isinstance(type_, String) and type_.length:
+        validators.append(Length(max=type_.length))
+    if column.key == "email":
+        validators.append(Email(_l("This is not an e-mail address.")))
+        return EmailField(**common, render_kw={"type": "email"})
+    return Trimmed(**common)

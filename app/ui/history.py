@@ -1,0 +1,77 @@
+"""History in words: what happened and what changed, as a person would say it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from ..models import Kind, LogEntry, Role
+from .formats import shown
+
+# Every action there is, past tense. A test finds those that are recorded but not said here.
+ACTIONS: dict[str, Any] = {
+    "account.created": _l("Account added"),
+    "account.updated": _l("Account changed"),
+    "account.archived": _l("Account archived"),
+    "account.restored": _l("Account restored"),
+    "account.partner_enabled": _l("Partner management switched on"),
+    "account.partner_disabled": _l("Partner management switched off"),
+    "account.exported": _l("Accounts exported"),
+    "member.created": _l("Member added"),
+    "member.updated": _l("Member changed"),
+    "member.role_changed": _l("Role changed"),
+    "member.removed": _l("Member removed"),
+    "member.left": _l("Member left"),
+    "member.deleted": _l("Member removed"),
+    "member.exported": _l("Members exported"),
+    "history.exported": _l("History exported"),
+    "message.exported": _l("Outbox exported"),
+    "message.resent": _l("Message sent again"),
+    "settings.changed": _l("Settings changed"),
+}
+
+FIELDS: dict[str, Any] = {
+    "name": _l("Name"),
+    "kind": _l("Kind"),
+    "slug": _l("Address"),
+    "parent_id": _l("Parent account"),
+    "contact": _l("Contact"),
+    "email": _l("E-mail"),
+    "country": _l("Country"),
+    "language": _l("Language"),
+    "time_zone": _l("Time zone"),
+    "currency": _l("Currency"),
+    "created_at": _l("Created"),
+    "archived_at": _l("Archived"),
+    "role": _l("Role"),
+    "user_id": _l("Person"),
+    "filter": _l("Filter"),
+    "second_factor_required": _l("Second factor required"),
+}
+
+SAID_OTHERWISE = {"created_at", "archived_at", "slug", "parent_id", "user_id"}  # by the line itself
+
+
+def action_in_words(entry: LogEntry) -> str:
+    return str(ACTIONS.get(entry.action, entry.action))
+
+
+def changes_in_words(entry: LogEntry) -> str:
+    """Old → new of each field, on one line."""
+    told = [(name, pair) for name, pair in entry.changes.items() if name not in SAID_OTHERWISE]
+    return " · ".join(f"{FIELDS.get(name, name)}: {_arrow(name, *pair)}" for name, pair in told)
+
+
+def _arrow(name: str, old: Any, new: Any) -> str:
+    if old in (None, ""):
+        return _said(name, new)
+    return f"{_said(name, old)} → {_said(name, new) or '–'}"
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return shown(value, "flag")
+    if name in {"role", "kind"} and value:
+        return str((Role if name == "role" else Kind)(value).label)
+    return shown(value, "text")

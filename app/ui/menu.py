@@ -1,0 +1,83 @@
+"""The frame around the pages: what a person sees in the sidebar and the header, by role and account."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import current_app, g, request
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from .. import outbox
+from .acting import may
+from .page import AccountChoice, Link, MenuGroup, Shell, UserBadge
+
+
+def shell() -> Shell:
+    """The frame of this request; made once, by the layout."""
+    if "shell" not in g:
+        g.shell = _shell()
+    return g.shell
+
+
+def _shell() -> Shell:
+    person = g.get("identity")
+    scope = g.get("scope")
+    choices = [_choice(member, scope) for member in person.memberships] if person else []
+    return Shell(
+        brand=outbox.brand(),
+        account=next((choice for choice in choices if choice.active), None),
+        accounts=choices,
+        user=UserBadge(person.user.name, person.user.email, person.user.initials) if person else None,
+        menu=menu() if scope else [],
+        languages=languages(),
+        user_links=_user_links() if scope else [],
+        sign_out_url="/logout/",
+    )
+
+
+def menu() -> list[MenuGroup]:
+    """FAB's menu, of it what the person may open."""
+    groups = []
+    for category in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
+        items = [_entry(item) for item in category.childs if _may_open(item.baseview)]
+        if items:
+            groups.append(MenuGroup(str(category.label), items))
+    return groups
+
+
+def _may_open(view: Any) -> bool:
+    return may(f"{view.class_permission_name}.{view.default_view}")
+
+
+def _entry(item: Any) -> Link:
+    active = request.blueprint == item.baseview.endpoint
+    return Link(str(item.label), item.get_url(), item.icon, active)
+
+
+def _choice(member: Any, scope: Any) -> AccountChoice:
+    account = member.account
+    return AccountChoice(
+        label=account.name,
+        slug=account.slug,
+        url=f"/a/{account.slug}/",
+        kind_label=str(account.kind.label),
+        role_label=str(member.role.label),
+        active=scope is not None and scope.account_id == account.id,
+    )
+
+
+def languages() -> list[Link]:
+    """The other language is one click away, and leads back to the same page."""
+    here = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else "/"
+    current = str(get_locale())
+    return [
+        Link(language["name"], f"/lang/{code}?next={quote(here, safe='')}", active=current == code, key=code)
+        for code, language in current_app.config["LANGUAGES"].items()
+    ]
+
+
+def _user_links() -> list[Link]:
+    root = request.script_root
+    return [Link(_("Sign-in and security"), f"{root}/security/", "shield-lock", request.blueprint == "security")]

@@ -1,0 +1,242 @@
+"""The shapes of our pages: what a template is given, and nothing about where it comes from.
+
+Every text in here is already translated and formatted for the person; templates only arrange it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place to go. `modal` opens it in the dialog when scripts run, as a page of its own when not."""
+
+    label: str
+    url: str
+    icon: str = ""
+    active: bool = False
+    modal: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class MenuGroup:
+    label: str
+    items: list[Link]
+
+
+@dataclass(frozen=True)
+class AccountChoice:
+    """One of the accounts the person may act in."""
+
+    label: str
+    slug: str
+    url: str
+    kind_label: str
+    role_label: str
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class UserBadge:
+    name: str
+    email: str
+    initials: str
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The frame around a back-office page: who acts where, and where one can go."""
+
+    brand: str
+    account: AccountChoice | None
+    accounts: list[AccountChoice]
+    user: UserBadge | None
+    menu: list[MenuGroup]
+    languages: list[Link]
+    user_links: list[Link] = field(default_factory=list)
+    sign_out_url: str = ""
+
+
+@dataclass(frozen=True)
+class FilterInput:
+    """One input of the filter row; its name is the URL argument (`_flt_<operator>_<column>`)."""
+
+    name: str
+    label: str
+    value: str = ""
+    type: str = "text"  # the HTML type: text, date, or decimal (text with inputmode=decimal)
+
+
+@dataclass(frozen=True)
+class Choice:
+    value: str
+    label: str
+    selected: bool = False
+
+
+@dataclass(frozen=True)
+class ColumnFilter:
+    """What the filter row shows under a column: inputs (one, or from/until), or a select when there are choices."""
+
+    inputs: list[FilterInput] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    name: str = ""  # the select's name when there are choices
+    label: str = ""
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    label: str
+    kind: str = "text"  # text long number money date moment flag choice link email url phone
+    sort_url: str = ""  # empty: cannot be sorted
+    sorted: str = ""  # "", "asc", "desc"
+    filter: ColumnFilter | None = None
+
+    @property
+    def align(self) -> str:
+        return "end" if self.kind in {"number", "money"} else "start"
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    kind: str = "text"
+    url: str = ""
+    tone: str = ""  # choice cells are badges: green yellow red blue azure purple secondary
+    indent: int = 0  # how deep a row of a tree hangs; only on its first cell
+
+
+@dataclass(frozen=True)
+class Row:
+    pk: str
+    label: str  # how a confirmation names it
+    cells: list[Cell]
+    url: str = ""  # its detail page
+    edit_url: str = ""
+    muted: bool = False  # archived and the like
+
+
+@dataclass(frozen=True)
+class Action:
+    """A verb offered on a selection of rows or on one thing. `confirm` is the question asked before it."""
+
+    name: str
+    label: str
+    icon: str = ""
+    confirm: str = ""
+    danger: bool = False
+    url: str = ""  # detail pages: where it is posted
+    modal: bool = False  # it asks something first: opens url as a dialog instead of posting
+
+
+@dataclass(frozen=True)
+class Paging:
+    page: int  # from 1
+    pages: int
+    count: int
+    summary: str  # "1–25 of 60"
+    previous_url: str = ""
+    next_url: str = ""
+    numbers: list[Link] = field(default_factory=list)  # a link without URL is a gap
+    sizes: list[Link] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Empty:
+    """What stands where no row stands: what this is for and what to do."""
+
+    title: str
+    text: str
+    link: Link | None = None
+    icon: str = "inbox"
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A filter in force, said in words; the URL leads to the list without it."""
+
+    label: str
+    value: str
+    url: str
+
+
+@dataclass(frozen=True)
+class ListPage:
+    title: str
+    view: str
+    url: str
+    columns: list[Column]
+    rows: list[Row]
+    paging: Paging
+    lead: str = ""
+    q: str = ""
+    searchable: bool = False
+    kept: list[tuple[str, str]] = field(default_factory=list)  # URL arguments the filter form keeps (sort, size)
+    chips: list[Chip] = field(default_factory=list)
+    clear_url: str = ""
+    add: Link | None = None
+    export_url: str = ""
+    tools: list[Link] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    action_url: str = ""
+    empty: Empty | None = None
+    embedded: bool = False  # a section of a detail page: no page header of its own
+
+    @property
+    def filterable(self) -> bool:
+        return any(column.filter for column in self.columns)
+
+
+@dataclass(frozen=True)
+class FieldGroup:
+    title: str
+    fields: list[Any]  # bound WTForms fields
+
+
+@dataclass(frozen=True)
+class FormPage:
+    """A form, as a page or inside the dialog (`modal`)."""
+
+    title: str
+    url: str
+    form: Any  # WTForms; templates use form.hidden_tag(), form.errors
+    groups: list[FieldGroup]
+    submit_label: str
+    cancel_url: str
+    lead: str = ""
+    modal: bool = False
+    danger: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    label: str
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a detail page: facts, or something fetched from `url` when it comes into view."""
+
+    key: str
+    title: str
+    facts: list[Fact] = field(default_factory=list)
+    url: str = ""
+    lead: str = ""
+
+
+@dataclass(frozen=True)
+class DetailPage:
+    title: str
+    kind: str  # what it is: "Customer", "License"
+    back: Link
+    sections: list[Section]
+    badges: list[Cell] = field(default_factory=list)
+    edit: Link | None = None
+    actions: list[Action] = field(default_factory=list)
+    lead: str = ""

@@ -1,0 +1,438 @@
+"""Our dialect of Flask-AppBuilder: a screen is a declaration, and one line per verb.
+
+`BackOfficeView` answers list, show, add, edit, export and commands for one model. It keeps no state of a request on
+itself (decision 4): a view is one object for all threads, so what a request needs is made in the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, abort, flash, redirect, render_template, request, url_for
+from flask_appbuilder import ModelView, expose
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import inspect, select
+from werkzeug.datastructures import MultiDict
+
+from ..errors import Refused
+from ..extensions import db
+from .acting import may
+from .columns import Field, field_of
+from .export import download
+from .fields import form_for
+from .listing import Listing
+from .page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, ListPage, Row, Section
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb offered on rows; made by `@command`."""
+
+    name: str
+    label: Any
+    confirm: Any
+    icon: str
+    danger: bool
+    method: str
+    offered: Callable[[Any], bool] | None
+
+
+def command(
+    name: str,
+    label: Any,
+    *,
+    confirm: Any = "",
+    icon: str = "",
+    danger: bool = False,
+    permission: str = "",
+    offered: Callable[[Any], bool] | None = None,
+) -> Callable[[Any], Any]:
+    """Offer a method as a verb on chosen rows.
+
+    The method is handed a list of rows from this side of the wall (others are 404), may raise `Refused`, and may
+    return the sentence to flash. `offered` says on which single row the detail page shows it.
+    """
+
+    def mark(method: Any) -> Any:
+        method._command = Command(permission or name, label, confirm, icon, danger, method.__name__, offered)
+        method._command_name = name
+        return method
+
+    return mark
+
+
+class BackOfficeView(ModelView):
+    """A screen for one model. Declare `datamodel`, `noun`, columns and titles; the rest is here.
+
+    `noun` is the first half of the permissions in `permissions.py`: `account` + `list`.
+    """
+
+    noun = ""
+    list_lead: Any = ""
+    order: tuple[str, ...] = ("id",)  # of the list, `-name` for descending
+    search: tuple[str, ...] = ()  # columns the quick search looks through
+    plain_columns: tuple[str, ...] = ()  # shown, but neither sorted nor filtered
+    label_columns: dict[str, Any] = {}
+    help_columns: dict[str, Any] = {}
+    empty_title: Any = _l("Nothing here yet")
+    empty_text: Any = ""
+    add_label: Any = _l("Add")
+    sections: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()  # of the detail page: key, title, columns
+    related: tuple[tuple[str, Any, str, str], ...] = ()  # lists on it: key, title, endpoint, foreign key
+    related_keys: dict[str, type] = {}  # foreign keys by which this list may be a section elsewhere
+    include_route_methods = {"list", "show", "export", "action_post", "related_list"}
+
+    # --- Flask-AppBuilder's own set-up, replaced ---
+
+    def __init__(self) -> None:
+        self.class_permission_name = self.noun
+        self.commands = {
+            getattr(self, name)._command_name: getattr(self, name)._command
+            for name in dir(type(self))
+            if hasattr(getattr(type(self), name), "_command")
+        }
+        self.include_route_methods = {*self.include_route_methods, "index"}
+        super().__init__()
+
+    def _init_properties(self) -> None:
+        """Columns are read off the model, see `fields`; sections take the place of FAB's related views."""
+        self.related_views, self._related_views = [], []
+
+    def _init_forms(self) -> None:
+        model, labels = self.datamodel.obj, self.label_columns
+        if "add" in self.include_route_methods:
+            self.add_form = form_for(model, self.add_columns, labels, self.help_columns)
+        if "edit" in self.include_route_methods:
+            self.edit_form = form_for(model, self.edit_columns, labels, self.help_columns)
+
+    def _init_titles(self) -> None:
+        """Titles are declared."""
+
+    # --- what subclasses may say ---
+
+    def conditions(self) -> tuple[Any, ...]:
+        """What narrows the list besides the wall."""
+        return ()
+
+    def fields(self, names: list[str] | tuple[str, ...] | None = None) -> dict[str, Field]:
+        names = names or self.list_columns
+        return {name: field_of(self.datamodel.obj, name, self.label_columns[name]) for name in names}
+
+    def may_edit(self, row: Any) -> bool:
+        return True
+
+    def indent(self, row: Any) -> int:
+        return 0
+
+    def is_muted(self, row: Any) -> bool:
+        return False
+
+    def kind_of(self, row: Any) -> str:
+        """What the thing is, for its detail page."""
+        return str(self.show_title)
+
+    def badges(self, row: Any) -> list[Cell]:
+        return []
+
+    def create(self, form: Any) -> Any:
+        """Make the row a valid add form describes; may raise `Refused`."""
+        raise NotImplementedError
+
+    def change(self, row: Any, form: Any) -> None:
+        """Put a valid edit form into the row; may raise `Refused`."""
+        form.populate_obj(row)
+
+    def created_message(self, row: Any) -> str:
+        return _("“%(name)s” was added.", name=str(row))
+
+    # --- list ---
+
+    @expose("/")
+    @has_access
+    @permission_name("list")
+    def index(self) -> Any:
+        """The short address: `/members/` is the members' list."""
+        return redirect(self.url("list"))
+
+    @expose("/list/")
+    @has_access
+    def list(self) -> Any:
+        return self._render_list(self.url("list"), ())
+
+    @expose("/related/<string:key>/<int:pk>")
+    @has_access
+    @permission_name("list")
+    def related_list(self, key: str, pk: int) -> Any:
+        """The rows that belong to another row; a section of that row's detail page, or a page of its own."""
+        owner = self.related_keys.get(key)
+        if owner is None or db.session.get(owner, pk) is None:
+            abort(404)
+        condition = getattr(self.datamodel.obj, key) == pk
+        return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), embedded=bool(_is_htmx()))
+
+    def _render_list(self, url: str, conditions: tuple[Any, ...], embedded: bool = False) -> str:
+        page = self.list_page(url, conditions, embedded)
+        return render_template("_list.html" if embedded else "list.html", page=page)
+
+    def list_page(self, url: str, conditions: tuple[Any, ...] = (), embedded: bool = False) -> ListPage:
+        listing = self.listing(url, conditions)
+        count = listing.count()
+        if listing.page > max(1, -(-count // listing.size)):
+            listing.page = max(1, -(-count // listing.size))
+        for notice in listing.notices:
+            flash(notice, "warning")
+        rows = listing.rows() if count else []
+        return ListPage(
+            title=str(self.list_title),
+            lead=str(self.list_lead),
+            view=type(self).__name__,
+            url=url,
+            columns=listing.columns(),
+            rows=[self._row(row, listing.fields) for row in rows],
+            paging=listing.paging(count),
+            q=listing.q,
+            searchable=bool(self.search),
+            kept=listing.kept(),
+            chips=listing.chips(),
+            clear_url=url if listing.is_filtered else "",
+            add=None if embedded else self._add_link(),
+            export_url=self._export_url(listing, conditions),
+            tools=[] if embedded else self.tools(),
+            actions=self._bulk_actions() if rows else [],
+            action_url=self.url("action_post"),
+            empty=self._empty(listing),
+            embedded=embedded,
+        )
+
+    def listing(self, url: str, conditions: tuple[Any, ...] = ()) -> Listing:
+        return Listing(
+            model=self.datamodel.obj,
+            fields=self.fields(),
+            order=self.order,
+            args=MultiDict(request.args),
+            url=url,
+            conditions=(*self.conditions(), *conditions),
+            search=self.search,
+        )
+
+    def tools(self) -> list[Link]:
+        return []
+
+    def _row(self, row: Any, fields: dict[str, Field]) -> Row:
+        pk = str(inspect(row).identity[0])
+        shows = self._has("show") and may(f"{self.noun}.show")
+        url = self.url("show", pk=pk) if shows else ""
+        editable = self._has("edit") and may(f"{self.noun}.edit") and self.may_edit(row)
+        cells = [
+            field.cell(row, url=url if n == 0 else "", indent=self.indent(row) if n == 0 else 0)
+            for n, field in enumerate(fields.values())
+        ]
+        edit_url = self.url("edit", pk=pk) if editable else ""
+        return Row(pk=pk, label=str(row), cells=cells, url=url, edit_url=edit_url, muted=self.is_muted(row))
+
+    def _add_link(self) -> Link | None:
+        if not (self._has("add") and may(f"{self.noun}.add")):
+            return None
+        return Link(str(self.add_label), self.url("add"), icon="plus", modal=True, key="n")
+
+    def _export_url(self, listing: Listing, conditions: tuple[Any, ...]) -> str:
+        if conditions or not (self._has("export") and may(f"{self.noun}.export")):
+            return ""
+        query = listing.url_with(page=None, size=None).partition("?")[2]
+        return self.url("export") + (f"?{query}" if query else "")
+
+    def _bulk_actions(self) -> list[Action]:
+        return [
+            Action(name, str(c.label), c.icon, str(c.confirm), c.danger)
+            for name, c in self.commands.items()
+            if may(f"{self.noun}.{c.name}")
+        ]
+
+    def _empty(self, listing: Listing) -> Empty:
+        if listing.is_filtered:
+            clear = Link(_("Clear all filters"), listing.url)
+            return Empty(_("Nothing found"), _("No row fits the search and the filters."), clear, "search")
+        return Empty(str(self.empty_title), str(self.empty_text), self._add_link())
+
+    # --- export ---
+
+    @expose("/export")
+    @has_access
+    def export(self) -> Response:
+        """The list as it stands on the screen, as a typed Excel file."""
+        listing = self.listing(self.url("list"))
+        return download(listing, title=str(self.list_title), noun=self.noun)
+
+    # --- detail page ---
+
+    @expose("/show/<int:pk>")
+    @has_access
+    def show(self, pk: int) -> Any:
+        return render_template("detail.html", page=self.detail_page(self.row(pk)))
+
+    def detail_page(self, row: Any) -> DetailPage:
+        pk = inspect(row).identity[0]
+        edit = self._has("edit") and may(f"{self.noun}.edit") and self.may_edit(row)
+        return DetailPage(
+            title=str(row),
+            kind=self.kind_of(row),
+            back=Link(str(self.list_title), self.url("list")),
+            sections=self._sections(row),
+            badges=self.badges(row),
+            edit=Link(_("Edit"), self.url("edit", pk=pk), icon="pencil", modal=True) if edit else None,
+            actions=self._single_actions(row),
+        )
+
+    def _sections(self, row: Any) -> list[Section]:
+        told = [
+            Section(key, str(title), [Fact(str(f.label), f.cell(row)) for f in self.fields(names).values()])
+            for key, title, names in self.sections
+        ]
+        pk = inspect(row).identity[0]
+        for key, title, endpoint, foreign_key in self.related:
+            noun = self.appbuilder_view(endpoint).noun
+            if may(f"{noun}.list"):
+                told.append(Section(key, str(title), url=url_for(f"{endpoint}.related_list", key=foreign_key, pk=pk)))
+        return told
+
+    def appbuilder_view(self, endpoint: str) -> BackOfficeView:
+        return next(view for view in self.appbuilder.baseviews if type(view).__name__ == endpoint)
+
+    def _single_actions(self, row: Any) -> list[Action]:
+        return [
+            Action(name, str(c.label), c.icon, str(c.confirm), c.danger, self.url("action_post"))
+            for name, c in self.commands.items()
+            if may(f"{self.noun}.{c.name}") and (c.offered is None or c.offered(row))
+        ]
+
+    # --- add and edit ---
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        form = self.add_form()
+        if request.method == "POST" and form.validate():
+            try:
+                row = self.create(form)
+                db.session.flush()
+            except Refused as refusal:
+                return self._refused(form, refusal, self._form_page(form, self.add_title, self.url("add")))
+            flash(self.created_message(row), "success")
+            return _leave_form(self.url("list"))
+        return self._render_form(form, self._form_page(form, self.add_title, self.url("add")))
+
+    @expose("/edit/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: int) -> Any:
+        row = self.row(pk)
+        if not self.may_edit(row):
+            abort(403)
+        form = self.edit_form(obj=row)
+        page = self._form_page(form, self.edit_title, self.url("edit", pk=pk), str(row))
+        if request.method == "POST" and form.validate():
+            try:
+                self.change(row, form)
+                db.session.flush()
+            except Refused as refusal:
+                return self._refused(form, refusal, page)
+            flash(_("“%(name)s” was saved.", name=str(row)), "success")
+            return _leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
+        return self._render_form(form, page)
+
+    def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
+        names = [f for f in form if f.type not in {"CSRFTokenField", "HiddenField"}]
+        return FormPage(
+            title=str(title) % {"name": name} if name else str(title),
+            url=url,
+            form=form,
+            groups=[FieldGroup("", names)],
+            submit_label=_("Save"),
+            cancel_url=_safe_back(self.url("list")),
+            modal=_is_htmx(),
+        )
+
+    def _refused(self, form: Any, refusal: Refused, page: FormPage) -> Any:
+        """Say no where the reason lies, with everything typed still there."""
+        db.session.rollback()
+        if refusal.field in form:
+            form[refusal.field].errors = [*form[refusal.field].errors, refusal.sentence]
+        else:
+            form.form_errors.append(refusal.sentence)
+        return self._render_form(form, page)
+
+    def _render_form(self, form: Any, page: FormPage) -> Any:
+        template = "_form.html" if page.modal else "form.html"
+        status = 422 if form.errors or form.form_errors else 200
+        return render_template(template, page=page), status
+
+    # --- commands ---
+
+    @expose("/action_post", methods=["POST"])
+    def action_post(self) -> Any:
+        """Do a verb on the chosen rows; all of them or none."""
+        name = request.form.get("action", "")
+        chosen_command = self.commands.get(name)
+        if chosen_command is None:
+            abort(404)
+        if not may(f"{self.noun}.{chosen_command.name}"):
+            abort(403)
+        rows = self._chosen(request.form.getlist("rowid"))
+        back = _safe_back(self.url("list"))
+        try:
+            said = getattr(self, chosen_command.method)(rows)
+            db.session.flush()
+        except Refused as refusal:
+            db.session.rollback()
+            flash(refusal.sentence, "danger")
+            return redirect(back)
+        flash(said or _("Done."), "success")
+        return redirect(back)
+
+    def _chosen(self, pks: list[str]) -> list[Any]:
+        """The rows of those keys. One that is not there, or not for these eyes, and it is 404 for all."""
+        if not pks or len(pks) > 1000 or not all(pk.isdecimal() and pk.isascii() and len(pk) < 19 for pk in pks):
+            abort(404)
+        key = inspect(self.datamodel.obj).primary_key[0]
+        wanted = {int(pk) for pk in pks}
+        rows = list(db.session.scalars(select(self.datamodel.obj).where(key.in_(wanted))))
+        if len(rows) != len(wanted):
+            abort(404)
+        return rows
+
+    # --- small things ---
+
+    def row(self, pk: int) -> Any:
+        """The row of that key on this side of the wall, or 404."""
+        if not 0 <= pk < 2**63:
+            abort(404)
+        return db.session.get(self.datamodel.obj, pk) or abort(404)
+
+    def url(self, method: str, **values: Any) -> str:
+        return url_for(f"{type(self).__name__}.{method}", **values)
+
+    def _has(self, method: str) -> bool:
+        return method in self.include_route_methods
+
+
+def _is_htmx() -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def _leave_form(url: str) -> Any:
+    """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
+    target = _safe_back(url)
+    if _is_htmx():
+        return Response(status=204, headers={"HX-Redirect": target})
+    return redirect(target)
+
+
+def _safe_back(default: str) -> str:
+    """Where the person came from, if that is a page of this account."""
+    back = request.form.get("back") or request.args.get("back") or ""
+    return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
+
+

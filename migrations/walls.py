@@ -1,0 +1,48 @@
+"""What migrations say to the database besides its tables: the second wall, and that history is only added to.
+
+PostgreSQL's row-level security repeats the wall of `app/tenancy.py` below everything Python does: without the
+settings that `tenancy` makes at the start of a transaction, no row is seen and none can be written. FORCE binds
+the tables' owner too; a superuser is never bound, so the application must not connect as one (docs/operations.md).
+"""
+
+from alembic import op
+
+# The settings are compared as byte strings, as the paths are. An unset one is '' or NULL: no row is below it.
+SUBTREE = (
+    "{path} >= current_setting('kontor.low', true) COLLATE \"C\" "
+    "AND {path} < current_setting('kontor.high', true) COLLATE \"C\""
+)
+INSIDE = (
+    "{path} >= current_setting('kontor.low', true) COLLATE \"C\" "
+    "AND {path} <= current_setting('kontor.inside', true) COLLATE \"C\""
+)
+OWN = "current_setting('kontor.user', true) IN ('0', user_id::text)"
+
+
+def protect(table: str, rule: str, path: str = "account_path", write_rule: str = "") -> None:
+    """Put row-level security around a table."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    seen, written = rule.format(path=path), (write_rule or rule).format(path=path)
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY wall ON {table} USING ({seen}) WITH CHECK ({written})")
+
+
+def only_add_to(table: str) -> None:
+    """Let rows be added and read, never changed or deleted."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION '% is only added to', TG_TABLE_NAME; END$$"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+        return
+    for deed in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER {table}_no_{deed.lower()} BEFORE {deed} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+        )

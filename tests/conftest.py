@@ -1,0 +1,151 @@
+"""What every test may ask for: an application with a fresh copy of the world, on SQLite or PostgreSQL, and the cast."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+
+from app import create_app
+from app.extensions import db
+from tests import cast, databases
+
+HERE = Path(__file__).parent
+ON_BOTH = ("services", "walls", "scenarios")  # where data matters, a test runs on both databases
+SETTINGS = {
+    "TESTING": True,
+    "PROPAGATE_EXCEPTIONS": False,
+    "SECRET_KEY": "of-the-tests-alone-0123456789abcdef",
+    "PUBLIC_URL": "http://localhost",
+    "TRUSTED_HOSTS": ["localhost"],
+    "MAIL_SERVER": "",
+    "ARGON2_TIME_COST": 1,
+    "ARGON2_MEMORY_COST": 1024,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database" not in metafunc.fixturenames:
+        return
+    folder = Path(metafunc.module.__file__).relative_to(HERE).parts[0]
+    both = folder in ON_BOTH or metafunc.definition.get_closest_marker("both_databases")
+    names = ["sqlite", "postgresql"] if both else ["sqlite"]
+    metafunc.parametrize("database", names, indirect=True, scope="function")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """In CI nothing is skipped for a missing tool."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and "missing tool" in str(report.longrepr):
+        report.outcome = "failed"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _translations() -> None:
+    """The German the tests read is the German that is in the catalogue now."""
+    for catalogue in (HERE.parent / "app/translations").glob("*/LC_MESSAGES/*.po"):
+        compiled = catalogue.with_suffix(".mo")
+        if not compiled.exists() or compiled.stat().st_mtime < catalogue.stat().st_mtime:
+            subprocess.run(
+                ["pybabel", "-q", "compile", "-i", catalogue, "-o", compiled, "-l", catalogue.parts[-3]], check=True
+            )
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on; the parameter's name."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this process's databases lie."""
+    return tmp_path_factory.mktemp("kontor")
+
+
+@pytest.fixture
+def app(database: str, home: Path) -> Iterator[Flask]:
+    """The application on a fresh copy of the world, its context pushed."""
+    app = _app_on(database, home)
+    with app.app_context():
+        _renew(app, database)
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@cache
+def _app_on(database: str, home: Path) -> Flask:
+    """One application per process and database; what is under it is renewed for every test."""
+    data = home / database
+    data.mkdir(exist_ok=True)
+    if database == "sqlite":
+        url = f"sqlite:///{data / 'kontor.db'}"
+        _fill(f"sqlite:///{data / 'template.db'}", data)
+    else:
+        databases.postgres_template("world", lambda url: _fill(url, data))
+        url = databases.create_postgres_database(_worker(), "world")
+    return create_app(SQLALCHEMY_DATABASE_URI=url, DATA_DIR=data, **SETTINGS)
+
+
+def _fill(url: str, data: Path) -> None:
+    """Migrate an empty database and build the cast's world in it."""
+    app = create_app(SQLALCHEMY_DATABASE_URI=url, DATA_DIR=data, **SETTINGS)
+    with app.app_context():
+        upgrade()
+        cast.build()
+        if url.startswith("sqlite"):
+            with db.engine.connect() as connection:
+                connection.exec_driver_sql("COMMIT")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("BEGIN")
+        db.engine.dispose()
+
+
+def _renew(app: Flask, database: str) -> None:
+    db.engine.dispose()
+    if database == "postgresql":
+        databases.create_postgres_database(_worker(), "world")
+        return
+    path = Path(app.config["DATA_DIR"])
+    for suffix in ("-wal", "-shm"):
+        (path / f"kontor.db{suffix}").unlink(missing_ok=True)
+    shutil.copyfile(path / "template.db", path / "kontor.db")
+
+
+def _worker() -> str:
+    return f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
+
+@pytest.fixture
+def alice(app: Flask) -> cast.Person:
+    return cast.ALICE
+
+
+@pytest.fixture
+def bob(app: Flask) -> cast.Person:
+    return cast.BOB
+
+
+@pytest.fixture
+def charlie(app: Flask) -> cast.Person:
+    return cast.CHARLIE
+
+
+@pytest.fixture
+def dora(app: Flask) -> cast.Person:
+    return cast.DORA
+
+
+@pytest.fixture
+def frida(app: Flask) -> cast.Person:
+    return cast.FRIDA

@@ -1,0 +1,169 @@
+"""The wall in the session: whichever way one reaches for a foreign row, it is not there."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.orm import aliased
+
+from app.errors import NoScope, OutsideScope
+from app.extensions import db
+from app.models import Account, LogEntry, Member, Message, User
+from app.services import accounts
+from app.tenancy import enter, unscoped
+from tests.cast import account_called, account_id, acting_as
+
+
+def names(rows):
+    return sorted(row.name for row in rows)
+
+
+def test_a_partner_sees_the_own_subtree_and_nothing_else(alice):
+    with acting_as(alice):
+        seen = db.session.scalars(select(Account)).all()
+
+    assert names(seen) == ["Bergen Sensor", "Deichbau", "Fjordline", "Küstenfunk", "Nordlicht"]
+
+
+def test_a_stranger_sees_none_of_it(charlie):
+    with acting_as(charlie):
+        assert names(db.session.scalars(select(Account))) == ["Alpenwerk", "Gletscherbau"]
+        assert account_called("kuestenfunk") is None
+
+
+def test_people_are_seen_through_visible_members_only(charlie):
+    with acting_as(charlie):
+        assert [user.email for user in db.session.scalars(select(User))] == ["charlie@alpenwerk.example"]
+
+
+def test_without_a_scope_everything_is_closed(app):
+    with pytest.raises(NoScope):
+        db.session.scalars(select(Account)).all()
+
+
+def test_a_session_has_one_scope_for_life(alice):
+    with acting_as(alice):
+        with pytest.raises(NoScope):
+            enter(db.session().info["scope"])
+
+
+def test_get_finds_no_foreign_row(charlie):
+    foreign = account_id("kuestenfunk")
+
+    with acting_as(charlie):
+        assert db.session.get(Account, foreign) is None
+
+
+def test_a_foreign_row_cannot_be_carried_in_from_another_session(alice, charlie):
+    with unscoped("a foreign row at hand", writes=False) as session:
+        foreign = account_called("kuestenfunk")
+        session.expunge(foreign)
+
+    with pytest.raises(OutsideScope), acting_as(charlie):
+        db.session.add(foreign)
+
+
+def test_counts_count_what_one_sees(charlie):
+    with acting_as(charlie):
+        assert db.session.scalar(select(func.count()).select_from(Account)) == 2
+        assert db.session.scalar(select(func.count(Member.id))) == 1
+
+
+def test_aliases_subqueries_and_unions_are_behind_the_wall_too(charlie):
+    with acting_as(charlie):
+        assert names(db.session.scalars(select(aliased(Account)))) == ["Alpenwerk", "Gletscherbau"]
+        inner = select(Account.id).subquery()
+        assert db.session.scalar(select(func.count()).select_from(inner)) == 2
+        both = select(Account.name).union_all(select(Account.name))
+        assert len(db.session.execute(both).all()) == 4
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        text("SELECT name FROM account"),
+        select(Account.__table__),
+        update(Account.__table__).values(name="x"),
+        insert(Account.__table__).values(name="x"),
+    ],
+    ids=["text", "core select", "core update", "core insert"],
+)
+def test_sql_that_came_another_way_is_refused(charlie, statement):
+    with pytest.raises(OutsideScope), acting_as(charlie):
+        db.session.connection().execute(statement)
+
+
+def test_bulk_writes_are_refused(charlie):
+    foreign = account_id("kuestenfunk")
+
+    with pytest.raises(OutsideScope), acting_as(charlie):
+        db.session.execute(update(Account), [{"id": foreign, "name": "x"}])
+    with pytest.raises(OutsideScope), acting_as(charlie):
+        db.session.execute(insert(Account), [{"name": "x"}])
+
+
+def test_an_update_by_condition_reaches_the_own_subtree_only(charlie):
+    with acting_as(charlie):
+        db.session.execute(update(Account).values(contact="changed"))
+
+    with unscoped("looking at everybody", writes=False) as session:
+        changed = session.scalars(select(Account).where(Account.contact == "changed")).all()
+    assert names(changed) == ["Alpenwerk", "Gletscherbau"]
+
+
+def test_a_new_row_cannot_be_put_into_a_foreign_account(charlie):
+    foreign = account_id("kuestenfunk")
+
+    with pytest.raises(OutsideScope), acting_as(charlie) as me:
+        db.session.add(Member(account_id=foreign, user_id=me.user_id, role=me.role, created_at=me.created_at))
+        db.session.flush()
+
+
+def test_an_own_row_cannot_be_moved_to_a_foreign_account(charlie):
+    foreign = account_id("kuestenfunk")
+
+    with pytest.raises(OutsideScope), acting_as(charlie):
+        account_called("gletscherbau").parent_id = foreign
+        db.session.flush()
+
+
+def test_what_is_inside_an_account_is_not_seen_from_above(alice, bob):
+    with acting_as(bob) as me:
+        db.session.add(
+            Message(
+                account=me.account, message_id="<1@x>", recipient="x@y.example", locale="de", subject="Inside",
+                body_text="", body_html="", created_at=me.created_at, next_try_at=me.created_at,
+            )  # fmt: skip
+        )
+
+    with acting_as(bob):
+        assert db.session.scalar(select(func.count(Message.id))) == 1
+    with acting_as(alice):
+        assert db.session.scalar(select(func.count(Message.id))) == 0
+
+
+def test_opening_an_account_leaves_a_line_of_history_with_its_number(alice):
+    with acting_as(alice) as by:
+        account = accounts.open_account("Neufunk", parent=by.account, by=by)
+
+    with acting_as(alice):
+        line = db.session.scalars(select(LogEntry).where(LogEntry.subject_id == account.id)).one()
+        assert (line.action, line.subject, line.account_id) == ("account.created", "Neufunk", account.id)
+        assert line.actor == "Alice Ahrens <alice@nordlicht.example>"
+        assert line.changes["name"] == [None, "Neufunk"]
+
+
+def test_history_cannot_be_changed_even_by_the_program(alice):
+    with acting_as(alice) as by:
+        accounts.open_account("Neufunk", parent=by.account, by=by)
+
+    with pytest.raises(Exception, match="only added to"), unscoped("trying to rewrite history") as session:
+        session.execute(update(LogEntry).values(actor="Nobody"))
+
+
+def test_a_unit_within_a_unit_has_a_wall_of_its_own(alice, charlie):
+    with unscoped("looking at everybody", writes=False):
+        assert db.session.scalar(select(func.count(Account.id))) == 8
+        with acting_as(charlie):
+            assert db.session.scalar(select(func.count(Account.id))) == 2
+        assert db.session.scalar(select(func.count(Account.id))) == 8
