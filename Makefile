@@ -1,7 +1,6 @@
 # Everything a person needs to know: `make run` starts Kontor, `make test` checks it.
 
 PORT ?= 8080
-SIZE ?= 1000
 WORKERS ?= 2
 ARGS ?=
 
@@ -11,26 +10,25 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PYBABEL := $(PY) -m babel.messages.frontend --quiet
+KEYWORDS := -k _l -k lazy_gettext -k lazy_ngettext:1,2 -k lazy_pgettext:1c,2
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
 
 export TZ := UTC
 
-.PHONY: help run demo test lint translations lock clean
+.PHONY: help run test lint translations messages lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run              starts Kontor with its demo company on http://localhost:$(PORT)  (PORT=… for another)"
-	@echo "make demo SIZE=10000  fills an empty database with a demo company of that many accounts"
 	@echo "make test             checks the style, then runs every test  (ARGS='-k invoice' for a few)"
 	@echo "make lint             checks the style only"
+	@echo "make messages         brings the catalogues in app/translations up to the sentences in the code; then translate"
 	@echo "make lock             brings requirements*.txt up to requirements*.in  (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean            removes what make can make again; never instance/, where the data is"
 
 run: .venv/.installed translations
 	@PORT=$(PORT) exec $(PY) run.py
-
-demo: .venv/.installed translations
-	@$(PY) -m flask --app app:create_app kontor demo --size $(SIZE)
 
 test: lint translations
 	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
@@ -41,7 +39,13 @@ lint: .venv/.dev
 translations: $(CATALOGUES)
 
 %.mo: %.po | .venv/.installed
-	@$(PY) -m babel.messages.frontend --quiet compile --use-fuzzy --input-file $< --output-file $@
+	@$(PYBABEL) compile --input-file $< --output-file $@
+
+messages: .venv/.installed
+	@$(PYBABEL) extract -F babel.cfg $(KEYWORDS) --add-location file -o .venv/messages.pot .
+	@for catalogue in app/translations/*/LC_MESSAGES/messages.po; do \
+		$(PYBABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap \
+			-i .venv/messages.pot -o $$catalogue -l $$(basename $$(dirname $$(dirname $$catalogue))); done
 
 # The libraries: pinned and hashed, installed once and again only when the lock changes.
 

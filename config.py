@@ -4,6 +4,7 @@
     SECRET_KEY       signs cookies and makes tokens; at least 32 characters in production.
     PUBLIC_URL       the address people use; links in mails are made from it, and no other host is answered.
     PORT             where `make run` listens (8080).
+    KONTOR_HOST      and at which address (127.0.0.1 in the demo, every address in production).
     DATABASE_URL     sqlite:///… or postgresql+psycopg://… (default: SQLite in DATA_DIR).
     DATA_DIR         database, key and job queue of the demo, exports (instance).
     MAIL_SERVER …    MAIL_PORT, MAIL_USE_TLS, MAIL_USE_SSL, MAIL_USERNAME, MAIL_PASSWORD, MAIL_DEFAULT_SENDER.
@@ -48,6 +49,7 @@ def load(environ: dict[str, str] | None = None) -> dict[str, Any]:
         "KONTOR_ENV": "production" if production else "demo",
         "DATA_DIR": data_dir,
         "PORT": int(port),
+        "KONTOR_HOST": env.get("KONTOR_HOST") or ("0.0.0.0" if production else "127.0.0.1"),  # noqa: S104
         "SECRET_KEY": secret,
         "PUBLIC_URL": public_url,
         "TRUSTED_HOSTS": [address.hostname, "127.0.0.1", "localhost"] if not production else [address.hostname],

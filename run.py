@@ -83,8 +83,7 @@ def is_demo(settings: dict[str, Any]) -> bool:
 
 def claim_address(settings: dict[str, Any]) -> socket.socket:
     """The listening socket, taken before anything else: whoever comes early waits a moment instead of failing."""
-    host = os.environ.get("KONTOR_HOST") or ("127.0.0.1" if is_demo(settings) else "0.0.0.0")
-    port = settings["PORT"]
+    host, port = settings["KONTOR_HOST"], settings["PORT"]
     try:
         return socket.create_server((host, port), backlog=512)
     except PermissionError:

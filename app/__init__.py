@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from flask_babel import get_locale
+from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
@@ -51,12 +52,17 @@ def create_app(**settings: Any) -> Flask:
     errors.register(app)
 
     app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce)
-    app.context_processor(lambda: {"shell": menu.shell(), "locale": str(get_locale()), "brand": outbox.brand()})
+    app.context_processor(frame)
     app.wsgi_app = acting.AccountInPath(app.wsgi_app)  # type: ignore[method-assign]
     if app.config["TRUSTED_PROXIES"]:
         hops = app.config["TRUSTED_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
+
+
+def frame() -> dict[str, Any]:
+    """What every template has; the shell is made only where a template asks for it."""
+    return {"shell": LocalProxy(menu.shell), "locale": str(get_locale()), "brand": outbox.brand()}
 
 
 @lru_cache(maxsize=256)

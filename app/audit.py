@@ -23,7 +23,7 @@ from .tenancy import Scope
 WATCHED: dict[type, str] = {Account: "account", Member: "member"}
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
-SILENT = {"path", "account_path", "account_id", "name_key", "seen_at", "properties_text"}
+SILENT = {"path", "account_path", "account_id", "name_key", "name_sort"}
 
 # Written by the program for its own use; each has its own trail or needs none.
 UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message}

@@ -10,8 +10,12 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 from flask_migrate import upgrade
+from sqlalchemy.exc import IntegrityError
 
-from . import demo, jobs
+from . import demo, jobs, tokens
+from .models import Purpose, Role
+from .services import accounts, members, signin
+from .tenancy import unscoped
 
 kontor = AppGroup("kontor", help="Kontor's own commands.")
 
@@ -24,6 +28,25 @@ def prepare() -> None:
         if current_app.config["KONTOR_ENV"] == "demo" and demo.is_wanted():
             click.echo("Building the demo company …")
             demo.build()
+
+
+@kontor.command("init-operator")
+@click.option("--name", required=True, help="The company that runs Kontor.")
+@click.option("--email", required=True, help="Its first administrator.")
+@click.option("--language", type=click.Choice(["en", "de"]), default="en")
+def init_operator(name: str, email: str, language: str) -> None:
+    """Make the operator's account and its first administrator; prints the link that sets the password."""
+    try:
+        with unscoped("the first account of an empty installation"):
+            account = accounts.open_operator(name, slug=accounts.plain_letters(name)[:40] or "operator")
+            account.language = language
+            user = signin.create_user(email, first_name="", last_name="", locale=language)
+            members.join(user, account, role=Role.ADMINISTRATOR)
+            token = tokens.issue(Purpose.RESET, user_id=user.id, email=user.email)
+            link = f"{current_app.config['PUBLIC_URL']}/reset/{tokens.secret_of(token)}"
+    except IntegrityError as error:
+        raise click.ClickException("There is an operator already.") from error
+    click.echo(f"Open this within an hour to set the password of {email}:\n{link}")
 
 
 @kontor.command()

@@ -92,7 +92,7 @@ def _customers(names: list[str], by: Member, dice: random.Random, **facts: str) 
     people = itertools.cycle(f"{first} {last}" for first, last in zip(FIRST, itertools.cycle(LAST), strict=False))
     for name in names:
         contact = next(people)
-        host = "".join(c for c in name.lower() if c.isascii() and c.isalnum())
+        host = accounts.plain_letters(name).replace("-", "")
         account = _customer(name, by, contact=contact, email=f"{contact.split()[0].lower()}@{host}.example", **facts)
         account.created_at = clock.now() - timedelta(days=dice.randrange(DAYS_BACK))
 

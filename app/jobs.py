@@ -34,14 +34,15 @@ def init_app(app: Flask) -> None:
 
     @queue.task()
     def deliver(message_id: int) -> None:
+        """One message, as soon as it is committed."""
         with app.app_context():
-            _deliver(message_id)
+            deliver_now(message_id)
 
     @queue.periodic_task(crontab(minute="*"))
-    def deliver_what_is_due() -> None:
+    def every_minute() -> None:
+        """Whatever waits for another try, or was left behind."""
         with app.app_context():
-            for message_id in _due():
-                _deliver(message_id)
+            deliver_due()
 
     app.extensions["deliver"] = deliver
 
@@ -66,17 +67,18 @@ def work() -> None:
 # --- mail ------------------------------------------------------------------------------------------------------
 
 
-def _due() -> list[int]:
-    if not outbox.is_sending():
-        return []
-    with unscoped("the worker delivers for every account", writes=False):
-        return outbox.due()
-
-
-def _deliver(message_id: int) -> None:
-    """Claim, send, settle: three steps in three transactions, none of them open while the mail server talks."""
+def deliver_due() -> None:
+    """Send every message whose turn it is."""
     if not outbox.is_sending():
         return
+    with unscoped("the worker delivers for every account", writes=False):
+        waiting = outbox.due()
+    for message_id in waiting:
+        deliver_now(message_id)
+
+
+def deliver_now(message_id: int) -> None:
+    """Claim, send, settle: three steps in three transactions, none of them open while the mail server talks."""
     with _worker_unit():
         message = outbox.claim(message_id)
         letter = _letter(message) if message else None

@@ -8,6 +8,7 @@ alone · `OwnedByUser` seen by its person alone · `Sealed` never seen from with
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from flask_appbuilder.security.sqla.models import User as FabUser
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from sqlalchemy import JSON, CheckConstraint, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship, validates
 
 from .extensions import Moment
 
@@ -149,6 +150,7 @@ class Account(Model):
     __tablename__ = "account"
     __table_args__ = (
         UniqueConstraint("parent_id", "name_key", name="uq_account_sibling_name"),
+        Index("ix_account_name_sort", "name_sort"),
         # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
@@ -160,7 +162,8 @@ class Account(Model):
     kind: Mapped[Kind] = mapped_column(_stored(Kind), default=Kind.CUSTOMER)
     slug: Mapped[str] = mapped_column(String(60), unique=True)
     name: Mapped[str] = mapped_column(String(120))
-    name_key: Mapped[str] = mapped_column(String(120))
+    name_key: Mapped[str] = mapped_column(String(120))  # what makes it unique beside its siblings
+    name_sort: Mapped[str] = mapped_column(String(120))  # where it stands in an alphabet, ä beside a
     contact: Mapped[str] = mapped_column(String(120), default="")
     email: Mapped[str] = mapped_column(String(320), default="")
     country: Mapped[str] = mapped_column(String(2), default="")
@@ -173,6 +176,12 @@ class Account(Model):
 
     parent: Mapped[Account | None] = relationship(remote_side=[id], foreign_keys=[parent_id])
     members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
+
+    @validates("name")
+    def _keep_keys(self, _key: str, name: str) -> str:
+        name = " ".join(name.split())
+        self.name_key, self.name_sort = name.casefold()[:120], sort_key(name)[:120]
+        return name
 
     @property
     def depth(self) -> int:
@@ -190,9 +199,9 @@ class Account(Model):
         return self.name
 
 
-def name_key(name: str) -> str:
-    """What makes two names the same: case and outer space do not."""
-    return " ".join(name.split()).casefold()
+def sort_key(text: str) -> str:
+    """The text as dictionaries order it: case and accents aside."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
 def new_path(parent: Account | None) -> str:

@@ -68,7 +68,7 @@ def is_common(password: str) -> bool:
 
 
 _LOOKALIKES = str.maketrans("0134578@$!", "oieastbasi")
-_LEGAL_FORMS = re.compile(r"\b(gmbh|ag|kg|ohg|ug|se|ltd|limited|inc|llc|plc)\b\.?")
+_LEGAL_FORMS = re.compile(r"\b(gmbh|ag|kg|ohg|ug|se|ltd|limited|inc|llc|plc)\b|& co\b")
 
 
 def _without_ends(folded: str) -> str:

@@ -19,7 +19,6 @@ EVERYBODY = {A, M, S, U, F, V}
 # Where a permission has a meaning at all: in every account, or only in those that manage others.
 ANYWHERE = frozenset(Kind)
 MANAGING = frozenset({Kind.OPERATOR, Kind.PARTNER})
-OPERATOR = frozenset({Kind.OPERATOR})
 
 
 class Permission(NamedTuple):
@@ -50,7 +49,7 @@ TABLE: dict[str, Permission] = {
     "message.export":   Permission(_l("Export the outbox to Excel"), ANYWHERE, {A, M}),
     "message.resend":   Permission(_l("Send messages again"), ANYWHERE, {A, M}),
     "role.list":        Permission(_l("See what roles may do"), ANYWHERE, EVERYBODY),
-    "settings.edit":    Permission(_l("Change the operator's settings"), OPERATOR, {A}),
+    "settings.edit":    Permission(_l("Change the account's settings"), ANYWHERE, {A}),
     # fmt: on
 }
 

@@ -20,14 +20,27 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
-from sqlalchemy import ColumnElement, Engine, Table, event, false, inspect, select
+from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select
 from sqlalchemy import func as sql
 from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm import Session as AnySession
+from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from .errors import NoScope, OutsideScope
 from .extensions import Session, db, writing
-from .models import Account, InsideAccount, Kind, LogEntry, Member, OwnedByAccount, OwnedByUser, Role, Sealed, new_path
+from .models import (
+    Account,
+    InsideAccount,
+    Kind,
+    LogEntry,
+    Member,
+    OwnedByAccount,
+    OwnedByUser,
+    Role,
+    Sealed,
+    User,
+    new_path,
+)
 
 LOWEST, HIGHEST = "", "~"  # every path lies between: they are made of a–z, 2–7 and "/"
 
@@ -126,7 +139,7 @@ def scope_for(member: Member, *, ip: str = "") -> Scope:
 
 def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
     """The condition under which rows of that class are seen from the scope."""
-    if issubclass(cls, FabUser):
+    if cls is User:
         return cls.id.in_(select(Member.user_id).where(_in_range(Member.account_path, scope)))
     if issubclass(cls, Account):
         return _in_range(cls.path, scope)
@@ -163,10 +176,10 @@ def _sees(scope: Scope, row: Any) -> bool:
 @lru_cache(maxsize=1)
 def _walled_classes() -> tuple[type, ...]:
     mappers = [m.class_ for m in Model.registry.mappers]
-    return tuple(c for c in mappers if c is FabUser or issubclass(c, _WALLED) and not issubclass(c, FabUser))
+    return tuple(c for c in mappers if issubclass(c, _WALLED))
 
 
-_WALLED = (Account, OwnedByAccount, OwnedByUser, Sealed)
+_WALLED = (Account, User, OwnedByAccount, OwnedByUser, Sealed)
 
 
 # --- foot one: criteria on every statement ---------------------------------------------------------------------
@@ -175,14 +188,44 @@ _WALLED = (Account, OwnedByAccount, OwnedByUser, Sealed)
 @event.listens_for(Session, "do_orm_execute")
 def _add_criteria(state: ORMExecuteState) -> None:
     scope = _scope_of(state.session)
-    state.update_execution_options(walled=True)
     if isinstance(scope, Unscoped):
         return
+    if any(mapper.class_ is FabUser for mapper in state.all_mappers):
+        raise OutsideScope("people are asked for as our own class, which the criteria know")
+    if not state.is_orm_statement or _has_bare_part(state.statement):
+        return  # criteria would not bite; if it names a table behind the wall, foot five refuses it
+    state.update_execution_options(walled=True)
     if state.is_insert:
         raise OutsideScope("rows are added through the session, where the wall can look at them")
     if state.is_update and isinstance(state.parameters, list):
         raise OutsideScope("a bulk update by primary key passes the criteria by")
     state.statement = state.statement.options(*scope.criteria)
+
+
+_BY_CLASS = {"parentmapper", "entity_namespace"}  # how SQLAlchemy marks what came from a class, not from a table
+
+
+def _has_bare_part(level: Any, seen: set[int] | None = None) -> bool:
+    """Whether some of a statement is text, or a walled table without its class: criteria pass such parts by.
+
+    A table is known by its class where the class stands beside it; each SELECT within is a level of its own.
+    """
+    parts, seen = list(HasTraverseInternals.get_children(level)), seen or set()
+    known, named = set(), set()
+    for part in parts:  # it grows on the way
+        if isinstance(part, TextClause) or getattr(part, "is_literal", False) and _names_walled_table(part.name):
+            return True
+        table = part if isinstance(part, Table) else getattr(part, "table", None)
+        if not _BY_CLASS.isdisjoint(part._annotations):
+            known.add(table)
+        elif isinstance(table, Table):
+            named.add(table)
+        elif id(part) not in seen:
+            seen.add(id(part))
+            if isinstance(part, SelectBase) and _has_bare_part(part, seen):
+                return True
+            parts += [table] if table is not None else HasTraverseInternals.get_children(part)
+    return not _walled_tables().isdisjoint(named - known)
 
 
 def _scope_of(session: AnySession) -> Scope | Unscoped:
@@ -289,6 +332,11 @@ def _references(cls: type) -> tuple[tuple[str, type], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1)
+def _walled_tables() -> frozenset[Table]:
+    return frozenset(inspect(cls).local_table for cls in _walled_classes())
+
+
 def _class_of(table: Table) -> type | None:
     return next((c for c in _walled_classes() if inspect(c).local_table is table), None)
 
@@ -350,5 +398,5 @@ def _names_walled_table(statement: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _table_names() -> re.Pattern[str]:
-    names = "|".join(inspect(cls).local_table.name for cls in _walled_classes())
-    return re.compile(rf'(?<![\w.])"?({names})"?(?![\w(])', re.IGNORECASE)
+    names = "|".join(table.name for table in _walled_tables())
+    return re.compile(rf"\b({names})\b", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import render_template
+from flask import render_template, request
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -16,13 +16,14 @@ from . import outbox, permissions
 from .extensions import db
 from .models import Account, Kind, LogEntry, Member, Message, MessageStatus, Role
 from .pages.dashboard import DashboardView
+from .pages.settings import SettingsView
 from .services import accounts, members
 from .tenancy import current_scope
 from .ui.acting import me
 from .ui.columns import Field
 from .ui.history import action_in_words, changes_in_words
 from .ui.interface import BackOffice, Table
-from .ui.page import Cell
+from .ui.page import Cell, Link
 from .ui.view import BackOfficeView, command
 
 
@@ -41,6 +42,7 @@ class AccountsView(BackOfficeView):
     label_columns = {
         "name": _l("Name"),
         "kind": _l("Kind"),
+        "parent.name": _l("Beneath"),
         "contact": _l("Contact"),
         "email": _l("E-mail"),
         "country": _l("Country"),
@@ -51,13 +53,14 @@ class AccountsView(BackOfficeView):
         "archived_at": _l("Archived"),
     }
     help_columns = {"name": _l("Unique among the accounts beside it."), "language": _l("Of mails and documents.")}
-    list_columns = ["name", "kind", "contact", "email", "country", "currency", "created_at"]
+    list_columns = ["name", "kind", "parent.name", "contact", "email", "country", "created_at"]
     add_columns = edit_columns = ["name", "contact", "email", "country", "language", "time_zone", "currency"]
     search = ("name", "contact", "email")
     order = ("name",)
+    extra_args = ("archived",)
     sections = (
-        ("overview", _l("Overview"), ("name", "kind", "contact", "email", "country", "language", "time_zone")),
-        ("billing", _l("Terms"), ("currency", "created_at", "archived_at")),
+        ("overview", _l("Overview"), ("name", "kind", "parent.name", "contact", "email")),
+        ("region", _l("Region and terms"), ("country", "language", "time_zone", "currency", "created_at")),
     )
     related = (
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
@@ -69,7 +72,17 @@ class AccountsView(BackOfficeView):
     empty_text = _l("Add your first customer; invite its members afterwards.")
 
     def conditions(self) -> tuple[Any, ...]:
-        return (Account.id != current_scope().account_id,)
+        beneath = Account.id != current_scope().account_id
+        return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
+
+    def tools(self) -> list[Link]:
+        if _with_archived():
+            return [Link(_("Hide archived"), self.url("list"), "archive")]
+        return [Link(_("Show archived"), self.url("list", archived=1), "archive")]
+
+    def defaults(self) -> dict[str, Any]:
+        own = db.session.get(Account, current_scope().account_id)
+        return {name: getattr(own, name) for name in ("country", "language", "time_zone", "currency")}
 
     def may_edit(self, row: Account) -> bool:
         return row.id != current_scope().account_id
@@ -160,12 +173,20 @@ class MembersView(BackOfficeView):
     search = ("user.last_name", "user.first_name", "user.email")
     order = ("user.last_name", "user.first_name")
     related_keys = {"account_id": Account}
-    include_route_methods = {"list", "export", "action_post", "related_list"}
+    include_route_methods = {"list", "edit", "export", "action_post", "related_list"}
+    edit_title = _l("Role of %(name)s")
+    edit_columns = ["role"]
     empty_title = _l("No members yet")
+
+    def may_edit(self, row: Member) -> bool:
+        return row.account_id == current_scope().account_id
+
+    def change(self, row: Member, form: Any) -> None:
+        members.change_role(row, to=Role(form.role.data), by=me())
 
     def conditions(self) -> tuple[Any, ...]:
         """The page shows the acting account's own members; those of others stand on their accounts' pages."""
-        return ()
+        return (Member.account_id == current_scope().account_id,)
 
     @command(
         "remove",
@@ -276,6 +297,10 @@ class RolesView(BaseView):
         return render_template("roles.html", roles=[str(role.label) for role in Role], groups=groups)
 
 
+def _with_archived() -> bool:
+    return request.args.get("archived") == "1"
+
+
 def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
     partner = {"category": "Partner", "category_label": _l("Partner")}
@@ -287,5 +312,6 @@ def register(backoffice: BackOffice) -> None:
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
+    add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

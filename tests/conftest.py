@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -56,7 +57,8 @@ def _translations() -> None:
         compiled = catalogue.with_suffix(".mo")
         if not compiled.exists() or compiled.stat().st_mtime < catalogue.stat().st_mtime:
             subprocess.run(
-                ["pybabel", "-q", "compile", "-i", catalogue, "-o", compiled, "-l", catalogue.parts[-3]], check=True
+                [sys.executable, "-m", "babel.messages.frontend", "-q", "compile", "-i", catalogue, "-o", compiled],
+                check=True,
             )
 
 

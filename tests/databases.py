@@ -143,7 +143,7 @@ def _admin() -> Iterator[psycopg.Connection]:
 
 def _connect(url: URL) -> psycopg.Connection:
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True)
+    return psycopg.connect(plain, autocommit=True, client_encoding="utf8")
 
 
 @cache

@@ -30,7 +30,7 @@ class DashboardView(BaseView):
     @has_access
     def show(self) -> Any:
         remember_account()
-        return render_template("dashboard.html", tiles=_tiles(), lists=_lists(), steps=[])
+        return render_template("dashboard.html", tiles=_tiles(), lists=_lists(), steps=_steps())
 
 
 def _tiles() -> list[Any]:
@@ -55,4 +55,25 @@ def _tile(label: str, number: int, url: str, icon: str, tone: str) -> Any:
 
 
 def _lists() -> list[tuple[str, str]]:
-    return []
+    """What is fetched below the tiles: the newest accounts, the latest deeds."""
+    lists = []
+    if may("account.list"):
+        lists.append((_("Newest accounts"), url_for("AccountsView.list", sort="-created_at", size=10)))
+    if may("history.list"):
+        lists.append((_("Latest changes"), url_for("HistoryView.list", size=10)))
+    return lists
+
+
+def _steps() -> list[tuple[str, bool, str]]:
+    """What a new account's people do first; gone once all is done."""
+    scope = current_scope()
+    if not may("account.add"):
+        return []
+    own = db.session.get(Account, scope.account_id)
+    complete = bool(own.contact and own.email)
+    has_accounts = db.session.scalar(select(Account.id).where(Account.id != own.id).limit(1)) is not None
+    steps = [
+        (_("Complete your company's details"), complete, url_for("SettingsView.edit")),
+        (_("Add your first account"), has_accounts, url_for("AccountsView.list")),
+    ]
+    return [] if complete and has_accounts else steps

@@ -14,16 +14,14 @@ from .. import clock
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
-from ..models import Account, Kind, Member, Role, name_key
+from ..models import Account, Kind, Member, Role
 
 MAX_DEPTH = 20
-RESERVED_SLUGS = {"a", "api", "static", "login", "logout", "new"}
 
 
 def open_operator(name: str, *, slug: str, **facts: Any) -> Account:
     """The root of the tree; there is one."""
     account = Account(name=name, slug=slug, kind=Kind.OPERATOR, created_at=clock.now(), **facts)
-    account.name_key = name_key(name)
     db.session.add(account)
     db.session.flush()
     return account
@@ -46,8 +44,6 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
 
 def accept(account: Account) -> None:
     """Check and tidy what a form or an import has put into an account."""
-    account.name = " ".join(account.name.split())
-    account.name_key = name_key(account.name)
     if not account.name_key:
         raise Refused(_("An account needs a name."), field="name")
     if account.parent and account.parent.depth + 1 > MAX_DEPTH:
@@ -112,9 +108,13 @@ def _sibling_has_name(account: Account) -> bool:
 def _free_slug(name: str) -> str:
     """An address for the account: its name in plain letters. The random tail keeps it unique without asking,
     so that it tells nobody whether somebody else's account has the same name."""
+    return f"{plain_letters(name)[:40].strip('-') or 'account'}-{secrets.token_hex(3)}"
+
+
+def plain_letters(name: str) -> str:
+    """The name in lower-case ASCII, words joined by hyphens: "Küstenfunk Süd" → "kuestenfunk-sued"."""
     plain = unicodedata.normalize("NFKD", name.translate(_GERMAN)).encode("ascii", "ignore").decode().lower()
-    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "account"
-    return f"{stem}-{secrets.token_hex(3)}"
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})

@@ -23,6 +23,8 @@ def join(user: User, account: Account, *, role: Role) -> Member:
 
 def change_role(member: Member, *, to: Role, by: Member) -> None:
     """Give a member another role; never one above the giver's own, and never away from the last Administrator."""
+    if member.account_id != by.account_id:
+        raise Refused(_("Only an account's own administrators change its members."))
     if member.role is to:
         raise Refused(_("%(name)s has that role already.", name=member.user.name), field="role")
     if not (may_grant(by.role, to) and may_grant(by.role, member.role)):
@@ -36,6 +38,8 @@ def change_role(member: Member, *, to: Role, by: Member) -> None:
 
 def remove(member: Member, *, by: Member) -> None:
     """End a membership. The person's sessions no longer reach the account from this moment on."""
+    if member.account_id != by.account_id:
+        raise Refused(_("Only an account's own administrators remove its members."))
     if not may_grant(by.role, member.role) and member.user_id != by.user_id:
         raise Refused(_("You can only remove members with roles up to your own."))
     if member.is_administrator:

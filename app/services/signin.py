@@ -21,7 +21,7 @@ from .. import clock, limits, outbox, passwords, tokens
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
-from ..models import Account, Kind, Login, Member, Purpose, Token, User
+from ..models import Account, Kind, Login, Member, Purpose, User
 from . import second_factor
 
 SESSION_LENGTH = timedelta(hours=12)
@@ -102,6 +102,12 @@ def normal(email: str) -> str:
     return email.replace("\x00", "").strip().lower()
 
 
+def choose_language(user_id: int, locale: str) -> None:
+    db.session.execute(
+        update(User).where(User.id == user_id).values(locale=locale), execution_options={"synchronize_session": False}
+    )
+
+
 def memberships_of(user_id: int) -> tuple[Member, ...]:
     """Where the person can act now, from the top of the tree downwards."""
     statement = (
@@ -151,6 +157,13 @@ def pass_password(user: User, *, renewed: str | None, wish: Wish, visitor: Visit
     return _start(person, wish, visitor, with_code=False)
 
 
+def forgive(email: str, visitor: Visitor) -> None:
+    """A try that succeeded does not count, nor do those before it for the same address."""
+    limits.forget("address", normal(email))
+    limits.give_back("ip", limits.computer(visitor.ip))
+    limits.give_back("network", limits.network(visitor.ip))
+
+
 def fail_password(user: User | None, visitor: Visitor) -> None:
     """The password was wrong, or the address is nobody's; both cost the same."""
     memberships = memberships_of(user.id if user else 0)
@@ -183,9 +196,7 @@ def _start(user: User, wish: Wish, visitor: Visitor, *, with_code: bool) -> Step
     memberships = memberships_of(user.id)
     member = landing(user, memberships, wish)
     key = _open_login(user, visitor, with_code=with_code)
-    limits.forget("address", user.email)
-    limits.give_back("ip", limits.computer(visitor.ip))
-    limits.give_back("network", limits.network(visitor.ip))
+    forgive(user.email, visitor)
     _note("user.signed_in", user, [member] if member else [], visitor)
     return Step(Outcome.SIGNED_IN, key, member)
 
@@ -268,16 +279,17 @@ def ask_for_reset(email: str, visitor: Visitor) -> None:
     """Mail the link to a new password. For an address nobody has, the same work is done and thrown away."""
     user = find_user(email)
     if user is not None and user.active:
-        tokens.revoke(Purpose.RESET, user_id=user.id)
         _write_reset(user, visitor)
     else:
         _write_reset(User(email=normal(email), first_name="", last_name=""), visitor)
+        db.session.flush()
         db.session.rollback()
-        db.session.info.pop("written_messages", None)
+        db.session.info["written_messages"] = [0]  # the worker finds no such message
         limits.count("reset-address", "")
 
 
 def _write_reset(user: User, visitor: Visitor) -> None:
+    tokens.revoke(Purpose.RESET, user_id=user.id or 0)
     token = tokens.issue(Purpose.RESET, user_id=user.id)
     memberships = memberships_of(user.id or 0)
     _tell(user, memberships, "reset", token=token, link_path="reset/{secret}")

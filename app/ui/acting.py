@@ -7,16 +7,16 @@ Decision 1: `/a/<slug>/…` names the acting account. The middleware moves that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, abort, g, redirect, request, session
-from sqlalchemy import select
-from sqlalchemy.orm import contains_eager
+from sqlalchemy.exc import OperationalError
 
 from .. import permissions
 from ..extensions import db, writing
-from ..models import Account, Member, User
+from ..models import Member, User
 from ..services import signin
 from ..tenancy import Scope, enter, scope_for, unscoped
 
@@ -46,6 +46,7 @@ class Identity:
     user: User
     login_id: int
     memberships: tuple[Member, ...]
+    must_set_up_second_factor: bool = False
 
     def membership(self, slug: str | None) -> Member | None:
         return next((m for m in self.memberships if m.account.slug == slug), None)
@@ -63,17 +64,20 @@ def identify(key: str) -> Identity | None:
         login = signin.find_login(key)
         if login is None:
             return None
-        memberships = session_.scalars(
-            select(Member)
-            .join(Member.account)
-            .options(contains_eager(Member.account))
-            .where(Member.user_id == login.user_id, Account.archived_at.is_(None))
-            .order_by(Account.path)
-        ).all()
+        memberships = signin.memberships_of(login.user_id)
         for member in memberships:
             member.user = login.user
+        demanded = signin.must_set_up_second_factor(login.user, memberships)
         session_.expunge_all()
-    return Identity(login.user, login.id, tuple(memberships))
+    if signin.wants_noting(login):
+        _note_seen(login.id)
+    return Identity(login.user, login.id, memberships, demanded)
+
+
+def _note_seen(login_id: int) -> None:
+    """Note that the login is in use, apart from the request's own work. A busy database is no reason to fail it."""
+    with suppress(OperationalError), unscoped("a login in use") as _session:
+        signin.note_seen(login_id)
 
 
 def identity() -> Identity | None:
@@ -116,7 +120,7 @@ def bind() -> Response | None:
         abort(404)
     g.scope = scope_for(member, ip=request.remote_addr or "")
     enter(g.scope)
-    if signin.must_set_up_second_factor(person.user, person.memberships) and not _is_setting_up():
+    if person.must_set_up_second_factor and not _is_setting_up():
         return redirect(f"/a/{slug}/security/second-factor")
     return None
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, inspect
+from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, func, inspect
+from sqlalchemy.orm import aliased
 
 from ..extensions import Moment
-from .formats import shown
+from .formats import CODES, shown
 from .page import Cell
 
 TONES = {
@@ -32,6 +34,16 @@ class Field:
     expression: Any = None  # what SQL sorts and filters by; none: it does neither
     choices: list[Any] = field(default_factory=list)
 
+    @property
+    def order(self) -> Any:
+        """What SQL sorts by: names by the alphabet, other words without regard to case."""
+        if self.kind not in {"text", "long", "email"}:
+            return self.expression
+        by_alphabet = getattr(self.expression.class_, f"{self.expression.key}_sort", None)
+        if by_alphabet is None:
+            return func.lower(self.expression)
+        return getattr(self.expression.parent.entity, f"{self.expression.key}_sort")
+
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
@@ -42,14 +54,20 @@ def field_of(model: type, name: str, label: Any) -> Field:
     """The column of that name: a mapped attribute, `relation.attribute`, or a property only Python knows."""
     if "." in name:
         relation, attribute = name.split(".")
-        target = getattr(model, relation).property.mapper.class_
-        inner = field_of(target, attribute, label)
-        return Field(name, label, inner.kind, _through(relation, inner.value), inner.expression, inner.choices)
+        inner = field_of(getattr(model, relation).property.mapper.class_, attribute, label)
+        expression = getattr(alias_of(model, relation), attribute)
+        return Field(name, label, inner.kind, _through(relation, inner.value), expression, inner.choices)
     mapped = inspect(model).column_attrs.get(name)
     if mapped is None:
         return Field(name, label, "text", lambda row: getattr(row, name))
     kind, choices = _kind(mapped.columns[0].type, name)
     return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, name), choices)
+
+
+@lru_cache(maxsize=256)
+def alias_of(model: type, relation: str) -> Any:
+    """The related class as lists join it, under a name of its own: an account's parent is an account, too."""
+    return aliased(getattr(model, relation).property.mapper.class_, name=relation)
 
 
 def _through(relation: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -69,4 +87,6 @@ def _kind(type_: Any, name: str) -> tuple[str, list[Any]]:
         return "number", []
     if name in {"email", "recipient"}:
         return "email", []
+    if name in CODES:
+        return name, []
     return ("long" if isinstance(type_, Text) else "text"), []

@@ -18,7 +18,7 @@ from ..audit import record
 from ..tenancy import acting
 from . import workbook
 from .columns import Field
-from .formats import local, shown, time_zone
+from .formats import CODES, local, shown, time_zone
 from .listing import Listing
 
 MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -30,7 +30,7 @@ def download(listing: Listing, *, title: str, noun: str) -> Response:
     with acting(g.scope):
         record(f"{noun}.exported", filter=_filter_words(listing))
     book = workbook.stream(
-        [workbook.SheetColumn(str(field.label), field.kind) for field in fields],
+        [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind) for f in fields],
         _rows(listing, fields),
         sheet_title=title,
         about=_about(listing, title),
@@ -57,7 +57,7 @@ def _rows(listing: Listing, fields: list[Field]) -> Iterator[list[Any]]:
 
 
 def _plain(field: Field, value: Any) -> Any:
-    return shown(value, "choice") if field.kind == "choice" else value
+    return shown(value, field.kind) if field.kind in {"choice", *CODES} else value
 
 
 def _about(listing: Listing, title: str) -> list[tuple[str, str]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from babel import Locale
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -14,9 +12,8 @@ from wtforms import BooleanField, DateField, DecimalField, SelectField, StringFi
 from wtforms.validators import Email, InputRequired, Length, Optional
 
 from ..extensions import Moment
-from .formats import read_date, read_decimal, shown
+from .formats import country_names, currency_names, language_names, read_date, read_decimal, shown
 
-COMMON_CURRENCIES = ["EUR", "CHF", "GBP", "USD", "SEK", "DKK", "NOK", "PLN", "CZK", "JPY"]
 TIME_ZONES = [
     "Europe/Berlin", "Europe/Vienna", "Europe/Zurich", "Europe/London", "Europe/Dublin", "Europe/Paris",
     "Europe/Madrid", "Europe/Rome", "Europe/Amsterdam", "Europe/Brussels", "Europe/Copenhagen", "Europe/Stockholm",
@@ -66,41 +63,27 @@ class EmailField(Trimmed):
         self.data = self.data.lower()
 
 
-class CountryField(SelectField):
-    """Countries by their names in the person's language."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, choices=_countries, **kwargs)
+def countries() -> list[tuple[str, str]]:
+    return [("", ""), *country_names().items()]
 
 
-def _countries() -> list[tuple[str, str]]:
-    names = Locale.parse(str(get_locale() or "en")).territories
-    known = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha() and code not in _NOT_ISO]
-    return [("", ""), *sorted(known, key=lambda pair: pair[1])]
+def languages() -> list[tuple[str, str]]:
+    return list(language_names().items())
 
 
-_NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
+def currencies() -> list[tuple[str, str]]:
+    return list(currency_names().items())
 
 
-def _currencies() -> list[tuple[str, str]]:
-    names = Locale.parse(str(get_locale() or "en")).currencies
-    return [(code, f"{code} – {names.get(code, code)}") for code in COMMON_CURRENCIES]
-
-
-def _languages() -> list[tuple[str, str]]:
-    names = Locale.parse(str(get_locale() or "en")).languages
-    return [(code, names[code]) for code in ("de", "en")]
-
-
-def _time_zones() -> list[tuple[str, str]]:
+def time_zones() -> list[tuple[str, str]]:
     return [(zone, zone.replace("_", " ")) for zone in TIME_ZONES]
 
 
 SPECIAL = {
-    "country": (CountryField, {}),
-    "language": (SelectField, {"choices": _languages}),
-    "currency": (SelectField, {"choices": _currencies}),
-    "time_zone": (SelectField, {"choices": _time_zones}),
+    "country": (SelectField, {"choices": countries}),
+    "language": (SelectField, {"choices": languages}),
+    "currency": (SelectField, {"choices": currencies}),
+    "time_zone": (SelectField, {"choices": time_zones}),
 }
 
 

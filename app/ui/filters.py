@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, or_
 
 from .columns import Field
-from .formats import read_date, read_decimal, shown, time_zone
+from .formats import CODES, read_date, read_decimal, shown, time_zone
 from .page import Choice, ColumnFilter, FilterInput
 
 
@@ -52,6 +52,10 @@ def _text(_field: Field, text: str) -> str:
 
 def _choice(field: Field, text: str) -> Any:
     return next((choice for choice in field.choices if choice.value == text), None) or _fail(text)
+
+
+def _code(field: Field, text: str) -> str:
+    return text if text in CODES[field.kind]() else _fail(text)
 
 
 def _fail(text: str) -> Any:
@@ -101,11 +105,16 @@ _CHOICE = [
     Operator(_l("is"), _choice, lambda column, value: column == value),
     Operator(_l("is not"), _choice, lambda column, value: column != value),
 ]
+_CODE = [
+    Operator(_l("is"), _code, lambda column, value: column == value),
+    Operator(_l("is not"), _code, lambda column, value: column != value),
+]
 _FLAG = [Operator(_l("is"), _flag, lambda column, value: column.is_(value))]
 
 OPERATORS = {
     "text": _TEXT, "long": _TEXT, "email": _TEXT, "url": _TEXT, "phone": _TEXT, "link": _TEXT,
     "number": _NUMBER, "money": _NUMBER, "date": _DATE, "moment": _MOMENT, "choice": _CHOICE, "flag": _FLAG,
+    "country": _CODE, "language": _CODE,
 }  # fmt: skip
 
 
@@ -134,6 +143,8 @@ def filter_row(field: Field, args: Any) -> ColumnFilter | None:
         return None
     if field.kind == "choice":
         return _select(field, args, [(choice.value, str(choice.label)) for choice in field.choices])
+    if field.kind in CODES:
+        return _select(field, args, list(CODES[field.kind]().items()))
     if field.kind == "flag":
         return _select(field, args, [("1", _("Yes")), ("0", _("No"))])
     label = str(field.label)

@@ -7,10 +7,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 from flask import g, has_request_context
-from flask_babel import format_date, format_datetime, get_locale
+from flask_babel import format_date, format_time, get_locale
 from flask_babel import gettext as _
+
+from ..models import sort_key
 
 
 def shown(value: Any, kind: str) -> str:
@@ -22,12 +25,42 @@ def shown(value: Any, kind: str) -> str:
     if kind == "choice":
         return str(getattr(value, "label", value))
     if kind == "moment":
-        return format_datetime(local(value), "medium", rebase=False)
+        moment = local(value)
+        return f"{format_date(moment, 'medium', rebase=False)}, {format_time(moment, 'short', rebase=False)}"
+    if kind in CODES:
+        return CODES[kind]().get(value, value)
     if kind == "date":
         return format_date(value, "medium", rebase=False)
     if kind in {"number", "money"}:
         return format_decimal(value, locale=get_locale(), decimal_quantization=False)
     return str(value)
+
+
+def country_names() -> dict[str, str]:
+    """Country code → name in the person's language, in its alphabet."""
+    names = _babel().territories
+    known = {code: names[code] for code in names if len(code) == 2 and code.isalpha() and code not in _NOT_ISO}
+    return dict(sorted(known.items(), key=lambda pair: sort_key(pair[1])))
+
+
+def language_names() -> dict[str, str]:
+    """The languages Kontor speaks, by their names in the person's."""
+    return {code: _babel().languages[code] for code in ("de", "en")}
+
+
+def currency_names() -> dict[str, str]:
+    """The currencies offered, the usual ones first."""
+    names = _babel().currencies
+    return {code: f"{code} – {names.get(code, code)}" for code in COMMON_CURRENCIES}
+
+
+def _babel() -> Locale:
+    return Locale.parse(str(get_locale() or "en"))
+
+
+_NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
+COMMON_CURRENCIES = ["EUR", "CHF", "GBP", "USD", "SEK", "DKK", "NOK", "PLN", "CZK", "JPY"]
+CODES = {"country": country_names, "language": language_names}
 
 
 def local(moment: datetime) -> datetime:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import contains_eager
 from werkzeug.datastructures import MultiDict
 
 from ..extensions import db
-from .columns import Field
+from .columns import Field, alias_of
 from .filters import Applied, filter_row, parse
 from .formats import shown
 from .page import Chip, Column, Link, Paging
@@ -38,6 +38,7 @@ class Listing:
     url: str
     conditions: tuple[Any, ...] = ()
     search: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()  # URL arguments with a meaning to this list alone
     notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -99,8 +100,8 @@ class Listing:
 
     def _ordered(self) -> Select[Any]:
         order = self.sort or [self._default(name) for name in self.order]
-        clauses = [getattr(wanted.expression, direction)() for wanted, direction in order]
-        loads = [contains_eager(getattr(self.model, name)) for name in self._relations()]
+        clauses = [getattr(wanted.order, direction)() for wanted, direction in order]
+        loads = [contains_eager(self._joined(name)) for name in self._relations()]
         statement = self._narrowed(select(self.model).options(*loads))
         return statement.order_by(*clauses, inspect(self.model).primary_key[0])
 
@@ -109,12 +110,15 @@ class Listing:
 
     def _narrowed(self, statement: Select[Any]) -> Select[Any]:
         for name in self._relations():
-            statement = statement.join(getattr(self.model, name), isouter=True)
+            statement = statement.join(self._joined(name), isouter=True)
         conditions = [*self.conditions, *(applied.condition() for applied in self.filters)]
         if self.q:
             searched = [self.fields[name].expression for name in self.search]
             conditions.append(or_(*(column.icontains(self.q, autoescape=True) for column in searched)))
         return statement.where(*conditions)
+
+    def _joined(self, relation: str) -> Any:
+        return getattr(self.model, relation).of_type(alias_of(self.model, relation))
 
     def _relations(self) -> list[str]:
         return sorted({name.split(".")[0] for name in self.fields if "." in name})
@@ -150,7 +154,7 @@ class Listing:
 
     def kept(self) -> list[tuple[str, str]]:
         """The URL arguments that a new search or filter keeps."""
-        return [(name, self.args[name]) for name in ("sort", "size") if self.args.get(name)]
+        return [(name, self.args[name]) for name in ("sort", "size", *self.extra) if self.args.get(name)]
 
     def paging(self, count: int) -> Paging:
         pages = max(1, -(-count // self.size))

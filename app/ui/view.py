@@ -75,7 +75,7 @@ class BackOfficeView(ModelView):
     list_lead: Any = ""
     order: tuple[str, ...] = ("id",)  # of the list, `-name` for descending
     search: tuple[str, ...] = ()  # columns the quick search looks through
-    plain_columns: tuple[str, ...] = ()  # shown, but neither sorted nor filtered
+    extra_args: tuple[str, ...] = ()  # URL arguments `conditions` looks at
     label_columns: dict[str, Any] = {}
     help_columns: dict[str, Any] = {}
     empty_title: Any = _l("Nothing here yet")
@@ -115,8 +115,12 @@ class BackOfficeView(ModelView):
     # --- what subclasses may say ---
 
     def conditions(self) -> tuple[Any, ...]:
-        """What narrows the list besides the wall."""
+        """What narrows the list (not the sections of other pages) besides the wall."""
         return ()
+
+    def defaults(self) -> dict[str, Any]:
+        """What an empty add form proposes."""
+        return {}
 
     def fields(self, names: list[str] | tuple[str, ...] | None = None) -> dict[str, Field]:
         names = names or self.list_columns
@@ -161,7 +165,7 @@ class BackOfficeView(ModelView):
     @expose("/list/")
     @has_access
     def list(self) -> Any:
-        return self._render_list(self.url("list"), ())
+        return self._render_list(self.url("list"), self.conditions())
 
     @expose("/related/<string:key>/<int:pk>")
     @has_access
@@ -172,13 +176,14 @@ class BackOfficeView(ModelView):
         if owner is None or db.session.get(owner, pk) is None:
             abort(404)
         condition = getattr(self.datamodel.obj, key) == pk
-        return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), embedded=bool(_is_htmx()))
+        return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), related=True)
 
-    def _render_list(self, url: str, conditions: tuple[Any, ...], embedded: bool = False) -> str:
-        page = self.list_page(url, conditions, embedded)
-        return render_template("_list.html" if embedded else "list.html", page=page)
+    def _render_list(self, url: str, conditions: tuple[Any, ...], related: bool = False) -> str:
+        """The page; for htmx the table alone, as a section of another page."""
+        page = self.list_page(url, conditions, embedded=_is_htmx(), related=related)
+        return render_template("_list.html" if page.embedded else "list.html", page=page)
 
-    def list_page(self, url: str, conditions: tuple[Any, ...] = (), embedded: bool = False) -> ListPage:
+    def list_page(self, url: str, conditions: tuple[Any, ...], *, embedded: bool, related: bool) -> ListPage:
         listing = self.listing(url, conditions)
         count = listing.count()
         if listing.page > max(1, -(-count // listing.size)):
@@ -199,24 +204,25 @@ class BackOfficeView(ModelView):
             kept=listing.kept(),
             chips=listing.chips(),
             clear_url=url if listing.is_filtered else "",
-            add=None if embedded else self._add_link(),
-            export_url=self._export_url(listing, conditions),
-            tools=[] if embedded else self.tools(),
+            add=None if embedded or related else self._add_link(),
+            export_url="" if related else self._export_url(listing),
+            tools=[] if embedded or related else self.tools(),
             actions=self._bulk_actions() if rows else [],
             action_url=self.url("action_post"),
             empty=self._empty(listing),
             embedded=embedded,
         )
 
-    def listing(self, url: str, conditions: tuple[Any, ...] = ()) -> Listing:
+    def listing(self, url: str, conditions: tuple[Any, ...]) -> Listing:
         return Listing(
             model=self.datamodel.obj,
             fields=self.fields(),
             order=self.order,
             args=MultiDict(request.args),
             url=url,
-            conditions=(*self.conditions(), *conditions),
+            conditions=conditions,
             search=self.search,
+            extra=self.extra_args,
         )
 
     def tools(self) -> list[Link]:
@@ -239,8 +245,8 @@ class BackOfficeView(ModelView):
             return None
         return Link(str(self.add_label), self.url("add"), icon="plus", modal=True, key="n")
 
-    def _export_url(self, listing: Listing, conditions: tuple[Any, ...]) -> str:
-        if conditions or not (self._has("export") and may(f"{self.noun}.export")):
+    def _export_url(self, listing: Listing) -> str:
+        if not (self._has("export") and may(f"{self.noun}.export")):
             return ""
         query = listing.url_with(page=None, size=None).partition("?")[2]
         return self.url("export") + (f"?{query}" if query else "")
@@ -264,7 +270,7 @@ class BackOfficeView(ModelView):
     @has_access
     def export(self) -> Response:
         """The list as it stands on the screen, as a typed Excel file."""
-        listing = self.listing(self.url("list"))
+        listing = self.listing(self.url("list"), self.conditions())
         return download(listing, title=str(self.list_title), noun=self.noun)
 
     # --- detail page ---
@@ -314,7 +320,7 @@ class BackOfficeView(ModelView):
     @expose("/add", methods=["GET", "POST"])
     @has_access
     def add(self) -> Any:
-        form = self.add_form()
+        form = self.add_form(data=self.defaults())
         if request.method == "POST" and form.validate():
             try:
                 row = self.create(form)

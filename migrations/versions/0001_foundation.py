@@ -107,6 +107,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.String(length=60), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("name_key", sa.String(length=120), nullable=False),
+        sa.Column("name_sort", sa.String(length=120), nullable=False),
         sa.Column("contact", sa.String(length=120), nullable=False),
         sa.Column("email", sa.String(length=320), nullable=False),
         sa.Column("country", sa.String(length=2), nullable=False),
@@ -127,6 +128,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug"),
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
+        batch_op.create_index("ix_account_name_sort", ["name_sort"], unique=False)
         batch_op.create_index(batch_op.f("ix_account_parent_id"), ["parent_id"], unique=False)
         batch_op.create_index(
             "uq_account_root",

@@ -92,7 +92,10 @@ def test_the_export_is_the_list_in_excel(alice):
     assert [row[0] for row in rows] == ["Name", "Küstenfunk"]
 
 
-@pytest.mark.parametrize("path", ["/accounts/list/", "/members/list/", "/history/list/", "/outbox/list/", "/roles/", "/"])
+PAGES = ["/", "/accounts/list/", "/members/list/", "/history/list/", "/outbox/list/", "/roles/", "/settings/"]
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_a_list_page_needs_few_statements(app, alice, path):
     browser = browse(alice)
     browser.get(path)
