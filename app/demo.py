@@ -110,6 +110,7 @@ def _person(email: str, name: str, account: Account, role: Role, locale: str) ->
     user: User = signin.create_user(
         email, first_name=first, last_name=last, password=current_app.config["DEMO_PASSWORD"], locale=locale
     )
+    user.last_account_id = account.id  # where signing in leads them, whatever else they become members of
     return members.join(user, account, role=role)
 
 

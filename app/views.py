@@ -11,6 +11,7 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from sqlalchemy import select
 
 from . import outbox, permissions
 from .extensions import db
@@ -95,6 +96,13 @@ class AccountsView(BackOfficeView):
 
     def badges(self, row: Account) -> list[Cell]:
         return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
+
+    def links(self, row: Account) -> list[Link]:
+        """*Switch to account*, where one is a member (M-14)."""
+        mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
+        if row.is_archived or row.id == current_scope().account_id or db.session.scalar(mine) is None:
+            return []
+        return [Link(_("Switch to account"), f"/a/{row.slug}/", "login")]
 
     def create(self, form: Any) -> Account:
         facts = {name: form[name].data for name in self.add_columns}

@@ -263,7 +263,7 @@ def reset(secret: str) -> Any:
     """The link from the mail: looking at it uses nothing up, saving does."""
     with unit(writes=False):
         user = signin.find_reset(secret)
-        names = signin.own_names(signin.memberships_of(user.id)) if user else []
+        names = signin.own_names(signin.memberships_of(user)) if user else []
     if user is None:
         return _gone()
     form = ResetForm()

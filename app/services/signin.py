@@ -21,12 +21,13 @@ from .. import clock, limits, outbox, passwords, tokens
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
-from ..models import Account, Kind, Login, Member, Purpose, User
+from ..models import Account, Login, Member, Purpose, User
 from . import second_factor
 
 SESSION_LENGTH = timedelta(hours=12)
 IDLE_LENGTH = timedelta(hours=8)
 SEEN_EVERY = timedelta(minutes=5)  # how exactly a login knows when it was last used
+LISTED = 30  # memberships that a person's header lists
 LONGEST_EMAIL = 128  # it is the user name, too
 
 
@@ -108,20 +109,25 @@ def choose_language(user_id: int, locale: str) -> None:
     )
 
 
-def memberships_of(user_id: int) -> tuple[Member, ...]:
-    """Where the person can act now, from the top of the tree downwards."""
-    statement = (
+def memberships_of(user: User, *, slug: str = "") -> tuple[Member, ...]:
+    """Where the person can act now: the first joined first, and among them surely the account last used and that
+    of the slug. Whoever opens accounts is a member of them all (M-4), so the others are not counted up."""
+    mine = (
         select(Member)
         .join(Member.account)
         .options(contains_eager(Member.account))
-        .where(Member.user_id == user_id, Account.archived_at.is_(None))
-        .order_by(Account.path)
+        .where(Member.user_id == user.id, Account.archived_at.is_(None))
+        .order_by(Member.id)
     )
-    return tuple(db.session.scalars(statement))
+    found = list(db.session.scalars(mine.limit(LISTED)))
+    if len(found) == LISTED:
+        wanted = mine.where((Account.slug == slug) | (Account.id == user.last_account_id))
+        found += [member for member in db.session.scalars(wanted) if member not in found]
+    return tuple(found)
 
 
 def landing(user: User, memberships: Iterable[Member], wish: Wish) -> Member | None:
-    """The account signing in leads to: that of the link; of the hat; the last one used; a customer's before others."""
+    """The account signing in leads to: that of the link; of the hat; the one last used; the one joined first."""
     those = list(memberships)
     if linked := [member for member in those if member.account.slug == wish.slug]:
         return linked[0]
@@ -166,7 +172,7 @@ def forgive(email: str, visitor: Visitor) -> None:
 
 def fail_password(user: User | None, visitor: Visitor) -> None:
     """The password was wrong, or the address is nobody's; both cost the same."""
-    memberships = memberships_of(user.id if user else 0)
+    memberships = memberships_of(user) if user else ()
     if user is None:
         limits.count("address", "")
     else:
@@ -184,7 +190,7 @@ def pass_code(secret: str, code: str, *, wish: Wish, visitor: Visitor) -> Step:
     if person is None or not person.active:
         return Step(Outcome.GONE)
     if not second_factor.accepts(person, code):
-        _note("user.code_refused", person, memberships_of(person.id), visitor)
+        _note("user.code_refused", person, memberships_of(person), visitor)
         return Step(Outcome.WRONG)
     if tokens.redeem(Purpose.SECOND_FACTOR, secret) is None:
         return Step(Outcome.GONE)
@@ -193,7 +199,7 @@ def pass_code(secret: str, code: str, *, wish: Wish, visitor: Visitor) -> Step:
 
 
 def _start(user: User, wish: Wish, visitor: Visitor, *, with_code: bool) -> Step:
-    memberships = memberships_of(user.id)
+    memberships = memberships_of(user, slug=wish.slug)
     member = landing(user, memberships, wish)
     key = _open_login(user, visitor, with_code=with_code)
     forgive(user.email, visitor)
@@ -242,7 +248,7 @@ def end_login(key: str, visitor: Visitor) -> None:
     """Sign out: a copy of the cookie opens nothing either."""
     login = find_login(key)
     if login is not None and _update_logins(Login.id == login.id, Login.ended_at.is_(None), ended_at=clock.now()):
-        _note("user.signed_out", login.user, memberships_of(login.user_id), visitor)
+        _note("user.signed_out", login.user, memberships_of(login.user), visitor)
 
 
 def end_logins(user_id: int, *, but: int | None = None) -> int:
@@ -281,7 +287,7 @@ def ask_for_reset(email: str, visitor: Visitor) -> None:
     if user is not None and user.active:
         _write_reset(user, visitor)
     else:
-        _write_reset(User(email=normal(email), first_name="", last_name=""), visitor)
+        _write_reset(User(email="nobody@invalid", first_name="", last_name=""), visitor)
         db.session.flush()
         db.session.rollback()
         db.session.info["written_messages"] = [0]  # the worker finds no such message
@@ -291,7 +297,7 @@ def ask_for_reset(email: str, visitor: Visitor) -> None:
 def _write_reset(user: User, visitor: Visitor) -> None:
     tokens.revoke(Purpose.RESET, user_id=user.id or 0)
     token = tokens.issue(Purpose.RESET, user_id=user.id)
-    memberships = memberships_of(user.id or 0)
+    memberships = memberships_of(user)
     _tell(user, memberships, "reset", token=token, link_path="reset/{secret}")
     _note("user.reset_requested", user, memberships, visitor)
 
@@ -312,7 +318,7 @@ def reset_password(secret: str, kept: str, visitor: Visitor) -> bool:
     _set_password(user, kept, visitor)
     end_logins(user.id)
     limits.forget("address", user.email)
-    _note("user.password_reset", user, memberships_of(user.id), visitor)
+    _note("user.password_reset", user, memberships_of(user), visitor)
     return True
 
 
@@ -337,7 +343,7 @@ def _set_password(user: User, kept: str, visitor: Visitor) -> None:
     user.password = kept
     tokens.revoke(Purpose.RESET, user_id=user.id)
     tokens.revoke(Purpose.SECOND_FACTOR, user_id=user.id)
-    _tell(user, memberships_of(user.id), "password_changed", device=visitor.device, ip=visitor.ip)
+    _tell(user, memberships_of(user), "password_changed", device=visitor.device, ip=visitor.ip)
 
 
 def _unchanged(user: User) -> User:
@@ -370,7 +376,7 @@ def turn_on_second_factor(
 
 def turn_off_second_factor(user: User, *, acting: Member, visitor: Visitor) -> None:
     person = _unchanged(user)
-    if second_factor.is_demanded_of(memberships_of(person.id)):
+    if second_factor.is_demanded_of(memberships_of(person)):
         raise Refused(_("Administrators need a second factor here; it cannot be turned off."))
     second_factor.turn_off(person)
     _note_factor("user.second_factor_turned_off", person, acting, visitor)
@@ -386,7 +392,7 @@ def renew_recovery_codes(user: User, *, acting: Member, visitor: Visitor) -> lis
 
 
 def _note_factor(action: str, user: User, acting: Member, visitor: Visitor) -> None:
-    memberships = memberships_of(user.id)
+    memberships = memberships_of(user)
     _tell(user, memberships, "second_factor_changed", action=action, device=visitor.device, ip=visitor.ip)
     _note(action, user, [acting], visitor)
 

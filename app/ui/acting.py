@@ -58,13 +58,13 @@ class Identity:
         return last or next(iter(self.memberships), None)
 
 
-def identify(key: str) -> Identity | None:
+def identify(key: str, slug: str = "") -> Identity | None:
     """The identity a cookie's key stands for; `None` once the login has ended."""
     with unscoped("the person is not known yet", writes=False) as session_:
         login = signin.find_login(key)
         if login is None:
             return None
-        memberships = signin.memberships_of(login.user_id)
+        memberships = signin.memberships_of(login.user, slug=slug)
         for member in memberships:
             member.user = login.user
         demanded = signin.must_set_up_second_factor(login.user, memberships)
@@ -84,7 +84,7 @@ def identity() -> Identity | None:
     """The identity of this request, looked up once."""
     if "identity" not in g:
         key = session.get("login")
-        g.identity = identify(key) if key else None
+        g.identity = identify(key, request.environ.get("kontor.slug", "")) if key else None
     return g.identity
 
 

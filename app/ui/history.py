@@ -13,6 +13,7 @@ from .formats import shown
 ACTIONS: dict[str, Any] = {
     "account.created": _l("Account added"),
     "account.updated": _l("Account changed"),
+    "account.deleted": _l("Account deleted"),
     "account.archived": _l("Account archived"),
     "account.restored": _l("Account restored"),
     "account.partner_enabled": _l("Partner management switched on"),
@@ -29,6 +30,18 @@ ACTIONS: dict[str, Any] = {
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
     "settings.changed": _l("Settings changed"),
+    "user.signed_in": _l("Signed in"),
+    "user.signed_out": _l("Signed out"),
+    "user.sign_in_failed": _l("Sign-in failed"),
+    "user.code_refused": _l("Wrong code at sign-in"),
+    "user.sessions_ended": _l("Sessions ended"),
+    "user.profile_changed": _l("Own details changed"),
+    "user.reset_requested": _l("New password asked for"),
+    "user.password_reset": _l("Password reset"),
+    "user.password_changed": _l("Password changed"),
+    "user.second_factor_turned_on": _l("Second factor turned on"),
+    "user.second_factor_turned_off": _l("Second factor turned off"),
+    "user.recovery_codes_renewed": _l("Recovery codes renewed"),
 }
 
 FIELDS: dict[str, Any] = {
@@ -48,6 +61,7 @@ FIELDS: dict[str, Any] = {
     "user_id": _l("Person"),
     "filter": _l("Filter"),
     "second_factor_required": _l("Second factor required"),
+    "count": _l("Count"),
 }
 
 SAID_OTHERWISE = {"created_at", "archived_at", "slug", "parent_id", "user_id"}  # by the line itself

@@ -238,5 +238,6 @@ class DetailPage:
     sections: list[Section]
     badges: list[Cell] = field(default_factory=list)
     edit: Link | None = None
+    links: list[Link] = field(default_factory=list)  # other places that belong to it
     actions: list[Action] = field(default_factory=list)
     lead: str = ""

@@ -142,6 +142,10 @@ class BackOfficeView(ModelView):
     def badges(self, row: Any) -> list[Cell]:
         return []
 
+    def links(self, row: Any) -> list[Link]:
+        """Other places that belong to the thing, offered in the head of its page."""
+        return []
+
     def create(self, form: Any) -> Any:
         """Make the row a valid add form describes; may raise `Refused`."""
         raise NotImplementedError
@@ -290,6 +294,7 @@ class BackOfficeView(ModelView):
             sections=self._sections(row),
             badges=self.badges(row),
             edit=Link(_("Edit"), self.url("edit", pk=pk), icon="pencil", modal=True) if edit else None,
+            links=self.links(row),
             actions=self._single_actions(row),
         )
 

@@ -113,7 +113,7 @@ def test_signing_in_leads_to_the_link_then_the_hat_then_the_last_account(two_hat
         user = signin.find_user(two_hats.email)
         user.last_account_id = account_called(last_used).id if last_used else None
         order = {"nordlicht": 0, "kuestenfunk": 1, "fjordline": 2}
-        there = sorted(signin.memberships_of(user.id), key=lambda member: order[member.account.slug])
+        there = sorted(signin.memberships_of(user), key=lambda member: order[member.account.slug])
 
         landed = signin.landing(user, there, wish)
 
@@ -124,7 +124,7 @@ def test_a_tick_without_a_partner_account_leads_to_the_customers(app):
     with unscoped("where to", writes=False):
         user = signin.find_user(BOB.email)
 
-        assert signin.landing(user, signin.memberships_of(user.id), Wish(as_partner=True)).account.slug == "kuestenfunk"
+        assert signin.landing(user, signin.memberships_of(user), Wish(as_partner=True)).account.slug == "kuestenfunk"
         assert signin.landing(user, [], Wish(as_partner=True)) is None
 
 
@@ -411,7 +411,7 @@ def test_the_operator_may_demand_it_of_administrators(app, required, role, deman
         member.role = role
     with unscoped("asking", writes=False):
         user = signin.find_user(BOB.email)
-        assert signin.must_set_up_second_factor(user, signin.memberships_of(user.id)) is demanded
+        assert signin.must_set_up_second_factor(user, signin.memberships_of(user)) is demanded
 
 
 def test_what_is_demanded_cannot_be_turned_off(app):
@@ -420,7 +420,7 @@ def test_what_is_demanded_cannot_be_turned_off(app):
         account_called("kontor").second_factor_required = True
 
     with pytest.raises(Refused), unscoped("turning off"):
-        member = signin.memberships_of(user_of(BOB).id)[0]
+        member = signin.memberships_of(user_of(BOB))[0]
         signin.turn_off_second_factor(user_of(BOB), acting=member, visitor=HERE)
 
     assert user_of(BOB).has_second_factor

@@ -43,6 +43,7 @@ def test_a_password_is_changed_by_whoever_knows_it(app, alices):
     assert "user.password_changed" in history()
 
 
+@pytest.mark.both_databases
 def test_it_ends_all_other_logins_and_every_copy_of_this_one(app, alices):
     other = Tab(app)
     other.sign_in(ALICE)
@@ -168,6 +169,7 @@ def set_up(tab, current=PASSWORD, code=None):
     return tab.post(f"{SECURITY}/second-factor", current=current, code=code or second_factor.TOTP(secret).now())
 
 
+@pytest.mark.both_databases
 def test_a_second_factor_is_set_up_by_showing_a_code(app, alices):
     page = set_up(alices)
 
@@ -307,6 +309,7 @@ def test_one_browser_can_be_signed_out_from_another(app, alices):
 
 
 @pytest.mark.parametrize("number", ["bobs", "0", "999999", "99999999999999999999"])
+@pytest.mark.both_databases
 def test_somebody_elses_login_does_not_exist(app, alices, number):
     bobs = Tab(app)
     bobs.sign_in(BOB)
@@ -317,6 +320,7 @@ def test_somebody_elses_login_does_not_exist(app, alices, number):
     assert bobs.is_signed_in()
 
 
+@pytest.mark.both_databases
 def test_one_can_sign_out_everywhere(app, alices):
     other, bobs = Tab(app), Tab(app)
     other.sign_in(ALICE)

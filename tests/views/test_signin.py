@@ -68,6 +68,7 @@ def test_the_page_says_what_is_wrong_without_saying_which(tab):
     assert "not her password" not in wrong.text
 
 
+@pytest.mark.both_databases
 def test_nobody_learns_who_has_a_sign_in_here(tab):
     with unscoped("somebody at rest, somebody without a password"):
         signin.find_user(BOB.email).active = False
@@ -225,6 +226,7 @@ def test_signing_in_again_ends_the_login_before(tab):
     assert not _opens(tab, before)
 
 
+@pytest.mark.both_databases
 def test_a_copied_cookie_opens_nothing_after_signing_out(tab):
     tab.sign_in(ALICE)
     copied = tab.cookie()
@@ -256,7 +258,7 @@ def test_signing_out_takes_the_token_of_the_page(tab):
 def test_a_copied_cookie_opens_nothing_once_the_member_is_removed(tab):
     tab.sign_in(BOB)
     with unscoped("removing"):
-        db.session.delete(signin.memberships_of(user_of(BOB).id)[0])
+        db.session.delete(signin.memberships_of(user_of(BOB))[0])
 
     assert tab.get("/a/kuestenfunk/").status_code == 404
     assert tab.get("/").location == "/no-account/"
@@ -396,6 +398,7 @@ def test_choosing_a_language_leads_nowhere_else(tab, trick):
 # --- the code --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_whoever_has_a_second_factor_is_asked_for_the_code(tab):
     give_second_factor(ALICE)
 
@@ -472,6 +475,7 @@ def test_there_is_no_second_step_without_a_first(tab):
 # --- forgotten password ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_a_forgotten_password_is_replaced_by_way_of_the_mailbox(app, tab):
     link = reset_link(app, ALICE)
     page = tab.get(link)
@@ -486,6 +490,7 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_mailbox(app, tab):
     assert len(messages_to(ALICE)) == 2
 
 
+@pytest.mark.both_databases
 def test_the_answer_does_not_tell_whether_the_address_is_known(app):
     with unscoped("somebody at rest"):
         signin.find_user(BOB.email).active = False
@@ -554,6 +559,7 @@ def test_a_refused_password_does_not_use_it_up(app, tab):
     assert tab.post(link, password=NEW, repeat=NEW).status_code == 302
 
 
+@pytest.mark.both_databases
 def test_a_link_that_does_not_work_is_always_the_same_page(app, tab):
     used, expired, replaced = reset_link(app, ALICE), reset_link(app, BOB), reset_link(app, DORA)
     resting = reset_link(app, hire("rita@nordlicht.example", "nordlicht", Role.VIEWER, "Rita Rest"))
@@ -580,6 +586,7 @@ def test_pages_with_a_secret_in_their_address_keep_it(app, tab):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.both_databases
 def test_of_a_crowd_with_one_link_one_gets_through(app):
     link = reset_link(app, ALICE)
     tabs = iter([Tab(app) for _n in range(8)])
