@@ -21,7 +21,7 @@ from .. import clock, limits, outbox, passwords, tokens
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
-from ..models import Account, Login, Member, Purpose, User
+from ..models import Account, Kind, Login, Member, Purpose, User
 from . import second_factor
 
 SESSION_LENGTH = timedelta(hours=12)
