@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +18,18 @@ def now() -> datetime:
 def today(zone: str = "UTC") -> date:
     """The day it is in that time zone."""
     return now().astimezone(ZoneInfo(zone)).date()
+
+
+@contextmanager
+def back_then(moment: datetime) -> Iterator[None]:
+    """What is done within is done at that moment: the demo's past was lived, not written."""
+    global _moved_by
+    before = _moved_by
+    _moved_by = moment - datetime.now(UTC)
+    try:
+        yield
+    finally:
+        _moved_by = before
 
 
 def move(by: timedelta) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from flask import current_app
 from sqlalchemy import select
@@ -13,7 +15,7 @@ from . import clock
 from .extensions import db
 from .models import Account, Member, Role, User
 from .services import accounts, members, signin
-from .tenancy import unscoped
+from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
 LAST = "Albers Behrens Christiansen Dirks Ehlers Friedrichs Gerdes Harms Ihnen Jansen Kruse Lührs Nissen".split()
@@ -22,6 +24,7 @@ NORTH = [
     "Inselfähren Amrum", "Kutterhaus Büsum", "Kälteanlagen Brodersen", "Stadtwerke Tönning", "Sensorik Lübeck",
     "Gewächshaus Vierlande", "Bäckerei Petersen", "Seezeichen Service", "Pellworm Solar", "Klinikum Eiderstedt",
     "Fischmarkt Altona", "Biogas Dithmarschen", "Leuchtturm Optik", "Kaffeerösterei Speicher 9", "Yachtbau Glückstadt",
+    "Baumschule Pinneberg", "Strandkorb Sylt", "Kanalschleuse Brunsbüttel", "Werft Rendsburg", "Ostsee Tauchbasis",
 ]  # fmt: skip
 ALPS = [
     "Gletscherbahnen Sölden", "Almkäserei Bregenz", "Hüttenwirt Seilbahnen", "Kraftwerk Drautal", "Skischule Arlberg",
@@ -43,39 +46,67 @@ def is_wanted() -> bool:
 
 
 def build() -> None:
-    """About sixty accounts on several levels, with their people (design, "The cast")."""
+    """About sixty accounts on several levels, with their people (design, "The cast"), grown over a year and a half."""
     dice = random.Random(2026)  # noqa: S311 the same demo every time, not a secret
-    with unscoped("building the demo company"):
-        dora = _operator()
-        nordlicht = _partner("Nordlicht", dora, country="DE", language="de", email="hallo@nordlicht.example")
-        alpenwerk = _partner("Alpenwerk", dora, country="AT", language="de", email="office@alpenwerk.example")
+    with clock.back_then(_days_ago(DAYS_BACK + 30)):
+        _operator()
+    with clock.back_then(_days_ago(DAYS_BACK + 20)), _as("dora@kontor.example") as dora:
+        nordlicht = _partner("Nordlicht", dora, contact="Alice Ahrens", email="hallo@nordlicht.example")
+        alpenwerk = _partner("Alpenwerk", dora, contact="Charlie Czerny", email="office@alpenwerk.example")
         harbour = _partner("Harbour & Co", dora, slug="harbour", country="GB", currency="GBP")
+        nordlicht.country, alpenwerk.country = "DE", "AT"
+        nordlicht.language = alpenwerk.language = "de"
         alpenwerk.time_zone, harbour.time_zone = "Europe/Vienna", "Europe/London"
-        alice = _person("alice@nordlicht.example", "Alice Ahrens", nordlicht, Role.ADMINISTRATOR, "de")
-        charlie = _person("charlie@alpenwerk.example", "Charlie Czerny", alpenwerk, Role.ADMINISTRATOR, "de")
-        harriet = _person("harriet@harbour.example", "Harriet Hughes", harbour, Role.ADMINISTRATOR, "en")
-        _colleagues(nordlicht, "nordlicht.example")
-
-        kuestenfunk = _customer("Küstenfunk", alice, slug="kuestenfunk", country="DE", email="info@kuestenfunk.example")
-        _person("bob@kuestenfunk.example", "Bob Brandt", kuestenfunk, Role.ADMINISTRATOR, "de")
-        _person("britta@kuestenfunk.example", "Britta Boysen", kuestenfunk, Role.VIEWER, "de")
-        _customer("Deichbau", alice, slug="deichbau", country="DE", email="kontor@deichbau.example")
-        fjordline = _customer("Fjordline", alice, slug="fjordline", country="NO", currency="NOK", language="en")
-        accounts.enable_partner(fjordline, by=alice)
-        frida = _person("frida@fjordline.example", "Frida Foss", fjordline, Role.ADMINISTRATOR, "en")
-
-        _customers(NORTH, alice, dice, country="DE", language="de")
-        _customers(FJORD, frida, dice, country="NO", language="en", currency="NOK")
-        _customers(ALPS, charlie, dice, country="AT", language="de")
-        _customers(SOUTHWEST, harriet, dice, country="GB", language="en", currency="GBP")
+        _person("alice@nordlicht.example", "Alice Ahrens", nordlicht, Role.ADMINISTRATOR, "de")
+        _person("charlie@alpenwerk.example", "Charlie Czerny", alpenwerk, Role.ADMINISTRATOR, "de")
+        _person("harriet@harbour.example", "Harriet Hughes", harbour, Role.ADMINISTRATOR, "en")
+    with clock.back_then(_days_ago(DAYS_BACK + 10)), _as("alice@nordlicht.example") as alice:
+        _colleagues(alice.account, "nordlicht.example")
+        _nordlichts_own(alice)
+    _customers(NORTH, "alice@nordlicht.example", dice, country="DE", language="de")
+    _customers(FJORD, "frida@fjordline.example", dice, country="NO", language="en", currency="NOK")
+    _customers(ALPS, "charlie@alpenwerk.example", dice, country="AT", language="de", time_zone="Europe/Vienna")
+    _customers(SOUTHWEST, "harriet@harbour.example", dice, country="GB", language="en", currency="GBP")
+    with _as("alice@nordlicht.example") as alice:
         accounts.archive(_called("Fischmarkt Altona"), by=alice)
 
 
-def _operator() -> Member:
-    kontor = accounts.open_operator(
-        "Kontor GmbH", slug="kontor", country="DE", language="de", contact="Dora Dorn", email="info@kontor.example"
-    )
-    return _person("dora@kontor.example", "Dora Dorn", kontor, Role.ADMINISTRATOR, "de")
+def _operator() -> None:
+    with unscoped("the first account of all"):
+        kontor = accounts.open_operator(
+            "Kontor GmbH", slug="kontor", country="DE", language="de", contact="Dora Dorn", email="info@kontor.example"
+        )
+        _person("dora@kontor.example", "Dora Dorn", kontor, Role.ADMINISTRATOR, "de")
+
+
+def _nordlichts_own(alice: Member) -> None:
+    kuestenfunk = _customer(
+        "Küstenfunk", alice, slug="kuestenfunk", country="DE", language="de", email="info@kuestenfunk.example",
+        contact="Bob Brandt",
+    )  # fmt: skip
+    _person("bob@kuestenfunk.example", "Bob Brandt", kuestenfunk, Role.ADMINISTRATOR, "de")
+    _person("britta@kuestenfunk.example", "Britta Boysen", kuestenfunk, Role.VIEWER, "de")
+    _customer("Deichbau", alice, slug="deichbau", country="DE", language="de", email="kontor@deichbau.example")
+    fjordline = _customer(
+        "Fjordline", alice, slug="fjordline", country="NO", currency="NOK", contact="Frida Foss",
+        email="post@fjordline.example",
+    )  # fmt: skip
+    accounts.enable_partner(fjordline, by=alice)
+    _person("frida@fjordline.example", "Frida Foss", fjordline, Role.ADMINISTRATOR, "en")
+
+
+@contextmanager
+def _as(email: str) -> Iterator[Member]:
+    """A unit of work in which that person acts in their own account."""
+    with unscoped("finding one of the demo's people", writes=False) as session:
+        theirs = select(Member).join(Member.user).where(User.email == email).order_by(Member.id)
+        scope = scope_for(session.scalars(theirs).first())
+    with acting(scope) as session:
+        yield session.get(Member, scope.member_id)
+
+
+def _days_ago(days: int) -> datetime:
+    return clock.now() - timedelta(days=days)
 
 
 def _partner(name: str, by: Member, slug: str = "", **facts: str) -> Account:
@@ -88,13 +119,15 @@ def _customer(name: str, by: Member, **facts: str) -> Account:
     return accounts.open_account(name, parent=by.account, by=by, **facts)
 
 
-def _customers(names: list[str], by: Member, dice: random.Random, **facts: str) -> None:
+def _customers(names: list[str], email: str, dice: random.Random, **facts: str) -> None:
+    """One after the other, each on its day."""
     people = itertools.cycle(f"{first} {last}" for first, last in zip(FIRST, itertools.cycle(LAST), strict=False))
-    for name in names:
+    days = sorted((dice.randrange(DAYS_BACK) for _ in names), reverse=True)
+    for name, days_back in zip(names, days, strict=True):
         contact = next(people)
-        host = accounts.plain_letters(name).replace("-", "")
-        account = _customer(name, by, contact=contact, email=f"{contact.split()[0].lower()}@{host}.example", **facts)
-        account.created_at = clock.now() - timedelta(days=dice.randrange(DAYS_BACK))
+        address = f"{contact.split()[0].lower()}@{accounts.plain_letters(name).replace('-', '')}.example"
+        with clock.back_then(_days_ago(days_back)), _as(email) as by:
+            _customer(name, by, contact=contact, email=address, **facts)
 
 
 def _colleagues(account: Account, host: str) -> None:

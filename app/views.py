@@ -24,7 +24,7 @@ from .ui.acting import me
 from .ui.columns import Field
 from .ui.history import action_in_words, changes_in_words
 from .ui.interface import BackOffice, Table
-from .ui.page import Cell, Link
+from .ui.page import Cell, DetailPage, Link
 from .ui.view import BackOfficeView, command
 
 
@@ -96,6 +96,9 @@ class AccountsView(BackOfficeView):
 
     def badges(self, row: Account) -> list[Cell]:
         return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
+
+    def has_section(self, row: Account, key: str) -> bool:
+        return key != "accounts" or row.kind.manages_accounts
 
     def links(self, row: Account) -> list[Link]:
         """*Switch to account*, where one is a member (M-14)."""
@@ -239,8 +242,13 @@ class HistoryView(BackOfficeView):
     related_keys = {"account_id": Account}
     empty_title = _l("Nothing has happened yet")
 
+    def detail_page(self, row: LogEntry) -> DetailPage:
+        return replace(super().detail_page(row), title=f"{action_in_words(row)} {row.subject}".strip())
+
     def fields(self, names: Any = None) -> dict[str, Field]:
         said = {"action": action_in_words, "told_changes": changes_in_words}
+        if names is None:
+            said["actor"] = lambda entry: entry.actor.partition(" <")[0]
         plain = super().fields(names)
         return {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
 

@@ -37,7 +37,7 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
     account.slug = slug or _free_slug(account.name)
     db.session.add(account)
     if by is not None:
-        db.session.add(Member(account=account, user_id=by.user_id, role=Role.ADMINISTRATOR, created_at=clock.now()))
+        db.session.add(Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now()))
     db.session.flush()
     return account
 

@@ -376,7 +376,7 @@ def turn_on_second_factor(
 
 def turn_off_second_factor(user: User, *, acting: Member, visitor: Visitor) -> None:
     person = _unchanged(user)
-    if second_factor.is_demanded_of(memberships_of(person)):
+    if second_factor.is_demanded_of([acting, *memberships_of(person)]):
         raise Refused(_("Administrators need a second factor here; it cannot be turned off."))
     second_factor.turn_off(person)
     _note_factor("user.second_factor_turned_off", person, acting, visitor)

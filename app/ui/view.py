@@ -146,6 +146,10 @@ class BackOfficeView(ModelView):
         """Other places that belong to the thing, offered in the head of its page."""
         return []
 
+    def has_section(self, row: Any, key: str) -> bool:
+        """Whether a related list has a meaning for this row."""
+        return True
+
     def create(self, form: Any) -> Any:
         """Make the row a valid add form describes; may raise `Refused`."""
         raise NotImplementedError
@@ -197,7 +201,7 @@ class BackOfficeView(ModelView):
         rows = listing.rows() if count else []
         return ListPage(
             title=str(self.list_title),
-            lead=str(self.list_lead),
+            lead="" if embedded or related else str(self.list_lead),
             view=type(self).__name__,
             url=url,
             columns=listing.columns(),
@@ -209,11 +213,11 @@ class BackOfficeView(ModelView):
             chips=listing.chips(),
             clear_url=url if listing.is_filtered else "",
             add=None if embedded or related else self._add_link(),
-            export_url="" if related else self._export_url(listing),
+            export_url="" if embedded or related else self._export_url(listing),
             tools=[] if embedded or related else self.tools(),
             actions=self._bulk_actions() if rows else [],
             action_url=self.url("action_post"),
-            empty=self._empty(listing),
+            empty=self._empty(listing, related),
             embedded=embedded,
         )
 
@@ -262,10 +266,12 @@ class BackOfficeView(ModelView):
             if may(f"{self.noun}.{c.name}")
         ]
 
-    def _empty(self, listing: Listing) -> Empty:
+    def _empty(self, listing: Listing, related: bool) -> Empty:
         if listing.is_filtered:
             clear = Link(_("Clear all filters"), listing.url)
             return Empty(_("Nothing found"), _("No row fits the search and the filters."), clear, "search")
+        if related:
+            return Empty(str(self.empty_title), "")
         return Empty(str(self.empty_title), str(self.empty_text), self._add_link())
 
     # --- export ---
@@ -306,7 +312,7 @@ class BackOfficeView(ModelView):
         pk = inspect(row).identity[0]
         for key, title, endpoint, foreign_key in self.related:
             noun = self.appbuilder_view(endpoint).noun
-            if may(f"{noun}.list"):
+            if may(f"{noun}.list") and self.has_section(row, key):
                 told.append(Section(key, str(title), url=url_for(f"{endpoint}.related_list", key=foreign_key, pk=pk)))
         return told
 
