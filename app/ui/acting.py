@@ -105,10 +105,10 @@ def may(permission: str) -> bool:
 def bind() -> Response | None:
     """Before the view: find out who acts where and put up the wall. What one may not know of does not exist."""
     writing.set(request.method not in {"GET", "HEAD", "OPTIONS"})
-    if request.endpoint is None or request.blueprint in PUBLIC_BLUEPRINTS or request.endpoint == "static":
-        if "kontor.slug" in request.environ:
-            abort(404)
-        return None
+    if request.endpoint is None:
+        return None  # the router says what is wrong with the address
+    if request.blueprint in PUBLIC_BLUEPRINTS or request.endpoint == "static":
+        return abort(404) if "kontor.slug" in request.environ else None
     person = identity()
     if person is None:
         return _ask_to_sign_in()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,24 +39,40 @@ def shown(value: Any, kind: str) -> str:
 
 def country_names() -> dict[str, str]:
     """Country code → name in the person's language, in its alphabet."""
-    names = _babel().territories
-    known = {code: names[code] for code in names if len(code) == 2 and code.isalpha() and code not in _NOT_ISO}
-    return dict(sorted(known.items(), key=lambda pair: sort_key(pair[1])))
+    return _country_names(_language())
 
 
 def language_names() -> dict[str, str]:
     """The languages Kontor speaks, by their names in the person's."""
-    return {code: _babel().languages[code] for code in ("de", "en")}
+    return _language_names(_language())
 
 
 def currency_names() -> dict[str, str]:
     """The currencies offered, the usual ones first."""
-    names = _babel().currencies
+    return _currency_names(_language())
+
+
+def _language() -> str:
+    return str(get_locale() or "en")
+
+
+@lru_cache(maxsize=8)
+def _country_names(language: str) -> dict[str, str]:
+    names = Locale.parse(language).territories
+    known = {code: names[code] for code in names if len(code) == 2 and code.isalpha() and code not in _NOT_ISO}
+    return dict(sorted(known.items(), key=lambda pair: sort_key(pair[1])))
+
+
+@lru_cache(maxsize=8)
+def _language_names(language: str) -> dict[str, str]:
+    names = Locale.parse(language).languages
+    return {code: names[code] for code in ("de", "en")}
+
+
+@lru_cache(maxsize=8)
+def _currency_names(language: str) -> dict[str, str]:
+    names = Locale.parse(language).currencies
     return {code: f"{code} – {names.get(code, code)}" for code in COMMON_CURRENCIES}
-
-
-def _babel() -> Locale:
-    return Locale.parse(str(get_locale() or "en"))
 
 
 _NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
