@@ -18,8 +18,17 @@ from sqlalchemy.types import TypeDecorator
 
 
 class Session(FlaskSession):
-    """The session of one unit of work. `tenancy` puts the wall around it."""
+    """The session of one unit of work. `tenancy` puts the wall around it; what a flush writes it has looked at."""
 
+    def flush(self, objects: Any = None) -> None:
+        mark = flushing.set(True)
+        try:
+            super().flush(objects)
+        finally:
+            flushing.reset(mark)
+
+
+flushing: ContextVar[bool] = ContextVar("flushing", default=False)
 
 # Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that
 # reads first and writes later fails with "database is locked" however long it is willing to wait.

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -27,7 +26,7 @@ from sqlalchemy.orm import Session as AnySession
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from .errors import NoScope, OutsideScope
-from .extensions import Session, db, writing
+from .extensions import Session, db, flushing, writing
 from .models import (
     Account,
     InsideAccount,
@@ -343,27 +342,6 @@ def _class_of(table: Table) -> type | None:
 
 # --- foot five: SQL that came another way ----------------------------------------------------------------------
 
-_flushing: ContextVar[bool] = ContextVar("flushing", default=False)
-
-
-class _Flush:
-    """Marks the statements of a flush as checked; put around `Session.flush` below."""
-
-    def __enter__(self) -> None:
-        self.token = _flushing.set(True)
-
-    def __exit__(self, *_: Any) -> None:
-        _flushing.reset(self.token)
-
-
-def _flush(self: Session, objects: Any = None) -> None:
-    with _Flush():
-        super(Session, self).flush(objects)
-
-
-Session.flush = _flush  # type: ignore[method-assign]
-
-
 @event.listens_for(Session, "after_begin")
 def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> None:
     """Tell the connection, and PostgreSQL's own wall, for whom this transaction works."""
@@ -385,7 +363,7 @@ def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> No
 @event.listens_for(Engine, "before_cursor_execute")
 def _trip(connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
     options = context.execution_options if context else connection.get_execution_options()
-    if options.get("wall") != "closed" or options.get("walled") or _flushing.get():
+    if options.get("wall") != "closed" or options.get("walled") or flushing.get():
         return
     if _names_walled_table(statement):
         raise OutsideScope("SQL that passes the wall by")
