@@ -6,6 +6,7 @@ holds a placeholder and the row the token's id; the link is made when the messag
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from flask_babel import force_locale, gettext
 from sqlalchemy import event, or_, select, update
 
 from . import clock, tokens
+from .audit import record
 from .errors import Refused
 from .extensions import Session, db
 from .models import Message, MessageStatus, Token
@@ -104,7 +106,13 @@ def _host() -> str:
 def told(message: Message) -> dict[str, Any]:
     """What the message's page shows: its text, and its link as long as no mail server carries it to the person."""
     text, _html = bodies(message, _shown_token(message))
-    return {"message": message, "text": text, "preview_url": url_for("OutboxView.preview", pk=message.id)}
+    address = re.escape(current_app.config["PUBLIC_URL"])
+    return {
+        "message": message,
+        "text": text,
+        "links": re.findall(rf"{address}/[^\s<>\"]+", text),
+        "preview_url": url_for("OutboxView.preview", pk=message.id),
+    }
 
 
 def preview(message: Message) -> Response:
@@ -177,3 +185,4 @@ def resend(message: Message) -> None:
     message.attempts = 0
     message.next_try_at = clock.now()
     message.error = ""
+    record("message.resent", message, inside=True)

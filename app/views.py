@@ -119,6 +119,7 @@ class AccountsView(BackOfficeView):
         "archive",
         _l("Archive"),
         confirm=_l("Archive these accounts? Their members can no longer act in them until they are restored."),
+        confirm_one=_l("Archive “%(name)s”? Its members can no longer act in it until it is restored."),
         icon="archive",
         danger=True,
         offered=lambda account: not account.is_archived,
@@ -154,7 +155,8 @@ class AccountsView(BackOfficeView):
     @command(
         "disable_partner",
         _l("Switch partner management off"),
-        confirm=_l("Switch partner management off? The account can then have no accounts beneath it."),
+        confirm=_l("Switch partner management off? These accounts can then have no accounts beneath them."),
+        confirm_one=_l("Switch partner management off? “%(name)s” can then have no accounts beneath it."),
         icon="building",
         permission="promote",
         offered=lambda account: account.kind is Kind.PARTNER,
@@ -243,7 +245,7 @@ class HistoryView(BackOfficeView):
     empty_title = _l("Nothing has happened yet")
 
     def detail_page(self, row: LogEntry) -> DetailPage:
-        return replace(super().detail_page(row), title=f"{action_in_words(row)} {row.subject}".strip())
+        return replace(super().detail_page(row), title=": ".join(filter(None, (action_in_words(row), row.subject))))
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         said = {"action": action_in_words, "told_changes": changes_in_words}
@@ -276,7 +278,11 @@ class OutboxView(BackOfficeView):
     order = ("-created_at",)
     include_route_methods = {"list", "show", "preview", "export", "action_post"}
     empty_title = _l("No messages yet")
+    sections = (("facts", _l("Overview"), ("recipient", "created_at", "sent_at", "attempts", "error")),)
     empty_text = _l("Invitations, password links and notices appear here as they are written.")
+
+    def badges(self, row: Message) -> list[Cell]:
+        return [self.fields(["status"])["status"].cell(row)]
 
     @expose("/show/<int:pk>")
     @has_access

@@ -31,6 +31,7 @@ from flask import Flask, render_template
 from flask_babel import force_locale
 from flask_wtf import FlaskForm
 from sqlalchemy import inspect, select
+from wtforms.i18n import messages_path
 
 from app import audit
 from app.extensions import db
@@ -52,8 +53,8 @@ KEYWORDS = ["_l", "lazy_gettext", "lazy_ngettext:1,2", "lazy_pgettext:1c,2"]  # 
 
 # Words that are the same in both languages.
 SAME = {
-    "Administrator", "Code", "Dashboard", "Filter", "Manager", "Name", "Partner", "Person", "Region", "Start",
-    "Status", "Support", "Text",
+    "Administrator", "Code", "Dashboard", "Filter", "Manager", "Maximum", "Minimum", "Name", "Partner", "Person",
+    "Region", "Start", "Status", "Support", "Text",
 }  # fmt: skip
 
 Key = tuple[str | None, str]  # context and sentence; of plural forms the first
@@ -92,7 +93,7 @@ def test_both_languages_end_and_begin_alike():
 def test_no_english_is_left_over():
     same = {english for english, german in _pairs() if english == german and _letters(_without_placeholders(english))}
 
-    assert same == SAME
+    assert not same - SAME
 
 
 def test_people_are_addressed_as_sie():
@@ -269,14 +270,18 @@ def test_every_page_speaks_one_language(app, who, language, request):
     seen, problems = set(), []
 
     for address in _addresses(app, person, secret):
-        for dialog in ({}, {"HX-Request": "true"}):
-            headers = {"Accept-Language": language, **dialog}
-            answer = apart(client.get, address, headers=headers, buffered=True)
-            problems += [(address, what) for what in _wrong_with(answer, language, alien)]
-            seen |= {address} if answer.status_code == 200 else set()
+        dialog = {"HX-Request": "true"} if re.search("/(add|edit|related)(/|$)", address) else {}
+        headers = {"Accept-Language": language, **dialog}
+        answer = apart(client.get, address, headers=headers, buffered=True)
+        problems += [(address, what) for what in _wrong_with(answer, language, alien)]
+        seen |= {address} if answer.status_code == 200 else set()
 
     assert not problems
     assert len(seen) >= (20 if person else 3)
+
+
+# A deed by the name it has in the code, as history shows what it has no words for.
+UNSAID = re.compile(rf"\b(?:{'|'.join({deed.partition('.')[0] for deed in history.ACTIONS})})\.[a-z_]+\b")
 
 
 def _wrong_with(answer: Any, language: str, alien: set[str]) -> Iterator[Any]:
@@ -288,6 +293,7 @@ def _wrong_with(answer: Any, language: str, alien: set[str]) -> Iterator[Any]:
         yield "another lang"
     told = _told(answer)
     yield from (words for words in alien if _occurs(words, told))
+    yield from UNSAID.findall(told)
 
 
 @pytest.mark.parametrize("language", ["de", "en"])
@@ -305,13 +311,15 @@ def test_every_mail_speaks_one_language(app, language):
 
 
 def test_what_is_refused_is_refused_in_german(app, alice):
-    alien = _alien_to("de")
+    alien = _alien_to("de") | _english_of_wtforms()
+    wrong = {"name": "x" * 200, "country": "??", "language": "??", "currency": "??", "time_zone": "??"}
     secret, tab = _let_something_happen(app, "de"), Tab(app)
     tab.get("/lang/de")
 
     answers = [
         browse(alice).post("/accounts/add", data={"email": "x"}, headers={"Accept-Language": "de"}),
         browse(alice).post("/accounts/add", data={"name": "Fjordline"}, headers={"Accept-Language": "de"}),
+        browse(alice).post("/accounts/add", data=wrong, headers={"Accept-Language": "de"}),
         browse(alice).post("/settings/", data={"name": ""}, headers={"Accept-Language": "de"}),
         tab.post("/login/", email="", password=""),
         tab.post("/login/", email=alice.email, password="wrong"),
@@ -422,6 +430,7 @@ def _told(answer: Any) -> str:
     return "\n".join(_visible(answer.text)) if "html" in answer.mimetype else ""
 
 
+@cache
 def _alien_to(language: str) -> set[str]:
     """The words of the other language that mean nothing in this one."""
     sides = [(_pieces(english), _pieces(german)) for english, german in _pairs()]
@@ -494,6 +503,13 @@ def _asked_by_fab() -> set[str]:
     found = {_first(sentence) for _f, _l, sentence, _c, _x in extract_from_dir(str(folder), methods, {}, keywords)}
     with open(folder / "translations/de/LC_MESSAGES/messages.po", "rb") as file:
         return found | {_first(message.id) for message in read_po(file) if message.id}
+
+
+def _english_of_wtforms() -> set[str]:
+    with open(Path(messages_path()) / "wtforms.pot", "rb") as file:
+        return {
+            piece for message in read_po(file) if message.id for form in _forms(message.id) for piece in _pieces(form)
+        }
 
 
 def _spoken() -> dict[str, str]:

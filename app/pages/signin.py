@@ -206,7 +206,7 @@ def is_local(target: str) -> bool:
 @public.route("/logout/", methods=["GET", "POST"])
 def logout() -> Any:
     """A link alone signs nobody out: the page asks."""
-    if request.method == "GET":
+    if request.method != "POST":  # HEAD neither
         title, text = _("Sign out?"), _("You can sign in again at any time.")
         return render_template("signout.html", title=title, text=text) if identity() else redirect("/login/")
     if "login" in session:

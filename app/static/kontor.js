@@ -219,7 +219,8 @@
       allowEmptyOption: true,
       render: { no_results: () => fill(`<div class="no-results">{text}</div>`, { text: words().nothing || "" }) },
     });
-    for (const element of label ? [select, picker.control_input] : []) element.setAttribute("aria-label", label.textContent.trim());
+    select.setAttribute("aria-hidden", "true"); // the picker speaks for it; nobody needs to hear of both
+    if (label) picker.control_input.setAttribute("aria-label", label.textContent.trim());
     for (const name of ["aria-describedby", "aria-invalid", "aria-required"]) {
       if (select.hasAttribute(name)) picker.control_input.setAttribute(name, select.getAttribute(name));
     }

@@ -6,7 +6,8 @@ The same `Listing` that draws the page yields the rows; `workbook` writes them w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextvars import copy_context
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,9 +30,10 @@ def download(listing: Listing, *, title: str, noun: str) -> Response:
     fields = list(listing.fields.values())
     with acting(g.scope):
         record(f"{noun}.exported", filter=_filter_words(listing))
+    rows = _apart(_rows(listing, fields))
     book = workbook.stream(
         [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind) for f in fields],
-        _rows(listing, fields),
+        rows,
         sheet_title=title,
         about=_about(listing, title),
         about_title=_("About this file"),
@@ -45,15 +47,26 @@ def download(listing: Listing, *, title: str, noun: str) -> Response:
     stem = re.sub(r"[^\w-]+", "-", title.lower())
     name = f"{stem}-{clock.today(time_zone()).isoformat()}.xlsx"
     answer = Response(stream_with_context(book), mimetype=MIME)
+    answer.call_on_close(rows.close)  # also when nobody reads to the end
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer
 
 
-def _rows(listing: Listing, fields: list[Field]) -> Iterator[list[Any]]:
+def _rows(listing: Listing, fields: list[Field]) -> Generator[list[Any], None, None]:
     """The values of every row, read in a unit of work that lasts as long as the download."""
     with acting(g.scope, writes=False):
         for row in listing.all_rows():
             yield [_plain(field, field.value(row)) for field in fields]
+
+
+def _apart(rows: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    """Draw the rows in a context of their own: between two of them the request goes on in its own unit of work."""
+    context = copy_context()
+    try:
+        while (row := context.run(next, rows, None)) is not None:
+            yield row
+    finally:
+        context.run(rows.close)
 
 
 def _plain(field: Field, value: Any) -> Any:

@@ -38,8 +38,8 @@ class Applied(NamedTuple):
         return or_(*(self.operator.condition(self.field.expression, value) for value in self.values))
 
     def in_words(self) -> str:
-        words = _(" or ").join(shown(v, self.field.kind) if not isinstance(v, datetime) else t for v, t in
-                               zip(self.values, self.texts, strict=True))  # fmt: skip
+        kind = "date" if self.operator.read is _day else self.field.kind  # a moment is asked for by its day
+        words = _(" or ").join(shown(value, kind) for value in self.values)
         return f"{self.operator.label} {words}".strip()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 from ..models import Kind, LogEntry, Role
-from .formats import shown
+from .formats import CODES, shown
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
 ACTIONS: dict[str, Any] = {
@@ -29,7 +29,6 @@ ACTIONS: dict[str, Any] = {
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
-    "settings.changed": _l("Settings changed"),
     "user.signed_in": _l("Signed in"),
     "user.signed_out": _l("Signed out"),
     "user.sign_in_failed": _l("Sign-in failed"),
@@ -88,4 +87,4 @@ def _said(name: str, value: Any) -> str:
         return shown(value, "flag")
     if name in {"role", "kind"} and value:
         return str((Role if name == "role" else Kind)(value).label)
-    return shown(value, "text")
+    return shown(value, name if name in CODES else "text")

@@ -35,6 +35,7 @@ class Command:
     name: str
     label: Any
     confirm: Any
+    confirm_one: Any
     icon: str
     danger: bool
     method: str
@@ -46,6 +47,7 @@ def command(
     label: Any,
     *,
     confirm: Any = "",
+    confirm_one: Any = "",
     icon: str = "",
     danger: bool = False,
     permission: str = "",
@@ -54,11 +56,14 @@ def command(
     """Offer a method as a verb on chosen rows.
 
     The method is handed a list of rows from this side of the wall (others are 404), may raise `Refused`, and may
-    return the sentence to flash. `offered` says on which single row the detail page shows it.
+    return the sentence to flash. `confirm` asks before doing it to the rows listed below the question,
+    `confirm_one` before doing it to `%(name)s`. `offered` says on which single row the detail page shows it.
     """
 
     def mark(method: Any) -> Any:
-        method._command = Command(permission or name, label, confirm, icon, danger, method.__name__, offered)
+        method._command = Command(
+            permission or name, label, confirm, confirm_one or confirm, icon, danger, method.__name__, offered
+        )
         method._command_name = name
         return method
 
@@ -320,8 +325,10 @@ class BackOfficeView(ModelView):
         return next(view for view in self.appbuilder.baseviews if type(view).__name__ == endpoint)
 
     def _single_actions(self, row: Any) -> list[Action]:
+        pk = inspect(row).identity[0]
+        url = self.url("action_post", rowid=pk, back=self.url("show", pk=pk))
         return [
-            Action(name, str(c.label), c.icon, str(c.confirm), c.danger, self.url("action_post"))
+            Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
             for name, c in self.commands.items()
             if may(f"{self.noun}.{c.name}") and (c.offered is None or c.offered(row))
         ]
@@ -397,7 +404,7 @@ class BackOfficeView(ModelView):
             abort(404)
         if not may(f"{self.noun}.{chosen_command.name}"):
             abort(403)
-        rows = self._chosen(request.form.getlist("rowid"))
+        rows = self._chosen(request.values.getlist("rowid"))
         back = _safe_back(self.url("list"))
         try:
             said = getattr(self, chosen_command.method)(rows)

@@ -145,3 +145,16 @@ def test_a_page_of_an_ended_session_leads_to_the_sign_in(app):
                                   "/accounts/show/x", "/accounts/show/1%00", "/accounts/related/nope/1"])  # fmt: skip
 def test_odd_numbers_are_not_there(alice, path):
     assert browse(alice).get(path).status_code == 404
+
+
+def test_a_verb_on_an_accounts_own_page_asks_by_name_and_comes_back(alice):
+    browser, pk = browse(alice), account_id("kuestenfunk")
+    page = browser.get(f"/accounts/show/{pk}")
+    assert "Archive “Küstenfunk”?" in page.text
+
+    url = re.search(r'action="/a/nordlicht(/accounts/action_post[^"]+)"', page.text).group(1).replace("&amp;", "&")
+    answer = browser.post(url, data={"action": "archive"})
+
+    assert answer.headers["Location"] == f"/a/nordlicht/accounts/show/{pk}"
+    with acting_as(alice):
+        assert account_called("kuestenfunk").is_archived
