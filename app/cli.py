@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from . import demo, jobs, tokens
 from .models import Purpose, Role
-from .services import accounts, members, signin
+from .services import accounts, members, second_factor, signin
 from .tenancy import unscoped
 
 kontor = AppGroup("kontor", help="Kontor's own commands.")
@@ -47,6 +47,18 @@ def init_operator(name: str, email: str, language: str) -> None:
     except IntegrityError as error:
         raise click.ClickException("There is an operator already.") from error
     click.echo(f"Open this within an hour to set the password of {email}:\n{link}")
+
+
+@kontor.command("forget-second-factor")
+@click.argument("email")
+def forget_second_factor(email: str) -> None:
+    """Let somebody who has lost device and recovery codes sign in with the password alone."""
+    with unscoped("help for somebody locked out"):
+        user = signin.find_user(email)
+        if user is None:
+            raise click.ClickException(f"There is nobody with the address {email}.")
+        second_factor.turn_off(user)
+    click.echo(f"{email} signs in with the password alone now, and can set up a second factor again.")
 
 
 @kontor.command()

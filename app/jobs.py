@@ -18,7 +18,7 @@ from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 
-from . import outbox
+from . import limits, outbox
 from .extensions import db
 from .models import Message, Token
 from .tenancy import unscoped
@@ -43,6 +43,12 @@ def init_app(app: Flask) -> None:
         """Whatever waits for another try, or was left behind."""
         with app.app_context():
             deliver_due()
+
+    @queue.periodic_task(crontab(hour="3", minute="10"))
+    def every_night() -> None:
+        """What has only been counted is forgotten."""
+        with app.app_context(), unscoped("tries are counted before anybody is known"):
+            limits.forget_old()
 
     app.extensions["deliver"] = deliver
 

@@ -123,8 +123,8 @@ def preview(message: Message) -> Response:
 
 
 def _shown_token(message: Message) -> Token | None:
-    """The token whose link may be shown: only while mail is not sent; afterwards it is the recipient's alone."""
-    if message.token_id is None or is_sending():
+    """The token whose link may be shown: in the demo, while mail is not sent; otherwise it is the recipient's alone."""
+    if message.token_id is None or is_sending() or current_app.config["KONTOR_ENV"] == "production":
         return None
     with unscoped("a link is shown where no mail server carries it", writes=False) as session:
         return session.get(Token, message.token_id)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from contextvars import Context
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, event, func, select
 
-from app import passwords, tokens
+from app import clock, passwords, tokens
 from app.extensions import db
 from app.models import Login, Role, Token
 from app.services import signin
@@ -278,6 +279,16 @@ def test_cookies_are_for_the_browser_alone(tab):
 
     assert all("HttpOnly" in c and "SameSite=Lax" in c for c in answer.headers.getlist("Set-Cookie"))
     assert len(answer.headers.getlist("Set-Cookie")) == 2
+
+
+def test_a_login_in_use_goes_on_and_is_noted_every_five_minutes(tab, monkeypatch):
+    tab.sign_in(ALICE)
+    start, noted = clock.now(), []
+    for minutes in (1, 6, 7, 400, 800):
+        monkeypatch.setattr(clock, "now", lambda at=start + timedelta(minutes=minutes): at)
+        noted.append((tab.is_signed_in(), round((_last_seen() - start).total_seconds() / 60)))
+
+    assert noted == [(True, 0), (True, 6), (True, 6), (True, 400), (False, 400)]
 
 
 # --- the hat (L-1) ---------------------------------------------------------------------------------------------
@@ -657,6 +668,11 @@ def test_a_login_knows_browser_and_address(app):
 def _opens(tab, cookie):
     tab.client.set_cookie("kontor", cookie)
     return tab.is_signed_in()
+
+
+def _last_seen():
+    with unscoped("looking", writes=False) as session:
+        return session.scalar(select(Login.seen_at))
 
 
 def _is_ticked(page):
