@@ -16,14 +16,26 @@ from sqlalchemy.orm import Session as AnySession
 
 from . import clock
 from .extensions import Session, db
-from .models import Account, LogEntry, Login, Member, Message, OwnedByAccount, RecoveryCode, Throttle, Token, User
+from .models import (
+    Account,
+    Invitation,
+    LogEntry,
+    Login,
+    Member,
+    Message,
+    OwnedByAccount,
+    RecoveryCode,
+    Throttle,
+    Token,
+    User,
+)
 from .tenancy import Scope
 
 # What is watched, and the word history uses for it.
-WATCHED: dict[type, str] = {Account: "account", Member: "member"}
+WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "invitation"}
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
-SILENT = {"path", "account_path", "account_id", "name_key", "name_sort"}
+SILENT = {"path", "account_path", "account_id", "name_key", "name_sort", "token_id"}
 
 # Written by the program for its own use; each has its own trail or needs none.
 UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message}

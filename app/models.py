@@ -24,6 +24,7 @@ from .extensions import Moment
 
 PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compared by range, so byte order counts
 _NO_PARENT = text("parent_id IS NULL")
+_IS_PENDING = text("status = 'pending'")
 
 
 def _stored(enum: type[StrEnum]) -> Enum:
@@ -232,6 +233,73 @@ class Member(OwnedByAccount, Model):
         return str(self.user)
 
 
+class InvitationStatus(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"  # never kept: what is pending is expired from a certain moment on
+
+    @property
+    def label(self) -> Any:
+        return _INVITATION_LABELS[self]
+
+
+_INVITATION_LABELS = {
+    InvitationStatus.PENDING: _l("Pending"),
+    InvitationStatus.ACCEPTED: _l("Accepted"),
+    InvitationStatus.WITHDRAWN: _l("Withdrawn"),
+    InvitationStatus.EXPIRED: _l("Expired"),
+}
+
+
+class Invitation(OwnedByAccount, Model):
+    """The offer to an e-mail address to become a member of an account, in a role.
+
+    The inviter may act in an account above. Of its links only the one whose token it names is good for anything.
+    """
+
+    __tablename__ = "invitation"
+    __table_args__ = (
+        Index(
+            "uq_invitation_pending", "account_id", "email", unique=True,
+            sqlite_where=_IS_PENDING, postgresql_where=_IS_PENDING,
+        ),
+    )  # fmt: skip
+
+    MOVES: ClassVar = {
+        InvitationStatus.PENDING: {InvitationStatus.ACCEPTED, InvitationStatus.WITHDRAWN},
+        InvitationStatus.ACCEPTED: set(),
+        InvitationStatus.WITHDRAWN: set(),
+    }
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(320))
+    role: Mapped[Role] = mapped_column(_stored(Role))
+    locale: Mapped[str] = mapped_column(String(5))  # of its mails
+    status: Mapped[InvitationStatus] = mapped_column(_stored(InvitationStatus), default=InvitationStatus.PENDING)
+    token_id: Mapped[int] = mapped_column(ForeignKey("token.id"), unique=True, index=True)
+    # Who answers for it: a person and the account they acted in, so that their rights can be asked for again.
+    inviter_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    inviter_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    inviter: Mapped[str] = mapped_column(String(140))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    accepted_at: Mapped[datetime | None] = mapped_column(Moment)
+    accepted_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+
+    def may_become(self, status: InvitationStatus) -> bool:
+        return status in self.MOVES[self.status]
+
+    def status_at(self, moment: datetime) -> InvitationStatus:
+        """How it stands then, expired ones told from those that can still be accepted."""
+        if self.status is InvitationStatus.PENDING and self.expires_at <= moment:
+            return InvitationStatus.EXPIRED
+        return self.status
+
+    def __str__(self) -> str:
+        return self.email
+
+
 # --- signing in ------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +334,7 @@ class Purpose(StrEnum):
     """What a token is good for; it opens nothing else."""
 
     RESET = "reset"
+    INVITATION = "invitation"
     SECOND_FACTOR = "second-factor"
 
 

@@ -21,7 +21,11 @@ from . import clock
 from .extensions import db
 from .models import Purpose, Token
 
-LIFETIME = {Purpose.RESET: timedelta(hours=1), Purpose.SECOND_FACTOR: timedelta(minutes=10)}
+LIFETIME = {
+    Purpose.RESET: timedelta(hours=1),
+    Purpose.INVITATION: timedelta(days=7),
+    Purpose.SECOND_FACTOR: timedelta(minutes=10),
+}
 
 
 def issue(purpose: Purpose, **facts: Any) -> Token:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
@@ -13,10 +15,12 @@ from ..models import Account, Member, Role, User
 from ..permissions import may_grant
 
 
-def join(user: User, account: Account, *, role: Role) -> Member:
-    """Make a person a member of an account."""
+def join(user: User, account: Account, *, role: Role, **trail: Any) -> Member:
+    """Make a person a member of an account. `trail` is for history: who did it and from where, if no scope tells."""
     member = Member(user=user, account=account, role=role, created_at=clock.now())
     db.session.add(member)
+    if trail:
+        record("member.joined", member, **trail)
     db.session.flush()
     return member
 

@@ -26,6 +26,15 @@ ACTIONS: dict[str, Any] = {
     "member.left": _l("Member left"),
     "member.deleted": _l("Member removed"),
     "member.exported": _l("Members exported"),
+    "member.invited": _l("Member invited"),
+    "member.joined": _l("Member joined"),
+    "invitation.created": _l("Member invited"),
+    "invitation.updated": _l("Invitation changed"),
+    "invitation.deleted": _l("Invitation deleted"),
+    "invitation.resent": _l("Invitation sent again"),
+    "invitation.withdrawn": _l("Invitation withdrawn"),
+    "invitation.accepted": _l("Invitation accepted"),
+    "invitation.exported": _l("Invitations exported"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -63,7 +72,10 @@ FIELDS: dict[str, Any] = {
     "count": _l("Count"),
 }
 
-SAID_OTHERWISE = {"created_at", "archived_at", "slug", "parent_id", "user_id"}  # by the line itself
+SAID_OTHERWISE = {  # by the line itself
+    "created_at", "archived_at", "slug", "parent_id", "user_id",
+    "status", "locale", "inviter", "inviter_id", "inviter_account_id", "expires_at", "accepted_at", "accepted_by_id",
+}  # fmt: skip
 
 
 def action_in_words(entry: LogEntry) -> str:
