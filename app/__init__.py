@@ -16,7 +16,7 @@ import config
 
 from . import cli, jobs, models, outbox
 from .extensions import csrf, db, mail, migrate
-from .pages import errors, language, security, signin
+from .pages import errors, join, language, security, signin
 from .ui import acting, headers, menu
 from .ui.interface import BackOffice
 from .views import register
@@ -42,6 +42,7 @@ def create_app(**settings: Any) -> Flask:
         register(backoffice)
 
     app.register_blueprint(signin.public)
+    app.register_blueprint(join.joining)
     app.register_blueprint(security.security)
     app.cli.add_command(cli.kontor)
 

@@ -5,26 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import render_template, request
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from flask_wtf import FlaskForm
 from sqlalchemy import select
 
-from . import outbox, permissions
+from . import clock, outbox, permissions
+from .errors import Refused
 from .extensions import db
-from .models import Account, Kind, LogEntry, Member, Message, MessageStatus, Role
+from .models import Account, Invitation, InvitationStatus, Kind, LogEntry, Member, Message, MessageStatus, Role
 from .pages.dashboard import DashboardView
 from .pages.settings import SettingsView
-from .services import accounts, members
+from .services import accounts, invitations, members
 from .tenancy import current_scope
-from .ui.acting import me
+from .ui.acting import may, me
 from .ui.columns import Field
 from .ui.history import action_in_words, changes_in_words
 from .ui.interface import BackOffice, Table
-from .ui.page import Cell, DetailPage, Link
+from .ui.page import Cell, DetailPage, FormPage, Link
 from .ui.view import BackOfficeView, command
 
 
@@ -66,6 +68,7 @@ class AccountsView(BackOfficeView):
     related = (
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
         ("members", _l("Members"), "MembersView", "account_id"),
+        ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
     )
     related_keys = {"parent_id": Account}
@@ -101,11 +104,14 @@ class AccountsView(BackOfficeView):
         return key != "accounts" or row.kind.manages_accounts
 
     def links(self, row: Account) -> list[Link]:
-        """*Switch to account*, where one is a member (M-14)."""
-        mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
-        if row.is_archived or row.id == current_scope().account_id or db.session.scalar(mine) is None:
+        """*Invite member*, and *Switch to account* where one is a member (M-14)."""
+        if row.is_archived or row.id == current_scope().account_id:
             return []
-        return [Link(_("Switch to account"), f"/a/{row.slug}/", "login")]
+        links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
+        mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
+        if db.session.scalar(mine) is not None:
+            links.append(Link(_("Switch to account"), f"/a/{row.slug}/", "login"))
+        return links
 
     def create(self, form: Any) -> Account:
         facts = {name: form[name].data for name in self.add_columns}
@@ -186,7 +192,7 @@ class MembersView(BackOfficeView):
     search = ("user.last_name", "user.first_name", "user.email")
     order = ("user.last_name", "user.first_name")
     related_keys = {"account_id": Account}
-    include_route_methods = {"list", "edit", "export", "action_post", "related_list"}
+    include_route_methods = {"list", "edit", "leave", "export", "action_post", "related_list"}
     edit_title = _l("Role of %(name)s")
     edit_columns = ["role"]
     empty_title = _l("No members yet")
@@ -209,9 +215,113 @@ class MembersView(BackOfficeView):
         danger=True,
     )
     def remove(self, chosen: list[Member]) -> str:
+        if me() in chosen:
+            raise Refused(_("To go yourself, choose “Leave account”."))
         for member in chosen:
             members.remove(member, by=me())
         return ngettext("One member was removed.", "%(num)s members were removed.", len(chosen))
+
+    def tools(self) -> list[Link]:
+        links = [Link(_("Leave account"), self.url("leave"), "logout")]
+        return [*links, _invite_link()] if may("invitation.add") else links
+
+    @expose("/leave", methods=["GET", "POST"])
+    @has_access
+    def leave(self) -> Any:
+        """End one's own membership; on to another account one is a member of."""
+        member, form = me(), FlaskForm()
+        name = member.account.name
+        lead = _("You can no longer act in the account then. Coming back takes a new invitation.")
+        page = self._form_page(form, _l("Leave %(name)s?"), self.url("leave"), name)
+        page = replace(page, lead=lead, submit_label=_("Leave account"), danger=True)
+        if form.validate_on_submit():
+            try:
+                members.remove(member, by=member)
+            except Refused as refusal:
+                return self._refused(form, refusal, page)
+            flash(_("You have left %(account)s.", account=name), "success")
+            return redirect("/")
+        return self._render_form(form, page)
+
+
+class InvitationsView(BackOfficeView):
+    """Who has been asked to become a member, and whether they have (M-7)."""
+
+    route_base = "/invitations"
+    datamodel = Table(Invitation)
+    noun = "invitation"
+    list_title = _l("Invitations")
+    list_lead = _l("Who has been asked to join this account, and who has accepted.")
+    add_title = _l("Invite member to %(name)s")
+    add_label = _l("Invite member")
+    label_columns = {
+        "email": _l("E-mail"),
+        "role": _l("Role"),
+        "status": _l("Status"),
+        "inviter": _l("Invited by"),
+        "created_at": _l("Invited"),
+        "expires_at": _l("Valid until"),
+        "accepted_at": _l("Accepted"),
+    }
+    help_columns = {"email": _l("The link in the mail works once, for seven days.")}
+    list_columns = ["email", "role", "status", "inviter", "created_at", "expires_at", "accepted_at"]
+    add_columns = ["email", "role"]
+    search = ("email", "inviter")
+    order = ("-created_at",)
+    related_keys = {"account_id": Account}
+    include_route_methods = {"list", "add", "export", "action_post", "related_list"}
+    empty_title = _l("No invitations yet")
+    empty_text = _l("Invite your colleagues by e-mail; each gets a link to register with.")
+
+    def conditions(self) -> tuple[Any, ...]:
+        return (Invitation.account_id == current_scope().account_id,)
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        """The status is that of this moment: nobody notes when an invitation expires."""
+        fields = super().fields(names)
+        status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
+        return {name: replace(f, **status) if name == "status" else f for name, f in fields.items()}
+
+    def is_muted(self, row: Invitation) -> bool:
+        return row.status_at(clock.now()) is not InvitationStatus.PENDING
+
+    def defaults(self) -> dict[str, Any]:
+        return {"role": Role.VIEWER}
+
+    def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
+        kept = {key: request.args[key] for key in ("account", "back") if key in request.args}
+        return super()._form_page(form, title, self.url("add", **kept), self._account().name)
+
+    def create(self, form: Any) -> Invitation:
+        return invitations.invite(form.email.data, role=Role(form.role.data), account=self._account(), by=me())
+
+    def created_message(self, row: Invitation) -> str:
+        return _("%(email)s is invited.", email=row.email)
+
+    def _account(self) -> Account:
+        """The account to invite into: one beneath, named in the address, or the own."""
+        pk = request.args.get("account", str(current_scope().account_id))
+        if not (pk.isdecimal() and pk.isascii() and len(pk) < 19):
+            abort(404)
+        return db.session.get(Account, int(pk)) or abort(404)
+
+    @command("resend", _l("Send again"), icon="send")
+    def resend(self, chosen: list[Invitation]) -> str:
+        for invitation in chosen:
+            invitations.resend(invitation, by=me())
+        return ngettext("One invitation is sent again.", "%(num)s invitations are sent again.", len(chosen))
+
+    @command(
+        "withdraw",
+        _l("Withdraw"),
+        confirm=_l("Withdraw these invitations? Their links no longer work then."),
+        icon="ban",
+        danger=True,
+    )
+    def withdraw(self, chosen: list[Invitation]) -> str:
+        for invitation in chosen:
+            invitations.withdraw(invitation, by=me())
+        return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
 
 
 class HistoryView(BackOfficeView):
@@ -323,6 +433,10 @@ def _with_archived() -> bool:
     return request.args.get("archived") == "1"
 
 
+def _invite_link(**values: Any) -> Link:
+    return Link(_("Invite member"), url_for("InvitationsView.add", **values), icon="user-plus", modal=True)
+
+
 def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
     partner = {"category": "Partner", "category_label": _l("Partner")}
@@ -331,6 +445,7 @@ def register(backoffice: BackOffice) -> None:
     add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
     add(MembersView, "Members", icon="users", label=_l("Members"), **account)
+    add(InvitationsView, "Invitations", icon="user-plus", label=_l("Invitations"), **account)
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)

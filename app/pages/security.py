@@ -133,7 +133,7 @@ def password() -> Any:
         try:
             _change_password(person, form)
         except Refused as refusal:
-            _show_refusal(form, refusal)
+            show_refusal(form, refusal)
         else:
             flash(_("Your password was changed. You are signed out everywhere else."), "success")
             return redirect(url_for("security.show"))
@@ -180,7 +180,7 @@ def turn_on() -> Any:
         try:
             return _turn_on(person, form, nonce)
         except Refused as refusal:
-            _show_refusal(form, refusal)
+            show_refusal(form, refusal)
     told = {
         "qr_svg": segno.make(second_factor.address_for_app(person.user, nonce)).svg_inline(scale=4, light="#fff"),
         "secret": _in_fours(second_factor.secret_of(person.user, nonce)),
@@ -211,7 +211,7 @@ def turn_off() -> Any:
             with unit():
                 signin.turn_off_second_factor(person.user, **by)
         except Refused as refusal:
-            _show_refusal(form, refusal)
+            show_refusal(form, refusal)
         else:
             flash(_("The second factor is off."), "success")
             return redirect(url_for("security.show"))
@@ -231,7 +231,7 @@ def recovery_codes() -> Any:
             with unit():
                 codes = signin.renew_recovery_codes(person.user, **by)
         except Refused as refusal:
-            _show_refusal(form, refusal)
+            show_refusal(form, refusal)
         else:
             return _show_codes(codes)
     lead = _("You get ten new codes. Those you have kept so far no longer work.")
@@ -304,7 +304,7 @@ def _by(person: Identity) -> dict[str, Any]:
     return {"acting": acting, "visitor": visitor()}
 
 
-def _show_refusal(form: FlaskForm, refusal: Refused) -> None:
+def show_refusal(form: FlaskForm, refusal: Refused) -> None:
     """Say no where the reason lies."""
     if refusal.field in form:
         form[refusal.field].errors = [refusal.sentence]

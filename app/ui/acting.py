@@ -20,7 +20,7 @@ from ..models import Member, User
 from ..services import signin
 from ..tenancy import Scope, enter, scope_for, unscoped
 
-PUBLIC_BLUEPRINTS = {"public", "static"}
+PUBLIC_BLUEPRINTS = {"public", "join", "static"}
 
 
 class AccountInPath:

@@ -19,6 +19,7 @@ from .page import Cell
 
 TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
+    "pending": "yellow", "accepted": "green", "expired": "red",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
 }  # fmt: skip
 

@@ -12,6 +12,9 @@ from wtforms import BooleanField, DateField, DecimalField, SelectField, StringFi
 from wtforms.validators import Email, InputRequired, Length, Optional
 
 from ..extensions import Moment
+from ..models import Role
+from ..permissions import may_grant
+from ..tenancy import current_scope
 from .formats import country_names, currency_names, language_names, read_date, read_decimal, shown
 
 TIME_ZONES = [
@@ -79,11 +82,18 @@ def time_zones() -> list[tuple[str, str]]:
     return [(zone, zone.replace("_", " ")) for zone in TIME_ZONES]
 
 
+def roles() -> list[tuple[str, str]]:
+    """The roles the person may hand out (M-7)."""
+    own = current_scope().role
+    return [(role.value, str(role.label)) for role in Role if may_grant(own, role)]
+
+
 SPECIAL = {
     "country": (SelectField, {"choices": countries}),
     "language": (SelectField, {"choices": languages}),
     "currency": (SelectField, {"choices": currencies}),
     "time_zone": (SelectField, {"choices": time_zones}),
+    "role": (SelectField, {"choices": roles}),
 }
 
 
