@@ -60,18 +60,19 @@ def record(
     work names them itself.
     """
     session = db.session()
-    entry = _entry(session, action, subject, inside=inside)
-    if account is not None:
-        entry.account = account
-    elif isinstance(subject, Account | OwnedByAccount):
-        entry.account = subject if isinstance(subject, Account) else subject.account
-    else:
-        entry.account_id = account_id or session.info["scope"].account_id
-    entry.actor, entry.actor_id, entry.ip = actor or entry.actor, actor_id or entry.actor_id, ip or entry.ip
-    entry.changes = {name: [None, readable(value)] for name, value in details.items()}
-    if subject is not None:
-        session.info.setdefault("named_deeds", {})[_key(subject)] = entry
-    session.add(entry)
+    with session.no_autoflush:  # looking a name up must not write the change down before its line is there
+        entry = _entry(session, action, subject, inside=inside)
+        if account is not None:
+            entry.account = account
+        elif isinstance(subject, Account | OwnedByAccount):
+            entry.account = subject if isinstance(subject, Account) else subject.account
+        else:
+            entry.account_id = account_id or session.info["scope"].account_id
+        entry.actor, entry.actor_id, entry.ip = actor or entry.actor, actor_id or entry.actor_id, ip or entry.ip
+        entry.changes = {name: [None, readable(value)] for name, value in details.items()}
+        if subject is not None:
+            session.info.setdefault("named_deeds", {})[_key(subject)] = entry
+        session.add(entry)
 
 
 def _entry(session: AnySession, action: str, subject: Any, *, inside: bool = False) -> LogEntry:

@@ -14,6 +14,7 @@ from app.models import Kind, Member, Role, User
 from app.services import members
 from app.tenancy import unscoped
 from tests.cast import BOB, account_id, acting_as, apart, browse, hire
+from tests.signing import history
 
 
 def member_of(email: str) -> Member:
@@ -28,6 +29,7 @@ def test_an_administrator_gives_a_member_another_role(bob):
 
     with acting_as(bob):
         assert member_of("berta@kuestenfunk.example").role is Role.SALES
+    assert history()[-1:] == ["member.role_changed"] and "member.updated" not in history()
 
 
 def test_nobody_gives_a_role_above_their_own(app):
