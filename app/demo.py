@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from . import clock
 from .extensions import db
-from .models import Account, Member, Role, User
-from .services import accounts, members, signin
+from .models import Account, Invitation, Member, Role, User
+from .services import accounts, invitations, members, signin
 from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
@@ -69,6 +69,7 @@ def build() -> None:
     _customers(SOUTHWEST, "harriet@harbour.example", dice, country="GB", language="en", currency="GBP")
     with _as("alice@nordlicht.example") as alice:
         accounts.archive(_called("Fischmarkt Altona"), by=alice)
+    _invitations()
 
 
 def _operator() -> None:
@@ -93,6 +94,19 @@ def _nordlichts_own(alice: Member) -> None:
     )  # fmt: skip
     accounts.enable_partner(fjordline, by=alice)
     _person("frida@fjordline.example", "Frida Foss", fjordline, Role.ADMINISTRATOR, "en")
+
+
+def _invitations() -> None:
+    """One of each kind at Nordlicht, and one sent from there to a customer that has nobody of its own yet."""
+    with clock.back_then(_days_ago(12)), _as("alice@nordlicht.example") as alice:
+        invitations.invite("thees.thomsen@nordlicht.example", role=Role.SUPPORT, account=alice.account, by=alice)
+    with clock.back_then(_days_ago(3)), _as("alice@nordlicht.example") as alice:
+        mistyped = invitations.invite("nele@nordlihct.example", role=Role.SALES, account=alice.account, by=alice)
+    with clock.back_then(_days_ago(2)), _as("alice@nordlicht.example") as alice:
+        invitations.withdraw(db.session.get(Invitation, mistyped.id), by=alice)
+        invitations.invite("nele@nordlicht.example", role=Role.SALES, account=alice.account, by=alice)
+        deichbau = _called("Deichbau")
+        invitations.invite("dirk@deichbau.example", role=Role.ADMINISTRATOR, account=deichbau, by=alice)
 
 
 @contextmanager

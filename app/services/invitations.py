@@ -71,8 +71,8 @@ def resend(invitation: Invitation, *, by: Member) -> None:
     _refuse_above_own(invitation.role, by)
 
     token = _issue(invitation.account, invitation.email)
-    invitation.token_id, invitation.expires_at = token.id, token.expires_at
-    for name, value in _answering(by).items():
+    facts = {"token_id": token.id, "expires_at": token.expires_at, **_answering(by)}
+    for name, value in facts.items():
         setattr(invitation, name, value)
     record("invitation.resent", invitation)
     db.session.flush()

@@ -197,7 +197,6 @@ def test_a_withdrawn_invitation_opens_nothing(bob):
 
     assert look(secret_of(invitation)) is None
     assert register(secret_of(invitation)) is None
-    assert history()[-1] == "invitation.withdrawn"
 
 
 def test_a_new_link_makes_the_old_one_worthless(bob):
@@ -502,3 +501,13 @@ def test_everything_is_written_down(bob):
     with acting_as(bob):
         line = db.session.scalars(select(LogEntry).where(LogEntry.action == "member.joined")).one()
     assert (line.actor, line.ip, line.subject_id) == ("Nina Neu <nina@new.example>", HERE.ip, member.id)
+
+
+def test_every_verb_leaves_one_line(bob):
+    before = len(history())
+    invitation = invite(bob)
+    for verb in (invitations.resend, invitations.withdraw):
+        with acting_as(bob) as by:
+            verb(db.session.get(Invitation, invitation.id), by=by)
+
+    assert history()[before:] == ["member.invited", "invitation.resent", "invitation.withdrawn"]
