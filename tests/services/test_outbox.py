@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from datetime import timedelta
 from email import message_from_bytes
+from email.header import decode_header, make_header
 
 import pytest
 import time_machine
@@ -16,7 +18,8 @@ from app import clock, jobs, outbox
 from app.extensions import db
 from app.models import Message, MessageStatus
 from app.tenancy import unscoped
-from tests.cast import account_id, acting_as, apart
+from tests.cast import account_id, acting_as, apart, browse
+from tests.signing import Tab
 
 
 class Mailbox:
@@ -191,3 +194,40 @@ def test_the_partner_above_does_not_see_a_customers_messages(alice, bob):
 
     with acting_as(alice):
         assert db.session.scalars(select(Message).where(Message.account_id == account_id("kuestenfunk"))).all() == []
+
+
+def test_an_invitation_arrives_and_its_link_leads_into_the_account(app, mailbox, bob):
+    browse(bob).post("/invitations/add", data={"email": "nina@new.example", "role": "sales"})
+
+    jobs.deliver_due()
+    (letter,) = mailbox.letters
+    link = _link_in(letter)
+    about_her = {"first_name": "Nina", "last_name": "Neu", "locale": "de"}
+    password = {"password": "fjord und elbe 7", "repeat": "fjord und elbe 7"}
+    answer = Tab(app).post(link, **about_her, **password)
+
+    assert letter["To"] == "nina@new.example"
+    assert str(make_header(decode_header(letter["Subject"]))) == "Bob Brandt invites you to Küstenfunk"
+    html = next(part for part in letter.walk() if part.get_content_type() == "text/html")
+    assert f'href="http://localhost{link}"' in html.get_payload(decode=True).decode()
+    assert answer.location == "/a/kuestenfunk/"
+
+
+def test_an_invitation_the_mail_server_refuses_is_seen_and_sent_again_with_the_same_link(app, mailbox, bob):
+    mailbox.answer = "550 No such person"
+    browse(bob).post("/invitations/add", data={"email": "nina@new.example", "role": "sales"})
+    jobs.deliver_due()
+    assert "550 No such person" in browse(bob).get("/outbox/list/").text
+
+    mailbox.answer = "250 OK"
+    with acting_as(bob):
+        outbox.resend(db.session.scalars(select(Message)).one())
+    jobs.deliver_due()
+
+    (letter,) = mailbox.letters
+    assert Tab(app).get(_link_in(letter)).status_code == 200
+
+
+def _link_in(letter) -> str:
+    text = next(part for part in letter.walk() if part.get_content_type() == "text/plain")
+    return re.search(r"http://localhost(/join/\S+)", text.get_payload(decode=True).decode())[1]
