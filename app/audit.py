@@ -35,7 +35,8 @@ from .tenancy import Scope
 WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "invitation"}
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
-SILENT = {"path", "account_path", "account_id", "name_key", "name_sort", "token_id"}
+SILENT = {"path", "account_path", "account_id", "name_key", "name_sort",
+          "token_id", "inviter_id", "inviter_account_id", "accepted_by_id"}  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none.
 UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message}

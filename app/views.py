@@ -290,7 +290,8 @@ class InvitationsView(BackOfficeView):
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
         kept = {key: request.args[key] for key in ("account", "back") if key in request.args}
-        return super()._form_page(form, title, self.url("add", **kept), self._account().name)
+        page = super()._form_page(form, title, self.url("add", **kept), self._account().name)
+        return replace(page, submit_label=_("Send invitation"))
 
     def create(self, form: Any) -> Invitation:
         return invitations.invite(form.email.data, role=Role(form.role.data), account=self._account(), by=me())

@@ -67,6 +67,11 @@ FIELDS: dict[str, Any] = {
     "archived_at": _l("Archived"),
     "role": _l("Role"),
     "user_id": _l("Person"),
+    "status": _l("Status"),
+    "locale": _l("Language"),
+    "inviter": _l("Invited by"),
+    "expires_at": _l("Valid until"),
+    "accepted_at": _l("Accepted"),
     "filter": _l("Filter"),
     "second_factor_required": _l("Second factor required"),
     "count": _l("Count"),
@@ -74,7 +79,7 @@ FIELDS: dict[str, Any] = {
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
-    "status", "locale", "inviter", "inviter_id", "inviter_account_id", "expires_at", "accepted_at", "accepted_by_id",
+    "status", "locale", "inviter", "expires_at", "accepted_at",
 }  # fmt: skip
 
 

@@ -97,6 +97,8 @@ def test_a_link_works_once(bob):
     assert look(secret) is None
     assert accept(secret, NINA) is None
     assert now_of(invitation).status is InvitationStatus.ACCEPTED
+    with unscoped("looking at the token", writes=False) as session:
+        assert session.get(Token, invitation.token_id).used_at
 
 
 def test_looking_uses_nothing_up(bob):
@@ -250,6 +252,17 @@ def test_an_invitation_sent_from_above_dies_with_the_inviters_place_above(alice)
     assert look(secret) is None
 
 
+def test_an_archived_account_lets_nobody_in_not_even_from_above(alice):
+    secret = secret_of(invite(alice, slug="deichbau"))
+    with acting_as(alice) as by:
+        accounts.archive(account_called("deichbau"), by=by)
+    assert look(secret) is None and register(secret) is None
+
+    with acting_as(alice) as by:
+        accounts.restore(account_called("deichbau"), by=by)
+    assert register(secret)
+
+
 def test_removing_the_inviter_and_accepting_at_once_end_one_way_or_the_other(app, bob):
     mona = hire("mona@kuestenfunk.example", "kuestenfunk", Role.MANAGER)
     secret = secret_of(invite(mona))
@@ -277,6 +290,38 @@ def test_archiving_and_accepting_at_once_end_one_way_or_the_other(app, alice):
     at_once(app, 2, lambda: next(deeds)())
 
     assert look(secret) is None
+
+
+def by_bob(verb, invitation: Invitation) -> None:
+    with acting_as(BOB) as by:
+        verb(db.session.get(Invitation, invitation.id), by=by)
+
+
+def archive(invitation: Invitation) -> None:
+    with unscoped("archiving") as session:
+        session.get(Account, invitation.account_id).archived_at = clock.now()
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [lambda one: by_bob(invitations.withdraw, one), lambda one: by_bob(invitations.resend, one), archive],
+    ids=["withdrawn", "sent again", "archived"],
+)
+def test_what_happens_between_finding_and_taking_counts(app, database, bob, monkeypatch, meanwhile):
+    invitation = invite(bob)
+    secret, behind = secret_of(invitation), invitations._behind
+
+    def find_slowly(secret):
+        found = behind(secret)
+        at_once(app, 1, lambda: meanwhile(invitation))
+        return found
+
+    if database == "sqlite":
+        return  # whoever writes is alone there: there is no in between
+    monkeypatch.setattr(invitations, "_behind", find_slowly)
+
+    assert register(secret) is None
+    assert NINA.email not in roles_in("kuestenfunk")
 
 
 # --- inviting --------------------------------------------------------------------------------------------------
