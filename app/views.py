@@ -5,25 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from . import outbox, permissions
+from . import outbox, permissions, properties
 from .extensions import db
-from .models import Account, Kind, LogEntry, Member, Message, MessageStatus, Role
+from .models import Account, Kind, LogEntry, Member, Message, MessageStatus, Property, Role
 from .pages.dashboard import DashboardView
+from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
 from .services import accounts, members
 from .tenancy import current_scope
-from .ui.acting import me
+from .ui import properties as property_columns
+from .ui.acting import may, me
 from .ui.columns import Field
 from .ui.history import action_in_words, changes_in_words
 from .ui.interface import BackOffice, Table
-from .ui.page import Cell, Link
+from .ui.page import Cell, Fact, FieldGroup, Link, Section
 from .ui.view import BackOfficeView, command
 
 
@@ -76,9 +78,41 @@ class AccountsView(BackOfficeView):
         return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
 
     def tools(self) -> list[Link]:
-        if _with_archived():
-            return [Link(_("Hide archived"), self.url("list"), "archive")]
-        return [Link(_("Show archived"), self.url("list", archived=1), "archive")]
+        archived = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
+        tools = [Link(archived[0], self.url("list", **archived[1]), "archive")]
+        if may("property.list"):
+            tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
+        return tools
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        """The list has the properties of whose list it is besides: the acting account's, or on a page its account's."""
+        fields = super().fields(names)
+        if names:
+            return fields
+        whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
+        wanted = properties.definitions_of(whose or current_scope().account_id)
+        return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
+
+    def form_to_add(self) -> Any:
+        own = _own_properties()
+        data = self.defaults() | property_columns.proposed(own)
+        return property_columns.form_with(self.add_form, own)(data=data)
+
+    def form_to_edit(self, row: Account) -> Any:
+        own = _own_properties()
+        return property_columns.form_with(self.edit_form, own)(obj=row, data=property_columns.held(own, row))
+
+    def field_groups(self, fields: Any) -> Any:
+        own = [field for field in fields if field.name.startswith("prop_")]
+        groups = super().field_groups([field for field in fields if field not in own])
+        return [*groups, FieldGroup(_("Properties"), own)] if own else groups
+
+    def _sections(self, row: Account) -> Any:
+        sections = super()._sections(row)
+        if own := property_columns.columns(_own_properties()):
+            facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
+            sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
+        return sections
 
     def defaults(self) -> dict[str, Any]:
         own = db.session.get(Account, current_scope().account_id)
@@ -98,10 +132,14 @@ class AccountsView(BackOfficeView):
 
     def create(self, form: Any) -> Account:
         facts = {name: form[name].data for name in self.add_columns}
-        return accounts.open_account(parent=db.session.get(Account, current_scope().account_id), by=me(), **facts)
+        account = accounts.open_account(parent=db.session.get(Account, current_scope().account_id), by=me(), **facts)
+        properties.write(account, property_columns.typed(_own_properties(), form))
+        return account
 
     def change(self, row: Account, form: Any) -> None:
-        form.populate_obj(row)
+        for name in self.edit_columns:
+            form[name].populate_obj(row, name)
+        properties.write(row, property_columns.typed(_own_properties(), form))
         accounts.accept(row)
 
     @command(
@@ -231,6 +269,10 @@ class HistoryView(BackOfficeView):
     related_keys = {"account_id": Account}
     empty_title = _l("Nothing has happened yet")
 
+    def belongs(self, key: str, pk: int) -> Any:
+        """An account's page tells what happened to it, too, where the line stands in its partner's history."""
+        return super().belongs(key, pk) | (LogEntry.subject_type == "account") & (LogEntry.subject_id == pk)
+
     def fields(self, names: Any = None) -> dict[str, Field]:
         said = {"action": action_in_words, "told_changes": changes_in_words}
         plain = super().fields(names)
@@ -297,6 +339,10 @@ class RolesView(BaseView):
         return render_template("roles.html", roles=[str(role.label) for role in Role], groups=groups)
 
 
+def _own_properties() -> list[Property]:
+    return properties.definitions_for(current_scope())
+
+
 def _with_archived() -> bool:
     return request.args.get("archived") == "1"
 
@@ -312,6 +358,7 @@ def register(backoffice: BackOffice) -> None:
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
+    backoffice.add_view_no_menu(PropertiesView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

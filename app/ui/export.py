@@ -30,7 +30,7 @@ def download(listing: Listing, *, title: str, noun: str) -> Response:
     with acting(g.scope):
         record(f"{noun}.exported", filter=_filter_words(listing))
     book = workbook.stream(
-        [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind) for f in fields],
+        [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind, f.currency) for f in fields],
         _rows(listing, fields),
         sheet_title=title,
         about=_about(listing, title),
@@ -53,11 +53,7 @@ def _rows(listing: Listing, fields: list[Field]) -> Iterator[list[Any]]:
     """The values of every row, read in a unit of work that lasts as long as the download."""
     with acting(g.scope, writes=False):
         for row in listing.all_rows():
-            yield [_plain(field, field.value(row)) for field in fields]
-
-
-def _plain(field: Field, value: Any) -> Any:
-    return shown(value, field.kind) if field.kind in {"choice", *CODES} else value
+            yield [field.plain(row) for field in fields]
 
 
 def _about(listing: Listing, title: str) -> list[tuple[str, str]]:
