@@ -180,6 +180,7 @@ class Account(Model):
 
     parent: Mapped[Account | None] = relationship(remote_side=[id], foreign_keys=[parent_id])
     members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
+    indexed: Mapped[list[PropertyValue]] = relationship(viewonly=True, lazy="raise")  # lists are sorted along it
 
     @validates("name")
     def _keep_keys(self, _key: str, name: str) -> str:

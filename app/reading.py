@@ -16,13 +16,12 @@ def read_decimal(text: str) -> Decimal:
     """
     text = text.strip().replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
     try:
-        return parse_decimal(text, locale=get_locale() or "en", strict=True)
+        number = parse_decimal(text, locale=get_locale() or "en", strict=True)
     except NumberFormatError:
-        pass
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(text) from error
+        try:
+            number = Decimal(text)
+        except InvalidOperation as error:
+            raise ValueError(text) from error
     if not number.is_finite():
         raise ValueError(text)
     return number

@@ -101,15 +101,16 @@ class Listing:
     def _along_the_index(self, offset: int) -> list[Any]:
         """Many rows, sorted by a column that not all of them have: those along its index, then the rest."""
         first, direction = self.sort[0]
-        others = [wanted.ordered(to) for wanted, to in self.sort[1:]]
-        having = self._joins(first.along(self._loaded(tested=True)), self.sort[1:])
+        further = [pair for pair in self.sort[1:] if pair[0].name != first.name]
+        having = self._joins(first.along(self._loaded(tested=True)), further)
+        others = [wanted.ordered(to) for wanted, to in further]
         having = having.order_by(first.ordered(direction), *others, first.tie(direction))
         rows = list(db.session.scalars(having.limit(self.size).offset(offset)))
         if len(rows) == self.size:
             return rows
         count = self._narrowed(first.along(select(func.count()).select_from(self.model)))
         passed = db.session.scalar(count) or 0
-        rest = self._joins(self._loaded(tested=True).where(first.missing()), self.sort[1:])
+        rest = self._joins(self._loaded(tested=True).where(first.missing()), further)
         rest = rest.order_by(*others, *(wanted.ordered(to) for wanted, to in self._defaults()), self._key())
         return rows + list(db.session.scalars(rest.limit(self.size - len(rows)).offset(max(0, offset - passed))))
 

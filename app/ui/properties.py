@@ -65,11 +65,11 @@ class PropertyField(Field):
         return getattr(self.order, direction)().nulls_last()
 
     def joined(self, statement: Any) -> Any:
-        return statement.outerjoin(self.index, self._own(self.index))
+        return statement.outerjoin(self._own())
 
     def along(self, statement: Any) -> Any:
         """The statement for those rows alone that have a value."""
-        return statement.join(self.index, self._own(self.index)).where(self.order.is_not(None))
+        return statement.join(self._own()).where(self.order.is_not(None))
 
     def tie(self, direction: str) -> Any:
         return getattr(self.index.account_id, direction)()
@@ -98,8 +98,9 @@ class PropertyField(Field):
             return value.text.in_(keys) if self.kind == "choice" else _any_of(value, keys)
         return _words(value).contains(sort_key(text), autoescape=True)
 
-    def _own(self, value: Any) -> Any:
-        return (value.account_id == Account.id) & (value.definition_id == self.definition.id)
+    def _own(self) -> Any:
+        """By the relation: the wall's condition on an alias joined by hand would name the table itself."""
+        return Account.indexed.of_type(self.index).and_(self.index.definition_id == self.definition.id)
 
     def _conditions(self, value: Any) -> tuple[Any, ...]:
         return value.account_id == Account.id, value.definition_id == self.definition.id
