@@ -139,8 +139,8 @@ class AccountsView(BackOfficeView):
     def change(self, row: Account, form: Any) -> None:
         for name in self.edit_columns:
             form[name].populate_obj(row, name)
-        properties.write(row, property_columns.typed(_own_properties(), form))
         accounts.accept(row)
+        properties.write(row, property_columns.typed(_own_properties(), form))
 
     @command(
         "archive",

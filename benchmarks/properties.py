@@ -78,7 +78,8 @@ def measure(name: str, size: int, app: Any) -> None:
         browser = people.browse(people.Person("p@p.example", "p"), app)
         by_type = {definition.type: f"prop_{definition.id}" for definition in own}
         for title, query in questions(by_type):
-            index, plain = (timed(lambda way=way, query=query: ask(scope, way, query)) for way in (columns, json_columns))
+            ways = [lambda way=way, query=query: ask(scope, way, query) for way in (columns, json_columns)]
+            index, plain = map(timed, ways)
             page = timed(lambda query=query: browser.get(f"/accounts/list/?{query}"), 5)
             print(f"{title:44}{index:9.1f}{plain:9.1f}{plain / index:7.1f}×{page:9.1f}")
         db.session.remove()

@@ -18,6 +18,7 @@ from .. import properties as values
 from ..errors import Refused
 from ..extensions import db
 from ..models import Account, Property, PropertyType
+from ..property_types import LONGEST
 from ..services import properties
 from ..tenancy import current_scope
 from ..ui.acting import may, me
@@ -259,7 +260,7 @@ def _form_for(definition: Property) -> type[FlaskForm]:
         body["minimum"] = input_for(definition, _l("Minimum"), checked=False)
         body["maximum"] = input_for(definition, _l("Maximum"), checked=False)
     if type_.is_text:
-        body["max_length"] = IntegerField(_l("Maximum length"), [Optional(), NumberRange(1, values.LONGEST)])
+        body["max_length"] = IntegerField(_l("Maximum length"), [Optional(), NumberRange(1, LONGEST)])
     if definition.choices or not type_.has_choices:
         about = _l("Proposed when an account is added.")
         body["default_value"] = input_for(definition, _l("Proposed value"), checked=False)

@@ -12,6 +12,7 @@ from sqlalchemy import inspect, select
 
 from .. import clock
 from .. import properties as values
+from .. import property_types as types
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
@@ -69,8 +70,8 @@ def convert(definition: Property, *, to: PropertyType, by: Member, **facts: Any)
     _refuse_misfits(old, wanted)
 
     with values.by_hand():
-        for account, row in _values_of(definition):
-            kept = values.recast(old, wanted, values.value_of(old, account))
+        for account, row in _values_of(definition, locked=True):
+            kept = types.recast(old, wanted, values.value_of(old, account))
             account.properties = {**account.properties, str(old.id): kept}
             row.stand(**values.index_of(wanted, kept))
     _take_over(definition, wanted)
@@ -120,7 +121,7 @@ def words_of(definition: Property, most: int = 100) -> list[str]:
     """The different things accounts say in it, to propose as choices."""
     found: dict[str, str] = {}
     for account, _row in _values_of(definition):
-        word = values.as_text(definition, values.value_of(definition, account)).strip()[:80]
+        word = types.as_text(definition, values.value_of(definition, account)).strip()[:80]
         found.setdefault(word.casefold(), word)
         if len(found) >= most:
             break
@@ -205,19 +206,19 @@ def _limit(definition: Property, facts: dict[str, Any]) -> None:
     for name in ("minimum", "maximum"):
         if name in facts:
             limit = facts[name] if definition.type.has_limits else None
-            setattr(definition, name, None if limit is None else _at(name, values.check_type, definition, limit))
+            setattr(definition, name, None if limit is None else _at(name, types.check_type, definition, limit))
     if definition.minimum and definition.maximum and _compared(definition.minimum) > _compared(definition.maximum):
         raise Refused(_("The maximum is below the minimum."), field="maximum")
     if not definition.type.is_text:
         definition.max_length = None
-    if definition.max_length is not None and not 1 <= definition.max_length <= values.LONGEST:
-        raise Refused(_("Between 1 and %(count)s characters.", count=values.LONGEST), field="max_length")
+    if definition.max_length is not None and not 1 <= definition.max_length <= types.LONGEST:
+        raise Refused(_("Between 1 and %(count)s characters.", count=types.LONGEST), field="max_length")
     if "default_value" in facts and facts["default_value"] not in (None, "", []):
-        definition.default_value = _at("default_value", values.check, definition, facts["default_value"])
+        definition.default_value = _at("default_value", types.check, definition, facts["default_value"])
     elif "default_value" in facts:
         definition.default_value = None
     elif definition.default_value is not None:
-        _at("default_value", values.check, definition, values.default_of(definition))
+        _at("default_value", types.check, definition, values.default_of(definition))
 
 
 def _at(field: str, do: Any, definition: Property, value: Any) -> Any:
@@ -262,10 +263,12 @@ def _take_over(definition: Property, wanted: Property) -> None:
 # --- the values behind it ----------------------------------------------------------------------------------------
 
 
-def _values_of(definition: Property) -> Iterator[tuple[Account, PropertyValue]]:
+def _values_of(definition: Property, *, locked: bool = False) -> Iterator[tuple[Account, PropertyValue]]:
     """The accounts that have a value of it, with its row in the index; some in memory at a time."""
     own = (PropertyValue.account_id == Account.id) & (PropertyValue.definition_id == definition.id)
     pairs = select(Account, PropertyValue).join(PropertyValue, own).order_by(Account.id).limit(AT_ONCE)
+    if locked:
+        pairs = pairs.with_for_update(of=Account).execution_options(populate_existing=True)
     last = 0
     while found := db.session.execute(pairs.where(Account.id > last)).all():
         last = found[-1][0].id
@@ -280,9 +283,9 @@ def _refuse_misfits(old: Property, wanted: Property) -> None:
     for account, _row in _values_of(old):
         value = values.value_of(old, account)
         try:
-            values.recast(old, wanted, value)
+            types.recast(old, wanted, value)
         except Refused:
-            found.append((account.name, values.as_text(old, value)))
+            found.append((account.name, types.as_text(old, value)))
     if found:
         count = len(found)
         raise Misfits(_("%(count)s values do not fit the new type; change them first.", count=count), found)
@@ -293,7 +296,7 @@ def _refuse_if_chosen(definition: Property, gone: set[str]) -> None:
     for account, _row in _values_of(definition):
         value = values.value_of(definition, account)
         if gone & set(value if isinstance(value, list) else [value]):
-            found.append((account.name, values.as_text(definition, value)))
+            found.append((account.name, types.as_text(definition, value)))
     if found:
         raise Misfits(_("Some accounts still have a choice that would go; change them first."), found)
 
@@ -301,7 +304,7 @@ def _refuse_if_chosen(definition: Property, gone: set[str]) -> None:
 def _renumber_choices(definition: Property) -> None:
     """Choices are sorted by their place in the list, which has just changed."""
     with values.by_hand():
-        for account, row in _values_of(definition):
-            kept = values.check_type(definition, values.value_of(definition, account))
+        for account, row in _values_of(definition, locked=True):
+            kept = types.check_type(definition, values.value_of(definition, account))
             account.properties = {**account.properties, str(definition.id): kept}
             row.stand(**values.index_of(definition, kept))

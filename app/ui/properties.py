@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from wtforms import SelectField, SelectMultipleField, TextAreaField
 from wtforms.validators import InputRequired, Optional, ValidationError
 
-from .. import properties
+from .. import properties, property_types
 from ..errors import Refused
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
 from .columns import Field
@@ -162,9 +162,9 @@ def _column(definition: Property) -> Field:
 
 def options_of(definition: Property) -> list[Option]:
     if definition.type.has_choices:
-        return [Option(key, label) for key, label in definition.choice_labels(properties.language()).items()]
+        return [Option(key, label) for key, label in definition.choice_labels(property_types.language()).items()]
     if definition.type is PropertyType.MEMBER:
-        return [Option(str(number), name) for number, name in properties.members_of(definition.account_id).items()]
+        return [Option(str(number), name) for number, name in property_types.members_of(definition.account_id).items()]
     return []
 
 
@@ -272,7 +272,7 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
         validators.append(_Fits(definition))
     common = {
         "label": label or properties.label_of(definition),
-        "description": definition.help(properties.language()) if checked else "",
+        "description": definition.help(property_types.language()) if checked else "",
         "validators": validators,
     }
     type_ = definition.type
@@ -284,7 +284,7 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
         return SelectMultipleField(**common, choices=_pairs(definition))
     if type_ in {PropertyType.FLAG, PropertyType.CHOICE, PropertyType.MEMBER}:
         return SelectField(**common, choices=[("", ""), *_pairs(definition)], validate_choice=False)
-    longest = definition.max_length or properties.LONGEST
+    longest = definition.max_length or property_types.LONGEST
     if type_ is PropertyType.LONG:
         return TextAreaField(**common, render_kw={"maxlength": longest, "rows": 4})
     if type_ is PropertyType.EMAIL:
@@ -327,7 +327,7 @@ class _Fits:
         if field.errors:
             return  # not even a number
         try:
-            properties.check(self.definition, from_input(self.definition, field.data))
+            property_types.check(self.definition, from_input(self.definition, field.data))
         except Refused as refusal:
             raise ValidationError(refusal.sentence) from refusal
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 
@@ -12,13 +14,14 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from app import properties as values
+from app import property_types
 from app.errors import OutsideScope, Refused
 from app.extensions import db
 from app.models import Account, LogEntry, Property, PropertyType, PropertyValue
 from app.services import properties
 from app.services.properties import Misfits
 from app.ui.history import changes_in_words
-from tests.cast import account_called, acting_as
+from tests.cast import account_called, acting_as, apart
 
 T = PropertyType
 GOLD = [
@@ -72,7 +75,7 @@ def test_a_value_is_kept_exact_and_tidy(alice, type_, value, stored):
         put(definition, value)
 
         assert kept(definition) == stored
-        assert values.check(definition, values.value_of(definition, account_called("kuestenfunk"))) == stored
+        assert property_types.check(definition, values.value_of(definition, account_called("kuestenfunk"))) == stored
 
 
 @pytest.mark.parametrize(
@@ -303,6 +306,30 @@ def test_values_live_beneath_their_owner_only(alice, frida, charlie):
     with pytest.raises(OutsideScope), acting_as(alice):
         account_called("kuestenfunk").properties = {str(ski.id): "long"}
         db.session.flush()
+
+
+def test_two_partners_who_write_at_once_lose_nothing(app, alice, frida):
+    with acting_as(alice) as by:
+        risk = define(T.INTEGER, by, "Risk").id
+    with acting_as(frida) as by:
+        fish = define(T.INTEGER, by, "Fish").id
+    both_have_looked = threading.Barrier(2, timeout=2)
+
+    def write(person, number, value):
+        with app.app_context(), acting_as(person):
+            account = account_called("bergen")
+            with suppress(threading.BrokenBarrierError):  # SQLite lets one in at a time
+                both_have_looked.wait()
+            values.write(account, {db.session.get(Property, number): value})
+
+    threads = [threading.Thread(target=apart, args=(write, *given)) for given in ((alice, risk, 1), (frida, fish, 2))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with acting_as(alice):
+        assert account_called("bergen").properties == {str(risk): "1", str(fish): "2"}
 
 
 # --- conversion --------------------------------------------------------------------------------------------------
