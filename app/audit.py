@@ -24,6 +24,8 @@ from .models import (
     Member,
     Message,
     OwnedByAccount,
+    Property,
+    PropertyValue,
     RecoveryCode,
     Throttle,
     Token,
@@ -32,14 +34,17 @@ from .models import (
 from .tenancy import Scope
 
 # What is watched, and the word history uses for it.
-WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "invitation"}
+WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "invitation", Property: "property"}
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
-SILENT = {"path", "account_path", "account_id", "name_key", "name_sort",
-          "token_id", "inviter_id", "inviter_account_id", "accepted_by_id"}  # fmt: skip
+# Properties have lines of their own, at their owner (`properties.py`).
+SILENT = {
+    "path", "account_path", "account_id", "name_key", "name_sort", "label_en_key", "label_de_key", "position",
+    "properties", "token_id", "inviter_id", "inviter_account_id", "accepted_by_id",
+}  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none.
-UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message}
+UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue}
 
 
 def record(
@@ -76,6 +81,19 @@ def record(
         session.add(entry)
 
 
+def note(
+    session: AnySession, action: str, subject: Any, *, home: tuple[int, str], changes: dict[str, Any]
+) -> None:
+    """Within a flush: a line about a row in the history of another account (`home`: its number and path)."""
+    entry = _entry(session, action, subject)
+    entry.account_id, entry.account_path = home
+    entry.changes = changes
+    if subject.id is None:
+        session.info.setdefault("lines_of_new_rows", []).append((entry, subject))
+    else:
+        session.add(entry)
+
+
 def _entry(session: AnySession, action: str, subject: Any, *, inside: bool = False) -> LogEntry:
     scope = session.info.get("scope")
     entry = LogEntry(at=clock.now(), action=action, inside=inside, changes={})
@@ -108,7 +126,8 @@ def _write_down(session: AnySession, _context: Any, _instances: Any) -> None:
                 if not changes and verb == "updated":
                     continue
                 entry = _entry(session, f"{WATCHED[type(row)]}.{verb}", row)
-                entry.account_id, entry.account_path = _home(row)
+                if verb != "created":
+                    entry.account_id, entry.account_path = _home(row)
                 session.add(entry)
             entry.changes = changes | entry.changes
             if verb == "created":
@@ -122,7 +141,8 @@ def _write_down_new_rows(session: AnySession, _context: Any) -> None:
     """Lines about rows made in this flush: only now do they have a number, and a line is never changed afterwards."""
     for entry, row in session.info.pop("lines_of_new_rows", []):
         entry.subject_id = row.id
-        entry.account_id, entry.account_path = _home(row)
+        if entry.account_id is None:
+            entry.account_id, entry.account_path = _home(row)
         values = {c.name: getattr(entry, c.name) for c in LogEntry.__table__.columns}
         session.connection().execute(LogEntry.__table__.insert(), {k: v for k, v in values.items() if v is not None})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from flask_appbuilder import Model
@@ -13,7 +14,7 @@ from flask_mail import Mail
 from flask_migrate import Migrate
 from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import DateTime, Engine, event
+from sqlalchemy import DateTime, Engine, Float, Numeric, event
 from sqlalchemy.types import TypeDecorator
 
 
@@ -56,6 +57,23 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Number(TypeDecorator[Decimal]):
+    """A number of up to 15 digits, to sort and filter by: exact on PostgreSQL, and on SQLite a double, which tells
+    any two such numbers apart."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        return dialect.type_descriptor(Float() if dialect.name == "sqlite" else Numeric())
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> Any:
+        return float(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(str(value))
 
 
 @event.listens_for(Engine, "connect")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -20,9 +21,10 @@ from flask_babel import lazy_pgettext
 from sqlalchemy import JSON, CheckConstraint, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship, validates
 
-from .extensions import Moment
+from .extensions import Moment, Number
 
 PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compared by range, so byte order counts
+WORDS = String(200, collation="C").with_variant(String(200), "sqlite")  # folded by `sort_key`, so byte order is right
 _NO_PARENT = text("parent_id IS NULL")
 _IS_PENDING = text("status = 'pending'")
 
@@ -174,9 +176,12 @@ class Account(Model):
     created_at: Mapped[datetime] = mapped_column(Moment)
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    # What partners know of it besides: definition id → value. Always replaced, never changed in place.
+    properties: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}", active_history=True)
 
     parent: Mapped[Account | None] = relationship(remote_side=[id], foreign_keys=[parent_id])
     members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
+    indexed: Mapped[list[PropertyValue]] = relationship(viewonly=True, lazy="raise")  # lists are sorted along it
 
     @validates("name")
     def _keep_keys(self, _key: str, name: str) -> str:
@@ -298,6 +303,149 @@ class Invitation(OwnedByAccount, Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+# --- properties ------------------------------------------------------------------------------------------------
+
+
+class PropertyType(StrEnum):
+    """What a property's values are; decides input, check, filter, order and Excel type."""
+
+    TEXT = "text"
+    LONG = "long"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    MONEY = "money"
+    DATE = "date"
+    FLAG = "flag"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    URL = "url"
+    EMAIL = "email"
+    PHONE = "phone"
+    MEMBER = "member"
+
+    @property
+    def label(self) -> Any:
+        return _PROPERTY_TYPE_LABELS[self]
+
+    @property
+    def is_text(self) -> bool:
+        return self in {self.TEXT, self.LONG, self.URL, self.EMAIL, self.PHONE}
+
+    @property
+    def is_number(self) -> bool:
+        return self in {self.INTEGER, self.DECIMAL, self.MONEY}
+
+    @property
+    def has_limits(self) -> bool:
+        return self.is_number or self is self.DATE
+
+    @property
+    def has_choices(self) -> bool:
+        return self in {self.CHOICE, self.CHOICES}
+
+
+_PROPERTY_TYPE_LABELS = {
+    PropertyType.TEXT: _l("Text"),
+    PropertyType.LONG: _l("Long text"),
+    PropertyType.INTEGER: _l("Whole number"),
+    PropertyType.DECIMAL: _l("Decimal number"),
+    PropertyType.MONEY: _l("Amount of money"),
+    PropertyType.DATE: _l("Date"),
+    PropertyType.FLAG: _l("Yes or no"),
+    PropertyType.CHOICE: _l("Single choice"),
+    PropertyType.CHOICES: _l("Multiple choice"),
+    PropertyType.URL: _l("Web address"),
+    PropertyType.EMAIL: _l("E-mail address"),
+    PropertyType.PHONE: _l("Phone number"),
+    PropertyType.MEMBER: _l("Member of your account"),
+}
+
+
+class Property(OwnedByAccount, Model):
+    """What a partner wants to know of the accounts beneath: a column of its own, defined by itself (M-8).
+
+    The owner is the account that defined it; the values stand on the accounts beneath (`Account.properties`).
+    """
+
+    __tablename__ = "property"
+    __table_args__ = (
+        UniqueConstraint("account_id", "key", name="uq_property_key"),
+        UniqueConstraint("account_id", "label_en_key", name="uq_property_label_en"),
+        UniqueConstraint("account_id", "label_de_key", name="uq_property_label_de"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(60))  # its name in the API and in Excel; never changes
+    type: Mapped[PropertyType] = mapped_column(_stored(PropertyType))
+    label_en: Mapped[str] = mapped_column(String(80))
+    label_de: Mapped[str] = mapped_column(String(80))
+    label_en_key: Mapped[str] = mapped_column(String(80))
+    label_de_key: Mapped[str] = mapped_column(String(80))
+    help_en: Mapped[str] = mapped_column(String(300), default="")
+    help_de: Mapped[str] = mapped_column(String(300), default="")
+    position: Mapped[int] = mapped_column(default=0)
+    choices: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)  # of key, label_en, label_de
+    minimum: Mapped[str | None] = mapped_column(String(40))  # limits and default as values are kept
+    maximum: Mapped[str | None] = mapped_column(String(40))
+    max_length: Mapped[int | None] = mapped_column()
+    default_value: Mapped[Any] = mapped_column(JSON, default=None)
+    currency: Mapped[str] = mapped_column(String(3), default="")  # of amounts of money
+    required: Mapped[bool] = mapped_column(default=False)
+    visible_to_customer: Mapped[bool] = mapped_column(default=False)
+    as_column: Mapped[bool] = mapped_column(default=True)
+    archived_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    @validates("label_en", "label_de")
+    def _keep_keys(self, name: str, label: str) -> str:
+        label = " ".join(label.split())
+        setattr(self, f"{name}_key", label.casefold()[:80])
+        return label
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+    def label(self, language: str) -> str:
+        return self.label_de if language.startswith("de") else self.label_en
+
+    def help(self, language: str) -> str:
+        return (self.help_de if language.startswith("de") else self.help_en) or self.help_en or self.help_de
+
+    def choice_labels(self, language: str) -> dict[str, str]:
+        """Key → label, in their order."""
+        name = "label_de" if language.startswith("de") else "label_en"
+        return {choice["key"]: choice[name] for choice in self.choices or []}
+
+    def __str__(self) -> str:
+        return self.label_en
+
+
+class PropertyValue(OwnedByAccount, Model):
+    """One value of `Account.properties`, once more, where the database finds it fast (decision 5).
+
+    Kept by `properties.py` in the same flush and never read as the truth: it serves sorting and filtering alone.
+    """
+
+    __tablename__ = "property_value"
+    __table_args__ = (
+        UniqueConstraint("definition_id", "account_id", name="uq_property_value"),
+        Index("ix_property_value_text", "definition_id", "text", "account_id"),
+        Index("ix_property_value_number", "definition_id", "number", "account_id"),
+        Index("ix_property_value_date", "definition_id", "date", "account_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    definition_id: Mapped[int] = mapped_column(ForeignKey("property.id"))
+    text: Mapped[str | None] = mapped_column(WORDS)
+    rest: Mapped[str | None] = mapped_column(Text)  # the whole of a text too long for the index, for searching
+    number: Mapped[Decimal | None] = mapped_column(Number)
+    date: Mapped[date | None] = mapped_column()
+
+    def stand(self, text: Any = None, rest: Any = None, number: Any = None, date: Any = None) -> None:
+        """Take a place among the other values."""
+        self.text, self.rest, self.number, self.date = text, rest, number, date
 
 
 # --- signing in ------------------------------------------------------------------------------------------------

@@ -37,6 +37,10 @@ TABLE: dict[str, Permission] = {
     "account.archive":  Permission(_l("Archive and restore accounts"), MANAGING, {A, M}),
     "account.promote":  Permission(_l("Switch partner management on and off"), MANAGING, {A}),
     "account.export":   Permission(_l("Export accounts to Excel"), MANAGING, {A, M, S, F}),
+    "property.list":    Permission(_l("See the properties of accounts"), MANAGING, {A, M}),
+    "property.add":     Permission(_l("Define properties"), MANAGING, {A, M}),
+    "property.edit":    Permission(_l("Change and order properties"), MANAGING, {A, M}),
+    "property.archive": Permission(_l("Archive and restore properties"), MANAGING, {A, M}),
     "member.list":      Permission(_l("See members"), ANYWHERE, EVERYBODY),
     "member.export":    Permission(_l("Export members to Excel"), ANYWHERE, {A, M}),
     "member.edit":      Permission(_l("Change members' roles"), ANYWHERE, {A}),
@@ -62,6 +66,7 @@ TABLE: dict[str, Permission] = {
 NOUNS = {
     "dashboard": _l("Dashboard"),
     "account": _l("Accounts"),
+    "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
     "history": _l("History"),

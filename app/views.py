@@ -14,19 +14,32 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 
-from . import clock, outbox, permissions
+from . import clock, outbox, permissions, properties
 from .errors import Refused
 from .extensions import db
-from .models import Account, Invitation, InvitationStatus, Kind, LogEntry, Member, Message, MessageStatus, Role
+from .models import (
+    Account,
+    Invitation,
+    InvitationStatus,
+    Kind,
+    LogEntry,
+    Member,
+    Message,
+    MessageStatus,
+    Property,
+    Role,
+)
 from .pages.dashboard import DashboardView
+from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
 from .services import accounts, invitations, members
 from .tenancy import current_scope
+from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
 from .ui.history import action_in_words, changes_in_words
 from .ui.interface import BackOffice, Table
-from .ui.page import Cell, DetailPage, FormPage, Link
+from .ui.page import Cell, DetailPage, Fact, FieldGroup, FormPage, Link, Section
 from .ui.view import BackOfficeView, command
 
 
@@ -80,9 +93,41 @@ class AccountsView(BackOfficeView):
         return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
 
     def tools(self) -> list[Link]:
-        if _with_archived():
-            return [Link(_("Hide archived"), self.url("list"), "archive")]
-        return [Link(_("Show archived"), self.url("list", archived=1), "archive")]
+        archived = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
+        tools = [Link(archived[0], self.url("list", **archived[1]), "archive")]
+        if may("property.list"):
+            tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
+        return tools
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        """The list has the properties of whose list it is besides: the acting account's, or on a page its account's."""
+        fields = super().fields(names)
+        if names:
+            return fields
+        whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
+        wanted = properties.definitions_of(whose or current_scope().account_id)
+        return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
+
+    def form_to_add(self) -> Any:
+        own = _own_properties()
+        data = self.defaults() | property_columns.proposed(own)
+        return property_columns.form_with(self.add_form, own)(data=data)
+
+    def form_to_edit(self, row: Account) -> Any:
+        own = _own_properties()
+        return property_columns.form_with(self.edit_form, own)(obj=row, data=property_columns.held(own, row))
+
+    def field_groups(self, fields: Any) -> Any:
+        own = [field for field in fields if field.name.startswith("prop_")]
+        groups = super().field_groups([field for field in fields if field not in own])
+        return [*groups, FieldGroup(_("Properties"), own)] if own else groups
+
+    def _sections(self, row: Account) -> Any:
+        sections = super()._sections(row)
+        if own := property_columns.columns(_own_properties()):
+            facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
+            sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
+        return sections
 
     def defaults(self) -> dict[str, Any]:
         own = db.session.get(Account, current_scope().account_id)
@@ -115,11 +160,15 @@ class AccountsView(BackOfficeView):
 
     def create(self, form: Any) -> Account:
         facts = {name: form[name].data for name in self.add_columns}
-        return accounts.open_account(parent=db.session.get(Account, current_scope().account_id), by=me(), **facts)
+        account = accounts.open_account(parent=db.session.get(Account, current_scope().account_id), by=me(), **facts)
+        properties.write(account, property_columns.typed(_own_properties(), form))
+        return account
 
     def change(self, row: Account, form: Any) -> None:
-        form.populate_obj(row)
+        for name in self.edit_columns:
+            form[name].populate_obj(row, name)
         accounts.accept(row)
+        properties.write(row, property_columns.typed(_own_properties(), form))
 
     @command(
         "archive",
@@ -358,6 +407,10 @@ class HistoryView(BackOfficeView):
     def detail_page(self, row: LogEntry) -> DetailPage:
         return replace(super().detail_page(row), title=": ".join(filter(None, (action_in_words(row), row.subject))))
 
+    def belongs(self, key: str, pk: int) -> Any:
+        """An account's page tells what happened to it, too, where the line stands in its partner's history."""
+        return super().belongs(key, pk) | (LogEntry.subject_type == "account") & (LogEntry.subject_id == pk)
+
     def fields(self, names: Any = None) -> dict[str, Field]:
         said = {"action": action_in_words, "told_changes": changes_in_words}
         if names is None:
@@ -430,6 +483,10 @@ class RolesView(BaseView):
         return render_template("roles.html", roles=[str(role.label) for role in Role], groups=groups)
 
 
+def _own_properties() -> list[Property]:
+    return properties.definitions_for(current_scope())
+
+
 def _with_archived() -> bool:
     return request.args.get("archived") == "1"
 
@@ -450,6 +507,7 @@ def register(backoffice: BackOffice) -> None:
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
+    backoffice.add_view_no_menu(PropertiesView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

@@ -43,7 +43,7 @@
 
   /* ---- The dialog: one form at a time, fetched from the server -------------------------------------------------- */
 
-  let typed = false;
+  let typed = false, stale = false; // stale: what was done in the dialog shows on the page only when it is loaded anew
 
   function openDialog(url) {
     htmx.ajax("GET", url, { target: "#dialog-body", swap: "innerHTML" });
@@ -64,6 +64,7 @@
     typed = false;
     $("#dialog").close();
     $("#dialog-body").replaceChildren();
+    if (stale) window.location.reload();
   }
 
   const dialog = $("#dialog");
@@ -95,7 +96,9 @@
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.target?.id !== "dialog-body") return;
-    if (event.detail.requestConfig?.verb === "get") typed = false;
+    const changed = $("[data-changed]", dialog);
+    if (changed) stale = true;
+    if (changed || event.detail.requestConfig?.verb === "get") typed = false;
     showDialog();
   });
   document.addEventListener("htmx:beforeRequest", (event) => setBusy(event.detail.elt, true));
@@ -174,6 +177,17 @@
       await navigator.clipboard.writeText($(element.dataset.copy).innerText.trim());
       $("[data-copied]", element.parentElement).textContent = words().copied;
     },
+    "data-choice-more": (element) => {
+      const list = $("[data-choices]", element.parentElement), line = list.lastElementChild.cloneNode(true);
+      $$("input", line).forEach((input) => { input.value = ""; });
+      list.append(line);
+      $("input:not([type=hidden])", line).focus();
+    },
+    "data-choice-up": (element) => {
+      const line = element.closest("li");
+      line.previousElementSibling?.before(line);
+      element.focus();
+    },
     "data-reveal": (element) => {
       const input = $(element.dataset.reveal), hidden = input.type === "password";
       input.type = hidden ? "text" : "password";
@@ -249,7 +263,37 @@
     });
   }
 
+  /* Dragging: the list says which form takes the new order. The arrows beside each line do the same by keyboard. */
+  function sorts(list) {
+    let dragged = null;
+    const order = () => $$(":scope > [data-id]", list).map((line) => line.dataset.id).join(",");
+    let before = order();
+    list.addEventListener("dragstart", (event) => {
+      dragged = event.target.closest("[data-id]");
+      event.dataTransfer.effectAllowed = "move";
+      dragged.classList.add("is-dragged");
+    });
+    list.addEventListener("dragover", (event) => {
+      const over = event.target.closest("[data-id]");
+      if (!dragged || !over) return;
+      event.preventDefault();
+      const box = over.getBoundingClientRect();
+      if (over !== dragged) over[event.clientY < box.top + box.height / 2 ? "before" : "after"](dragged);
+    });
+    list.addEventListener("drop", (event) => event.preventDefault());
+    list.addEventListener("dragend", () => {
+      dragged?.classList.remove("is-dragged");
+      dragged = null;
+      if (order() === before) return;
+      before = order();
+      const form = $(list.dataset.sorts);
+      form.elements.ids.value = before;
+      form.requestSubmit();
+    });
+  }
+
   function enliven(root) {
+    $$("[data-sorts]", root).forEach(sorts);
     $$("select[data-searchable]", root).forEach(searchable);
     $$("[data-section-nav]", root).forEach(watchSections);
     $$("[data-narrows]", root).forEach(filterChoices);

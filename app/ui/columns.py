@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, func, inspect
 from sqlalchemy.orm import aliased
@@ -34,6 +34,11 @@ class Field:
     value: Callable[[Any], Any]
     expression: Any = None  # what SQL sorts and filters by; none: it does neither
     choices: list[Any] = field(default_factory=list)
+    currency: str = ""  # of every amount in it
+    operators: Any = ()  # of its filter, where the kind's own do not fit
+    searched: bool = False  # by the quick search, besides those the view names
+
+    drives: ClassVar[bool] = False  # whether a list sorted by it is best read along an index of its own
 
     @property
     def order(self) -> Any:
@@ -45,10 +50,30 @@ class Field:
             return func.lower(self.expression)
         return getattr(self.expression.parent.entity, f"{self.expression.key}_sort")
 
+    def ordered(self, direction: str) -> Any:
+        return getattr(self.order, direction)()
+
+    def joined(self, statement: Any) -> Any:
+        """The statement with what `order` needs."""
+        return statement
+
+    def where(self, condition: Callable[[Any], Any], *, tested: bool = False) -> Any:
+        """The condition on this column. `tested` asks it of each row on the way instead of looking rows up by it."""
+        return condition(self.expression)
+
+    def contains(self, text: str, *, tested: bool = False) -> Any:
+        """What the quick search asks of this column."""
+        return self.expression.icontains(text, autoescape=True)
+
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
-        return Cell(shown(value, self.kind), self.kind, url, tone, indent)
+        return Cell(shown(value, self.kind, self.currency), self.kind, url, tone, indent)
+
+    def plain(self, row: Any) -> Any:
+        """The value as a typed file holds it."""
+        value = self.value(row)
+        return shown(value, self.kind) if self.kind in {"choice", *CODES} else value
 
 
 def field_of(model: type, name: str, label: Any) -> Field:

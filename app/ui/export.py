@@ -32,7 +32,7 @@ def download(listing: Listing, *, title: str, noun: str) -> Response:
         record(f"{noun}.exported", filter=_filter_words(listing))
     rows = _apart(_rows(listing, fields))
     book = workbook.stream(
-        [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind) for f in fields],
+        [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind, f.currency) for f in fields],
         rows,
         sheet_title=title,
         about=_about(listing, title),
@@ -56,7 +56,7 @@ def _rows(listing: Listing, fields: list[Field]) -> Generator[list[Any], None, N
     """The values of every row, read in a unit of work that lasts as long as the download."""
     with acting(g.scope, writes=False):
         for row in listing.all_rows():
-            yield [_plain(field, field.value(row)) for field in fields]
+            yield [field.plain(row) for field in fields]
 
 
 def _apart(rows: Generator[Any, None, None]) -> Generator[Any, None, None]:
@@ -67,10 +67,6 @@ def _apart(rows: Generator[Any, None, None]) -> Generator[Any, None, None]:
             yield row
     finally:
         context.run(rows.close)
-
-
-def _plain(field: Field, value: Any) -> Any:
-    return shown(value, field.kind) if field.kind in {"choice", *CODES} else value
 
 
 def _about(listing: Listing, title: str) -> list[tuple[str, str]]:

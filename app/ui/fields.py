@@ -30,11 +30,11 @@ class LocalDecimalField(DecimalField):
     """A number typed as people write it in their language."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None if valuelist else self.data  # emptied is empty
         if valuelist and valuelist[0].strip():
             try:
                 self.data = read_decimal(valuelist[0])
             except ValueError as error:
-                self.data = None
                 raise ValueError(_("Not a number.")) from error
 
     def _value(self) -> str:
@@ -45,11 +45,11 @@ class LocalDateField(DateField):
     """A day from the browser's own input, or typed as people write it."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None if valuelist else self.data
         if valuelist and valuelist[0].strip():
             try:
                 self.data = read_date(valuelist[0])
             except ValueError as error:
-                self.data = None
                 raise ValueError(_("Not a date.")) from error
 
 

@@ -34,12 +34,15 @@ class Applied(NamedTuple):
     values: list[Any]
     texts: list[str]  # as they stood in the URL
 
-    def condition(self) -> ColumnElement[bool]:
-        return or_(*(self.operator.condition(self.field.expression, value) for value in self.values))
+    def condition(self, *, tested: bool = False) -> ColumnElement[bool]:
+        return self.field.where(self._any, tested=tested)
+
+    def _any(self, column: Any) -> ColumnElement[bool]:
+        return or_(*(self.operator.condition(column, value) for value in self.values))
 
     def in_words(self) -> str:
         kind = "date" if self.operator.read is _day else self.field.kind  # a moment is asked for by its day
-        words = _(" or ").join(shown(value, kind) for value in self.values)
+        words = _(" or ").join(shown(value, kind, self.field.currency) for value in self.values)
         return f"{self.operator.label} {words}".strip()
 
 
@@ -128,9 +131,10 @@ def parse(key: str, texts: list[str], fields: dict[str, Field]) -> Applied | Non
     if not texts:
         return None
     field = fields.get(name)
-    if field is None or field.expression is None or not number.isdigit() or int(number) >= len(OPERATORS[field.kind]):
+    operators = () if field is None or field.expression is None else field.operators or OPERATORS[field.kind]
+    if not number.isdigit() or int(number) >= len(operators):
         raise ValueError(key)
-    operator = OPERATORS[field.kind][int(number)]
+    operator = operators[int(number)]
     return Applied(key, field, operator, [operator.read(field, text[:200]) for text in texts], texts)
 
 
@@ -141,7 +145,7 @@ def filter_row(field: Field, args: Any) -> ColumnFilter | None:
     """The inputs under a column, filled with what is in force."""
     if field.expression is None:
         return None
-    if field.kind == "choice":
+    if field.kind in {"choice", "choices", "member"}:
         return _select(field, args, [(choice.value, str(choice.label)) for choice in field.choices])
     if field.kind in CODES:
         return _select(field, args, list(CODES[field.kind]().items()))

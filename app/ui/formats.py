@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.numbers import NumberFormatError, format_decimal, parse_decimal
+from babel.numbers import format_currency, format_decimal
 from flask import g, has_request_context
 from flask_babel import format_date, format_time, get_locale
 from flask_babel import gettext as _
 
 from ..models import sort_key
+from ..reading import read_date as read_date
+from ..reading import read_decimal as read_decimal
 
 
-def shown(value: Any, kind: str) -> str:
-    """The value as text, in the language and time zone of the person."""
+def shown(value: Any, kind: str, currency: str = "") -> str:
+    """The value as text, in the language and time zone of the person; an amount with its currency where it has one."""
     if value is None or value == "":
         return ""
     if kind == "flag":
@@ -32,6 +33,8 @@ def shown(value: Any, kind: str) -> str:
         return CODES[kind]().get(value, value)
     if kind == "date":
         return format_date(value, "medium", rebase=False)
+    if kind == "money" and currency:
+        return format_currency(value, currency, locale=get_locale())
     if kind in {"number", "money"}:
         return format_decimal(value, locale=get_locale(), decimal_quantization=False)
     return str(value)
@@ -94,37 +97,3 @@ def time_zone() -> str:
     if person.user.time_zone:
         return person.user.time_zone
     return next((m.account.time_zone for m in person.memberships if scope and m.id == scope.member_id), "Europe/Berlin")
-
-
-def read_decimal(text: str) -> Decimal:
-    """A number as people write it here: "1.234,5" in German, "1,234.5" in English.
-
-    Raises `ValueError` for what is no number; a German "1.5" is one, too, since no thousand is written so.
-    """
-    text = text.strip().replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
-    try:
-        return parse_decimal(text, locale=get_locale() or "en", strict=True)
-    except NumberFormatError:
-        pass
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(text) from error
-    if not number.is_finite():
-        raise ValueError(text)
-    return number
-
-
-def read_date(text: str) -> date:
-    """A day: ISO as the browser's own input sends it, or as written in the person's language.
-
-    Raises `ValueError` for what is no day.
-    """
-    text = text.strip()
-    patterns = ["%Y-%m-%d", "%d.%m.%Y"] if str(get_locale()).startswith("de") else ["%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y"]
-    for pattern in patterns:
-        try:
-            return datetime.strptime(text, pattern).date()  # noqa: DTZ007 a day has no zone
-        except ValueError:
-            continue
-    raise ValueError(text)

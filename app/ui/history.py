@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
-from ..models import Kind, LogEntry, Role
+from ..models import Kind, LogEntry, PropertyType, Role
 from .formats import CODES, shown
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
@@ -19,6 +22,15 @@ ACTIONS: dict[str, Any] = {
     "account.partner_enabled": _l("Partner management switched on"),
     "account.partner_disabled": _l("Partner management switched off"),
     "account.exported": _l("Accounts exported"),
+    "account.properties_changed": _l("Properties changed"),
+    "property.defined": _l("Property defined"),
+    "property.changed": _l("Property changed"),
+    "property.converted": _l("Property converted to another type"),
+    "property.reordered": _l("Properties reordered"),
+    "property.archived": _l("Property archived"),
+    "property.restored": _l("Property restored"),
+    "property.created": _l("Property defined"),
+    "property.updated": _l("Property changed"),
     "member.created": _l("Member added"),
     "member.updated": _l("Member changed"),
     "member.role_changed": _l("Role changed"),
@@ -75,6 +87,20 @@ FIELDS: dict[str, Any] = {
     "filter": _l("Filter"),
     "second_factor_required": _l("Second factor required"),
     "count": _l("Count"),
+    "key": _l("Key"),
+    "type": _l("Type"),
+    "label_en": _l("Name in English"),
+    "label_de": _l("Name in German"),
+    "help_en": _l("Help in English"),
+    "help_de": _l("Help in German"),
+    "choices": _l("Choices"),
+    "minimum": _l("Minimum"),
+    "maximum": _l("Maximum"),
+    "max_length": _l("Maximum length"),
+    "default_value": _l("Proposed value"),
+    "required": _l("Required"),
+    "visible_to_customer": _l("Visible to the customer"),
+    "as_column": _l("Shown as a column"),
 }
 
 SAID_OTHERWISE = {  # by the line itself
@@ -90,11 +116,22 @@ def action_in_words(entry: LogEntry) -> str:
 def changes_in_words(entry: LogEntry) -> str:
     """Old → new of each field, on one line."""
     told = [(name, pair) for name, pair in entry.changes.items() if name not in SAID_OTHERWISE]
-    return " · ".join(f"{FIELDS.get(name, name)}: {_arrow(name, *pair)}" for name, pair in told)
+    return " · ".join(f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told)
 
 
-def _arrow(name: str, old: Any, new: Any) -> str:
-    if old in (None, ""):
+def _field(name: str, pair: list[Any]) -> str:
+    """The name of what changed; properties bring their own, as it was then."""
+    return str(FIELDS.get(name, name)) if len(pair) == 2 else pair[2][_language()]
+
+
+def _language() -> str:
+    return "de" if str(get_locale()).startswith("de") else "en"
+
+
+def _arrow(name: str, old: Any, new: Any, about: dict[str, str] | None = None) -> str:
+    if about is not None:
+        old, new, name = _value(old, about), _value(new, about), ""
+    if old in (None, "", []):
         return _said(name, new)
     return f"{_said(name, old)} → {_said(name, new) or '–'}"
 
@@ -104,4 +141,24 @@ def _said(name: str, value: Any) -> str:
         return shown(value, "flag")
     if name in {"role", "kind"} and value:
         return str((Role if name == "role" else Kind)(value).label)
+    if name == "type" and value:
+        return str(PropertyType(value).label)
+    if isinstance(value, list):
+        return ", ".join(str(one[f"label_{_language()}"]) if isinstance(one, dict) else str(one) for one in value)
     return shown(value, name if name in CODES else "text")
+
+
+def _value(value: Any, about: dict[str, str]) -> str:
+    """A property's value as history kept it, in the reader's language."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return value[_language()]
+    match about["type"]:
+        case "integer" | "decimal" | "money":
+            return shown(Decimal(value), "money", about["currency"])
+        case "date":
+            return shown(date.fromisoformat(value), "date")
+        case "flag":
+            return shown(value, "flag")
+    return str(value)

@@ -109,6 +109,7 @@ class Cell:
     url: str = ""
     tone: str = ""  # choice cells are badges: green yellow red blue azure purple secondary
     indent: int = 0  # how deep a row of a tree hangs; only on its first cell
+    texts: tuple[str, ...] = ()  # several badges instead of one
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,9 @@ class FormPage:
     lead: str = ""
     modal: bool = False
     danger: bool = False
+    extra: str = ""  # a template with what else the form asks; given `more`
+    more: dict[str, Any] = field(default_factory=dict)
+    within: bool = False  # one of several steps in the dialog: cancelling leads a step back
 
 
 @dataclass(frozen=True)

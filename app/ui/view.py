@@ -6,6 +6,7 @@ itself (decision 4): a view is one object for all threads, so what a request nee
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +132,21 @@ class BackOfficeView(ModelView):
         names = names or self.list_columns
         return {name: field_of(self.datamodel.obj, name, self.label_columns[name]) for name in names}
 
+    def form_to_add(self) -> Any:
+        """The empty add form, with what it proposes."""
+        return self.add_form(data=self.defaults())
+
+    def form_to_edit(self, row: Any) -> Any:
+        """The edit form, with what the row holds."""
+        return self.edit_form(obj=row)
+
+    def field_groups(self, fields: builtins.list[Any]) -> builtins.list[FieldGroup]:
+        return [FieldGroup("", fields)]
+
+    def belongs(self, key: str, pk: int) -> Any:
+        """Which rows are listed as a section of another page."""
+        return getattr(self.datamodel.obj, key) == pk
+
     def may_edit(self, row: Any) -> bool:
         return True
 
@@ -188,7 +204,7 @@ class BackOfficeView(ModelView):
         owner = self.related_keys.get(key)
         if owner is None or db.session.get(owner, pk) is None:
             abort(404)
-        condition = getattr(self.datamodel.obj, key) == pk
+        condition = self.belongs(key, pk)
         return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), related=True)
 
     def _render_list(self, url: str, conditions: tuple[Any, ...], related: bool = False) -> str:
@@ -338,7 +354,7 @@ class BackOfficeView(ModelView):
     @expose("/add", methods=["GET", "POST"])
     @has_access
     def add(self) -> Any:
-        form = self.add_form(data=self.defaults())
+        form = self.form_to_add()
         if request.method == "POST" and form.validate():
             try:
                 row = self.create(form)
@@ -355,7 +371,7 @@ class BackOfficeView(ModelView):
         row = self.row(pk)
         if not self.may_edit(row):
             abort(403)
-        form = self.edit_form(obj=row)
+        form = self.form_to_edit(row)
         page = self._form_page(form, self.edit_title, self.url("edit", pk=pk), str(row))
         if request.method == "POST" and form.validate():
             try:
@@ -373,7 +389,7 @@ class BackOfficeView(ModelView):
             title=str(title) % {"name": name} if name else str(title),
             url=url,
             form=form,
-            groups=[FieldGroup("", names)],
+            groups=self.field_groups(names),
             submit_label=_("Save"),
             cancel_url=_safe_back(self.url("list")),
             modal=_is_htmx(),

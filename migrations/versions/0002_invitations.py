@@ -7,7 +7,7 @@ from app.extensions import Moment
 from migrations.walls import SUBTREE, protect
 
 # revision identifiers, used by Alembic.
-revision = "0002_invitations"
+revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,286 @@
+"""What a property's value is, type by type: what is accepted, how it is kept, said, read, and turned into another.
+
+Kept is what JSON holds: text as it is, numbers and amounts exact as strings, days ISO, choices by key, a member by
+number. A value is what Python computes with: Decimal, date, bool, str, a list of choice keys, a member's number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel.numbers import format_decimal
+from email_validator import EmailNotValidError, validate_email
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from .errors import Refused
+from .extensions import db
+from .models import Member, Property, PropertyType, sort_key
+from .money import minor_digits, rounded
+from .reading import read_date, read_decimal
+
+LONGEST = 2_000  # characters of one value
+MOST_DIGITS = 15  # as many as Excel, and a double, tell apart
+MOST_PLACES = 6
+
+
+def check(definition: Property, value: Any) -> Any:
+    """The value as it is kept, or `None` for none. Raises `Refused` where the definition does not allow it."""
+    with _at_field(definition):
+        if value is None or value == "" or value == []:
+            if definition.required:
+                raise Refused(_("Please fill this in."))
+            return None
+        kept = check_type(definition, value)
+        if kept is not None:
+            _check_limits(definition, kept)
+        return kept
+
+
+def check_type(definition: Property, value: Any) -> Any:
+    """The value as it is kept, if it is one of that type at all; limits aside."""
+    return _CHECKS[definition.type](definition, value)
+
+
+@contextmanager
+def _at_field(definition: Property) -> Iterator[None]:
+    try:
+        yield
+    except Refused as refusal:
+        raise Refused(refusal.sentence, field=f"prop_{definition.id}") from refusal
+
+
+def _check_limits(definition: Property, kept: Any) -> None:
+    if isinstance(kept, str) and definition.type.is_text:
+        longest = min(definition.max_length or LONGEST, LONGEST)
+        if len(kept) > longest:
+            raise Refused(_("At most %(count)s characters.", count=longest))
+    if not definition.type.has_limits:
+        return
+    value, least, most = (from_kept(definition, v) for v in (kept, definition.minimum, definition.maximum))
+    if least is not None and value < least:
+        raise Refused(_("At least %(value)s.", value=as_text(definition, least)))
+    if most is not None and value > most:
+        raise Refused(_("At most %(value)s.", value=as_text(definition, most)))
+
+
+def from_kept(definition: Property, kept: Any) -> Any:
+    if kept is None:
+        return None
+    if definition.type.is_number:
+        return Decimal(kept)
+    return date.fromisoformat(kept) if definition.type is PropertyType.DATE else kept
+
+
+def language() -> str:
+    return str(get_locale() or "en")
+
+
+def members_of(account_id: int) -> dict[int, str]:
+    """The people a property of that account may name, in the alphabet: member id → name."""
+    known = db.session().info.setdefault("members_by_name", {})
+    if account_id not in known:
+        own = select(Member).where(Member.account_id == account_id).options(joinedload(Member.user))
+        names = {member.id: member.user.name for member in db.session.scalars(own)}
+        known[account_id] = dict(sorted(names.items(), key=lambda pair: sort_key(pair[1])))
+    return known[account_id]
+
+
+# --- what each type accepts --------------------------------------------------------------------------------------
+
+
+def _line(definition: Property, value: Any) -> str | None:
+    return " ".join(_lines(definition, value).split()) or None
+
+
+def _lines(_definition: Property, value: Any) -> str:
+    if not isinstance(value, str):
+        raise Refused(_("Not a text."))
+    return value.replace("\x00", "").replace("\r\n", "\n").strip()
+
+
+def _whole(definition: Property, value: Any) -> str:
+    kept = _number(definition, value)
+    if "." in kept:
+        raise Refused(_("Not a whole number."))
+    return kept
+
+
+def _number(_definition: Property, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
+        raise Refused(_("Not a number."))
+    number = Decimal(value)
+    if number.adjusted() >= MOST_DIGITS or len(number.normalize().as_tuple().digits) > MOST_DIGITS:
+        raise Refused(_("At most %(count)s digits.", count=MOST_DIGITS))
+    if number != round(number, MOST_PLACES):
+        raise Refused(_("At most %(count)s decimal places.", count=MOST_PLACES))
+    return f"{number.normalize() + 0:f}"  # no exponent, no zeros at the end, no minus before a zero
+
+
+def _money(definition: Property, value: Any) -> str:
+    amount = Decimal(_number(definition, value))
+    if amount != rounded(amount, definition.currency):
+        raise Refused(_("At most %(count)s decimal places.", count=minor_digits(definition.currency)))
+    return f"{rounded(amount, definition.currency):f}"
+
+
+def _day(_definition: Property, value: Any) -> str:
+    if type(value) is not date:
+        raise Refused(_("Not a date."))
+    return value.isoformat()
+
+
+def _flag(_definition: Property, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Refused(_("Yes or no."))
+    return value
+
+
+def _choice(definition: Property, value: Any) -> str:
+    if not isinstance(value, str) or value not in definition.choice_labels("en"):
+        raise Refused(_("Not one of the choices."))
+    return value
+
+
+def _choices(definition: Property, value: Any) -> list[str]:
+    wanted = [value] if isinstance(value, str) else list(value)
+    for key in wanted:
+        _choice(definition, key)
+    return [key for key in definition.choice_labels("en") if key in wanted]
+
+
+def _url(definition: Property, value: Any) -> str:
+    url = _line(definition, value) or ""
+    url = url if "://" in url else f"https://{url}"
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Refused(_("Not a web address.")) from error
+    if parts.scheme not in {"http", "https"} or "." not in (parts.hostname or "").strip(".") or " " in url:
+        raise Refused(_("Not a web address."))
+    return url
+
+
+def _email(definition: Property, value: Any) -> str:
+    try:
+        return validate_email(_line(definition, value) or "", check_deliverability=False).normalized.lower()
+    except EmailNotValidError as error:
+        raise Refused(_("This is not an e-mail address.")) from error
+
+
+def _phone(definition: Property, value: Any) -> str:
+    phone = _line(definition, value) or ""
+    if not re.fullmatch(r"\+?[\d\s()/.-]+", phone) or sum(c.isdigit() for c in phone) < 3:
+        raise Refused(_("Not a phone number."))
+    return phone
+
+
+def _member(definition: Property, value: Any) -> int:
+    if not isinstance(value, int) or value not in members_of(definition.account_id):
+        raise Refused(_("Not a member of this account."))
+    return value
+
+
+_CHECKS: dict[PropertyType, Callable[[Property, Any], Any]] = {
+    PropertyType.TEXT: _line,
+    PropertyType.LONG: lambda definition, value: _lines(definition, value) or None,
+    PropertyType.INTEGER: _whole,
+    PropertyType.DECIMAL: _number,
+    PropertyType.MONEY: _money,
+    PropertyType.DATE: _day,
+    PropertyType.FLAG: _flag,
+    PropertyType.CHOICE: _choice,
+    PropertyType.CHOICES: _choices,
+    PropertyType.URL: _url,
+    PropertyType.EMAIL: _email,
+    PropertyType.PHONE: _phone,
+    PropertyType.MEMBER: _member,
+}
+
+
+# --- from one type to another ------------------------------------------------------------------------------------
+
+
+def as_text(definition: Property, value: Any) -> str:
+    """The value in words that `read` understands again."""
+    if value is None:
+        return ""
+    labels = definition.choice_labels(language())
+    match definition.type:
+        case PropertyType.FLAG:
+            return _("Yes") if value else _("No")
+        case PropertyType.DATE:
+            return value.strftime("%d.%m.%Y") if language().startswith("de") else value.isoformat()
+        case PropertyType.CHOICE:
+            return labels.get(value, value)
+        case PropertyType.CHOICES:
+            return ", ".join(labels.get(key, key) for key in value)
+        case PropertyType.MEMBER:
+            return members_of(definition.account_id).get(value, "")
+    if definition.type.is_number:
+        return format_decimal(value, locale=language(), decimal_quantization=False, group_separator=False)
+    return value
+
+
+def read(definition: Property, text: str) -> Any:
+    """The value a text means, as people write it here. Raises `Refused` where it means none."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        if definition.type.is_number:
+            return read_decimal(text)
+        if definition.type is PropertyType.DATE:
+            return read_date(text)
+    except ValueError as error:
+        raise Refused(_("Not a date.") if definition.type is PropertyType.DATE else _("Not a number.")) from error
+    match definition.type:
+        case PropertyType.FLAG:
+            return _read_flag(text)
+        case PropertyType.CHOICE:
+            return _read_choice(definition, text)
+        case PropertyType.CHOICES:
+            return [_read_choice(definition, part.strip()) for part in text.split(",") if part.strip()]
+        case PropertyType.MEMBER:
+            names = {name.casefold(): number for number, name in members_of(definition.account_id).items()}
+            return names.get(text.casefold(), text)
+    return text
+
+
+def _read_flag(text: str) -> bool:
+    word = text.casefold()
+    if word in {"1", "yes", "true", "x", "ja", "wahr", _("Yes").casefold()}:
+        return True
+    if word in {"0", "no", "false", "nein", "falsch", _("No").casefold()}:
+        return False
+    raise Refused(_("Yes or no."))
+
+
+def _read_choice(definition: Property, text: str) -> str:
+    for choice in definition.choices:
+        if text.casefold() in {choice[name].casefold() for name in ("key", "label_en", "label_de")}:
+            return choice["key"]
+    raise Refused(_("Not one of the choices."))
+
+
+def recast(old: Property, new: Property, value: Any) -> Any:
+    """A value of the old definition as the new one keeps it. Raises `Refused` where it does not fit."""
+    if old.type.is_number and new.type.is_number or old.type is new.type and not new.type.has_choices:
+        return check(new, value)
+    if old.type is PropertyType.FLAG and new.type.is_number:
+        return check(new, int(value))
+    if old.type is PropertyType.CHOICES and new.type is PropertyType.CHOICES:
+        return check(new, [_read_choice(new, as_text(_single(old), key)) for key in value])
+    return check(new, read(new, as_text(old, value)))
+
+
+def _single(definition: Property) -> Property:
+    return Property(type=PropertyType.CHOICE, choices=definition.choices, label_en="", label_de="")

@@ -1,0 +1,89 @@
+"""Properties: what partners want to know of their accounts, as columns of their own (M-8, M-9)."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.extensions import Moment, Number
+from migrations.walls import SUBTREE, protect
+
+# revision identifiers, used by Alembic.
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+TYPES = [
+    "text", "long", "integer", "decimal", "money", "date", "flag", "choice", "choices", "url", "email", "phone",
+    "member",
+]  # fmt: skip
+
+
+def _path():
+    return sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite")
+
+
+def upgrade() -> None:
+    op.add_column("account", sa.Column("properties", sa.JSON(), nullable=False, server_default="{}"))
+
+    op.create_table(
+        "property",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=60), nullable=False),
+        sa.Column("type", sa.Enum(*TYPES, name="propertytype", native_enum=False, length=24), nullable=False),
+        sa.Column("label_en", sa.String(length=80), nullable=False),
+        sa.Column("label_de", sa.String(length=80), nullable=False),
+        sa.Column("label_en_key", sa.String(length=80), nullable=False),
+        sa.Column("label_de_key", sa.String(length=80), nullable=False),
+        sa.Column("help_en", sa.String(length=300), nullable=False),
+        sa.Column("help_de", sa.String(length=300), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("choices", sa.JSON(), nullable=False),
+        sa.Column("minimum", sa.String(length=40), nullable=True),
+        sa.Column("maximum", sa.String(length=40), nullable=True),
+        sa.Column("max_length", sa.Integer(), nullable=True),
+        sa.Column("default_value", sa.JSON(), nullable=True),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("required", sa.Boolean(), nullable=False),
+        sa.Column("visible_to_customer", sa.Boolean(), nullable=False),
+        sa.Column("as_column", sa.Boolean(), nullable=False),
+        sa.Column("archived_at", Moment(), nullable=True),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("account_path", _path(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("account_id", "key", name="uq_property_key"),
+        sa.UniqueConstraint("account_id", "label_en_key", name="uq_property_label_en"),
+        sa.UniqueConstraint("account_id", "label_de_key", name="uq_property_label_de"),
+    )
+    op.create_table(
+        "property_value",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("definition_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "text", sa.String(length=200, collation="C").with_variant(sa.String(length=200), "sqlite"), nullable=True
+        ),
+        sa.Column("rest", sa.Text(), nullable=True),
+        sa.Column("number", Number(), nullable=True),
+        sa.Column("date", sa.Date(), nullable=True),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("account_path", _path(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
+        sa.ForeignKeyConstraint(["definition_id"], ["property.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("definition_id", "account_id", name="uq_property_value"),
+    )
+    op.create_index("ix_property_account_id", "property", ["account_id"])
+    op.create_index("ix_property_account_path", "property", ["account_path"])
+    op.create_index("ix_property_value_account_id", "property_value", ["account_id"])
+    op.create_index("ix_property_value_account_path", "property_value", ["account_path"])
+    for column in ("text", "number", "date"):
+        op.create_index(f"ix_property_value_{column}", "property_value", ["definition_id", column, "account_id"])
+
+    for table in ("property", "property_value"):
+        protect(table, SUBTREE)
+
+
+def downgrade() -> None:
+    op.drop_table("property_value")
+    op.drop_table("property")
+    op.drop_column("account", "properties")
