@@ -27,6 +27,7 @@ ACTIONS: dict[str, Any] = {
     "property.changed": _l("Property changed"),
     "property.converted": _l("Property converted to another type"),
     "property.reordered": _l("Properties reordered"),
+    "property.deleted": _l("Property deleted"),
     "property.archived": _l("Property archived"),
     "property.restored": _l("Property restored"),
     "property.created": _l("Property defined"),
