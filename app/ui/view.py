@@ -186,8 +186,9 @@ class BackOfficeView(ModelView):
     def related_list(self, key: str, pk: int) -> Any:
         """The rows that belong to another row; a section of that row's detail page, or a page of its own."""
         owner = self.related_keys.get(key)
-        if owner is None or db.session.get(owner, pk) is None:
+        if owner is None:
             abort(404)
+        _find(owner, pk)
         condition = getattr(self.datamodel.obj, key) == pk
         return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), related=True)
 
@@ -431,15 +432,18 @@ class BackOfficeView(ModelView):
 
     def row(self, pk: int) -> Any:
         """The row of that key on this side of the wall, or 404."""
-        if not 0 <= pk < 2**63:
-            abort(404)
-        return db.session.get(self.datamodel.obj, pk) or abort(404)
+        return _find(self.datamodel.obj, pk)
 
     def url(self, method: str, **values: Any) -> str:
         return url_for(f"{type(self).__name__}.{method}", **values)
 
     def _has(self, method: str) -> bool:
         return method in self.include_route_methods
+
+
+def _find(model: type, pk: int) -> Any:
+    """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
+    return db.session.get(model, pk) or abort(404) if 0 <= pk < 2**63 else abort(404)
 
 
 def _is_htmx() -> bool:
