@@ -8,7 +8,7 @@
     DATABASE_URL     sqlite:///… or postgresql+psycopg://… (default: SQLite in DATA_DIR).
     DATA_DIR         database, key and job queue of the demo, exports (instance).
     MAIL_SERVER …    MAIL_PORT, MAIL_USE_TLS, MAIL_USE_SSL, MAIL_USERNAME, MAIL_PASSWORD, MAIL_DEFAULT_SENDER.
-                     Without MAIL_SERVER nothing is sent; the outbox shows the messages with their links.
+                     Without MAIL_SERVER nothing is sent; the demo's outbox shows the messages with their links.
     JOBS_URL         unset: a SQLite queue in DATA_DIR; redis://… or postgresql://… for workers on other machines.
     TRUSTED_PROXIES  how many proxies in front set X-Forwarded-* (0).
     DEMO_PASSWORD    of the demo's people (kontor-demo-2026).
@@ -57,7 +57,7 @@ def load(environ: dict[str, str] | None = None) -> dict[str, Any]:
         "DEMO_PASSWORD": env.get("DEMO_PASSWORD", DEMO_PASSWORD),
         "JOBS_URL": env.get("JOBS_URL", ""),
         "SQLALCHEMY_DATABASE_URI": _database_url(env.get("DATABASE_URL", ""), data_dir),
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "hide_parameters": production},  # of the log, too
         **_mail(env, address.hostname or "localhost"),
         **_cookies(address.scheme == "https"),
         **_appbuilder(),

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from . import demo, jobs, tokens
 from .models import Purpose, Role
-from .services import accounts, members, second_factor, signin
+from .services import accounts, members, signin
 from .tenancy import unscoped
 
 kontor = AppGroup("kontor", help="Kontor's own commands.")
@@ -49,6 +49,19 @@ def init_operator(name: str, email: str, language: str) -> None:
     click.echo(f"Open this within an hour to set the password of {email}:\n{link}")
 
 
+@kontor.command("password-link")
+@click.argument("email")
+def password_link(email: str) -> None:
+    """Print a link with which that person sets a password; for where no mail can be sent."""
+    with unscoped("help for somebody without a mail server"):
+        user = signin.find_user(email)
+        if user is None:
+            raise click.ClickException(f"There is nobody with the address {email}.")
+        token = tokens.issue(Purpose.RESET, user_id=user.id, email=user.email)
+        link = f"{current_app.config['PUBLIC_URL']}/reset/{tokens.secret_of(token)}"
+    click.echo(f"Open this within an hour to set the password of {email}:\n{link}")
+
+
 @kontor.command("forget-second-factor")
 @click.argument("email")
 def forget_second_factor(email: str) -> None:
@@ -57,7 +70,7 @@ def forget_second_factor(email: str) -> None:
         user = signin.find_user(email)
         if user is None:
             raise click.ClickException(f"There is nobody with the address {email}.")
-        second_factor.turn_off(user)
+        signin.help_locked_out(user)
     click.echo(f"{email} signs in with the password alone now, and can set up a second factor again.")
 
 

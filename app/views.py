@@ -172,6 +172,7 @@ class MembersView(BackOfficeView):
     route_base = "/members"
     datamodel = Table(Member)
     noun = "member"
+    related_commands = False  # an account's members are its own administrators' affair
     list_title = _l("Members")
     list_lead = _l("The people who can act in this account.")
     show_title = _l("Member")
@@ -280,6 +281,11 @@ class OutboxView(BackOfficeView):
     empty_title = _l("No messages yet")
     sections = (("facts", _l("Overview"), ("recipient", "created_at", "sent_at", "attempts", "error")),)
     empty_text = _l("Invitations, password links and notices appear here as they are written.")
+
+    def lead(self) -> Any:
+        if outbox.is_sending():
+            return self.list_lead
+        return _("No mail server is set up, so nothing is sent; the messages wait here.")
 
     def badges(self, row: Message) -> list[Cell]:
         return [self.fields(["status"])["status"].cell(row)]

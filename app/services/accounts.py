@@ -90,7 +90,7 @@ def disable_partner(account: Account, *, by: Member) -> None:
     if account.kind is not Kind.PARTNER or account.id == by.account_id:
         raise Refused(_("Partner management cannot be switched off for %(name)s.", name=account.name))
     if db.session.scalar(select(Account.id).where(Account.parent_id == account.id).limit(1)):
-        raise Refused(_("%(name)s has accounts beneath it; move or archive them first.", name=account.name))
+        raise Refused(_("%(name)s has accounts beneath it, archived ones perhaps among them.", name=account.name))
 
     account.kind = Kind.CUSTOMER
     record("account.partner_disabled", account)

@@ -26,7 +26,7 @@ def change_role(member: Member, *, to: Role, by: Member) -> None:
     if member.account_id != by.account_id:
         raise Refused(_("Only an account's own administrators change its members."))
     if member.role is to:
-        raise Refused(_("%(name)s has that role already.", name=member.user.name), field="role")
+        return
     if not (may_grant(by.role, to) and may_grant(by.role, member.role)):
         raise Refused(_("You can only give roles up to your own."), field="role")
     if member.is_administrator:

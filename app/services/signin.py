@@ -23,6 +23,7 @@ from ..errors import Refused
 from ..extensions import db
 from ..models import Account, Kind, Login, Member, Purpose, User
 from . import second_factor
+from .accounts import plain_letters
 
 SESSION_LENGTH = timedelta(hours=12)
 IDLE_LENGTH = timedelta(hours=8)
@@ -336,7 +337,7 @@ def change_password(user: User, kept: str, *, login_id: int, acting: Member, vis
 
 def own_names(memberships: Iterable[Member]) -> list[str]:
     """What a password had better not be made of."""
-    return [member.account.name for member in memberships]
+    return [name for member in memberships for name in (member.account.name, plain_letters(member.account.name))]
 
 
 def _set_password(user: User, kept: str, visitor: Visitor) -> None:
@@ -380,6 +381,15 @@ def turn_off_second_factor(user: User, *, acting: Member, visitor: Visitor) -> N
         raise Refused(_("Administrators need a second factor here; it cannot be turned off."))
     second_factor.turn_off(person)
     _note_factor("user.second_factor_turned_off", person, acting, visitor)
+
+
+def help_locked_out(user: User) -> None:
+    """Turn the second factor off for somebody who has lost device and codes; every login ends, and they are told."""
+    memberships = memberships_of(user)
+    second_factor.turn_off(user)
+    end_logins(user.id)
+    _tell(user, memberships, "second_factor_changed", action="user.second_factor_turned_off", device="", ip="")
+    _note("user.second_factor_turned_off", user, memberships, Visitor(ip="", device=""))
 
 
 def renew_recovery_codes(user: User, *, acting: Member, visitor: Visitor) -> list[str]:

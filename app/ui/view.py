@@ -88,6 +88,7 @@ class BackOfficeView(ModelView):
     add_label: Any = _l("Add")
     sections: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()  # of the detail page: key, title, columns
     related: tuple[tuple[str, Any, str, str], ...] = ()  # lists on it: key, title, endpoint, foreign key
+    related_commands = True  # whether the verbs are offered in such sections, too
     related_keys: dict[str, type] = {}  # foreign keys by which this list may be a section elsewhere
     include_route_methods = {"list", "show", "export", "action_post", "related_list"}
 
@@ -143,6 +144,10 @@ class BackOfficeView(ModelView):
     def kind_of(self, row: Any) -> str:
         """What the thing is, for its detail page."""
         return str(self.show_title)
+
+    def lead(self) -> Any:
+        """The sentence under the list's title."""
+        return self.list_lead
 
     def badges(self, row: Any) -> list[Cell]:
         return []
@@ -207,7 +212,7 @@ class BackOfficeView(ModelView):
         rows = listing.rows() if count else []
         return ListPage(
             title=str(self.list_title),
-            lead="" if embedded or related else str(self.list_lead),
+            lead="" if embedded or related else str(self.lead()),
             view=type(self).__name__,
             url=url,
             columns=listing.columns(),
@@ -221,8 +226,8 @@ class BackOfficeView(ModelView):
             add=None if embedded or related else self._add_link(),
             export_url="" if embedded or related else self._export_url(listing),
             tools=[] if embedded or related else self.tools(),
-            actions=self._bulk_actions() if rows else [],
-            action_url=self.url("action_post"),
+            actions=self._bulk_actions() if rows and (self.related_commands or not related) else [],
+            action_url=self.url("action_post", back=listing.url_with()),
             empty=self._empty(listing, related),
             embedded=embedded,
         )
