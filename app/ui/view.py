@@ -27,6 +27,8 @@ from .fields import form_for
 from .listing import Listing
 from .page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, ListPage, Row, Section
 
+LARGEST_KEY = 2**31 - 1  # PostgreSQL's INTEGER; it refuses to compare one with more
+
 
 @dataclass(frozen=True)
 class Command:
@@ -424,10 +426,12 @@ class BackOfficeView(ModelView):
 
     def _chosen(self, pks: list[str]) -> list[Any]:
         """The rows of those keys. One that is not there, or not for these eyes, and it is 404 for all."""
-        if not pks or len(pks) > 1000 or not all(pk.isdecimal() and pk.isascii() and len(pk) < 19 for pk in pks):
+        if not pks or len(pks) > 1000 or not all(pk.isdecimal() and pk.isascii() and len(pk) < 11 for pk in pks):
             abort(404)
         key = inspect(self.datamodel.obj).primary_key[0]
         wanted = {int(pk) for pk in pks}
+        if max(wanted) > LARGEST_KEY:
+            abort(404)
         rows = list(db.session.scalars(select(self.datamodel.obj).where(key.in_(wanted))))
         if len(rows) != len(wanted):
             abort(404)
@@ -448,7 +452,7 @@ class BackOfficeView(ModelView):
 
 def _find(model: type, pk: int) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
-    return db.session.get(model, pk) or abort(404) if 0 <= pk < 2**63 else abort(404)
+    return db.session.get(model, pk) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
 
 
 def _is_htmx() -> bool:
