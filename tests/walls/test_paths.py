@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased, joinedload, selectinload, subqueryload
 from app import clock
 from app.errors import OutsideScope
 from app.extensions import db
-from app.models import Account, LogEntry, Member, Role, User, new_path
+from app.models import Account, LogEntry, Member, Role, Throttle, User, new_path
 from app.tenancy import unscoped
 from tests.cast import account_called, account_id, acting_as
 
@@ -211,14 +211,13 @@ def _changed(row: Any, **values: Any) -> Any:
 
 
 def _everything() -> list[Any]:
+    """All that may not change: where accounts stand, what foreign ones say, who is a member of what, secrets."""
     with unscoped("looking at everybody", writes=False) as session:
-        foreign = ~Account.slug.in_(["alpenwerk", "gletscherbau"])
-        accounts = session.execute(select(T).where(foreign).order_by(T.c.id)).all()
-        members = session.execute(select(Member.__table__).order_by(Member.id)).all()
-        stray = session.scalar(select(func.count()).select_from(text("throttle")))
-        places = session.execute(select(T.c.id, T.c.parent_id, T.c.path).order_by(T.c.id)).all()
-        theirs = [row for row in members if row.account_id in {account.id for account in accounts}]
-        return [accounts, places, theirs, len(members), stray]
+        places = session.execute(select(T.c.id, T.c.parent_id, T.c.path)).all()
+        foreign = session.execute(select(T).where(~T.c.slug.in_(["alpenwerk", "gletscherbau"]))).all()
+        members = session.execute(select(Member.__table__)).all()
+        secrets = session.execute(select(Throttle.__table__)).all()
+    return [sorted(rows, key=str) for rows in (places, foreign, members, secrets)]
 
 
 @pytest.mark.parametrize("way", WRITES)
@@ -235,19 +234,12 @@ def test_no_way_of_writing_changes_a_foreign_row(charlie, way):
 @pytest.mark.parametrize("way", READS)
 def test_with_the_walls_down_every_way_of_reading_is_open(app, charlie, walls_down, way):
     """The control: it is the wall that closes them."""
-    walls_down()
-
     with acting_as(charlie):
         assert READS[way](db.session())
 
 
-# Refused for their shape, with or without a wall: the session hands out no bulk statements at all.
-NEVER_OPEN = {"update by key", "insert"}
-
-
-@pytest.mark.parametrize("way", [way for way in WRITES if way not in NEVER_OPEN])
+@pytest.mark.parametrize("way", WRITES)
 def test_with_the_walls_down_every_way_of_writing_is_open(app, charlie, walls_down, way):
-    walls_down()
     before = _everything()
 
     with acting_as(charlie):
