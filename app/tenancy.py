@@ -239,7 +239,8 @@ def _scope_of(session: AnySession) -> Scope | Unscoped:
 
 @event.listens_for(Model, "load", propagate=True)
 def _look_at_arrival(row: Any, context: Any) -> None:
-    _refuse_foreign(context.session, row)
+    if context is not None:  # none: `merge` has made the row just now, and the flush will look at it
+        _refuse_foreign(context.session, row)
 
 
 @event.listens_for(Model, "refresh", propagate=True)

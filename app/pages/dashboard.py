@@ -41,7 +41,7 @@ def _tiles() -> list[Any]:
         month = clock.today().replace(day=1).isoformat()
         accounts = url_for("AccountsView.list")
         tiles.append(_tile(_("Accounts"), db.session.scalar(beneath), accounts, "building", "blue"))
-        new = select(func.count(Account.id)).where(Account.created_at >= clock.start_of_month())
+        new = beneath.where(Account.created_at >= clock.start_of_month())
         tiles.append(
             _tile(_("New this month"), db.session.scalar(new), f"{accounts}?_flt_1_created_at={month}", "plus", "green")
         )

@@ -227,10 +227,12 @@
   function searchable(select) {
     if (select.tomselect || !window.TomSelect) return;
     const label = $(`label[for="${select.id}"]`);
+    for (const option of select.options) if (!option.text.trim()) option.text = "–"; // a choice needs a name
     const picker = new TomSelect(select, {
       plugins: select.multiple ? ["remove_button"] : [],
       maxOptions: 500,
       allowEmptyOption: true,
+      refreshThrottle: 0, // Enter takes what was typed, however fast it was
       render: { no_results: () => fill(`<div class="no-results">{text}</div>`, { text: words().nothing || "" }) },
     });
     select.setAttribute("aria-hidden", "true"); // the picker speaks for it; nobody needs to hear of both

@@ -15,6 +15,7 @@ from flask import Response, abort, g, redirect, request, session
 from sqlalchemy.exc import OperationalError
 
 from .. import permissions
+from ..errors import NoScope
 from ..extensions import db, writing
 from ..models import Member, User
 from ..services import signin
@@ -75,8 +76,9 @@ def identify(key: str, slug: str = "") -> Identity | None:
 
 
 def _note_seen(login_id: int) -> None:
-    """Note that the login is in use, apart from the request's own work. A busy database is no reason to fail it."""
-    with suppress(OperationalError), unscoped("a login in use") as _session:
+    """Note that the login is in use, apart from the request's own work. A busy database, or work that is writing
+    already, is no reason to fail it: the next request notes it."""
+    with suppress(OperationalError, NoScope), unscoped("a login in use") as _session:
         signin.note_seen(login_id)
 
 

@@ -28,6 +28,8 @@ from .fields import form_for
 from .listing import Listing
 from .page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, ListPage, Row, Section
 
+LARGEST_KEY = 2**31 - 1  # PostgreSQL's INTEGER; it refuses to compare one with more
+
 
 @dataclass(frozen=True)
 class Command:
@@ -207,8 +209,9 @@ class BackOfficeView(ModelView):
     def related_list(self, key: str, pk: int) -> Any:
         """The rows that belong to another row; a section of that row's detail page, or a page of its own."""
         owner = self.related_keys.get(key)
-        if owner is None or db.session.get(owner, pk) is None:
+        if owner is None:
             abort(404)
+        _find(owner, pk)
         condition = self.belongs(key, pk)
         return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), related=True)
 
@@ -439,10 +442,12 @@ class BackOfficeView(ModelView):
 
     def _chosen(self, pks: list[str]) -> list[Any]:
         """The rows of those keys. One that is not there, or not for these eyes, and it is 404 for all."""
-        if not pks or len(pks) > 1000 or not all(pk.isdecimal() and pk.isascii() and len(pk) < 19 for pk in pks):
+        if not pks or len(pks) > 1000 or not all(pk.isdecimal() and pk.isascii() and len(pk) < 11 for pk in pks):
             abort(404)
         key = inspect(self.datamodel.obj).primary_key[0]
         wanted = {int(pk) for pk in pks}
+        if max(wanted) > LARGEST_KEY:
+            abort(404)
         rows = list(db.session.scalars(select(self.datamodel.obj).where(key.in_(wanted))))
         if len(rows) != len(wanted):
             abort(404)
@@ -452,15 +457,18 @@ class BackOfficeView(ModelView):
 
     def row(self, pk: int) -> Any:
         """The row of that key on this side of the wall, or 404."""
-        if not 0 <= pk < 2**63:
-            abort(404)
-        return db.session.get(self.datamodel.obj, pk) or abort(404)
+        return _find(self.datamodel.obj, pk)
 
     def url(self, method: str, **values: Any) -> str:
         return url_for(f"{type(self).__name__}.{method}", **values)
 
     def _has(self, method: str) -> bool:
         return method in self.include_route_methods
+
+
+def _find(model: type, pk: int) -> Any:
+    """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
+    return db.session.get(model, pk) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
 
 
 def _is_htmx() -> bool:

@@ -1,0 +1,332 @@
+"""Every page, in both languages, light and dark, on a desk and on a phone: usable by everybody, true to the policy.
+
+What Kontor can show is read off its map of addresses: a page nobody looks at here fails by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from pyotp import TOTP
+from sqlalchemy import select
+
+from app import tokens
+from app.extensions import db
+from app.models import LogEntry, Member, Message, Role, Token, User
+from app.services import members
+from app.tenancy import unscoped
+from tests import cast
+from tests.browser.steps import Watch, in_both_languages, sign_in
+from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
+from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
+
+AXE = (Path(__file__).parent / "vendor/axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN_AXE = """async (rules) => {
+    const found = await axe.run(document, {runOnly: rules, resultTypes: ["violations"]});
+    const some = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 160));
+    return found.violations.map((one) => [one.id, one.help, some(one.nodes)]);
+}"""
+TOO_WIDE = """() => {
+    const scrolls = (box) => box !== document.body && getComputedStyle(box).overflowX !== "visible";
+    const within = (box) => box && (scrolls(box) || within(box.parentElement));
+    const sticksOut = ({left, right, width}) => width && left < innerWidth && right > innerWidth + 1;
+    const out = [...document.querySelectorAll("body *")].filter((one) =>
+        sticksOut(one.getBoundingClientRect()) && one.checkVisibility() && !within(one.parentElement));
+    if (document.documentElement.scrollWidth > innerWidth) out.push(document.documentElement);
+    return out.map((one) => one.outerHTML.slice(0, 120));
+}"""
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+WITHOUT_ACCOUNT = {"/logout/", "/login/code/", "/no-account/"}
+
+NOBODY = None
+VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
+EVE = Person("eve@nordlicht.example", "nordlicht")  # signs in with a second factor
+GREGOR = Person("gregor@nordlicht.example", "nordlicht")  # has been removed from his only account
+
+PAGES: list[tuple[Person | None, list[str]]] = [
+    (NOBODY, ["/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret"]),
+    (
+        ALICE,
+        [
+            "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer", "/accounts/list/?q=nothing-like-this",
+            "/accounts/list/?archived=1&page=x", "/accounts/show/{kuestenfunk}", "/accounts/show/{fjordline}",
+            "/accounts/add", "/accounts/edit/{kuestenfunk}", "/accounts/related/parent_id/{fjordline}",
+            "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
+            "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
+            "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
+        ],
+    ),
+    (DORA, ["/", "/settings/", "/outbox/list/"]),
+    (BOB, ["/", "/roles/", "/outbox/show/{message}"]),
+    (VERA, ["/accounts/list/", "/settings/"]),
+    (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
+    (GREGOR, ["/no-account/"]),
+]  # fmt: skip
+NOT_LOOKED_AT = {
+    "static": "files",
+    "public.healthz": "one word for machines",
+    "public.language": "leads back to the page it came from",
+    "AccountsView.index": "leads to the list",
+    "MembersView.index": "leads to the list",
+    "OutboxView.index": "leads to the list",
+    "HistoryView.index": "leads to the list",
+    "AccountsView.export": "a file",
+    "MembersView.export": "a file",
+    "OutboxView.export": "a file",
+    "HistoryView.export": "a file",
+    "OutboxView.preview": "the mail itself, in a frame of the message's page",
+}
+ON_A_PHONE = {
+    "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
+    "/accounts/show/{fjordline}", "/accounts/add", "/members/list/", "/roles/", "/history/list/", "/settings/",
+    "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
+}  # fmt: skip
+
+
+def test_every_page_there_is_is_looked_at(app):
+    """Add a new page to PAGES, or to NOT_LOOKED_AT with the reason."""
+    there_are = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in rule.methods}
+    places = app.url_map.bind("127.0.0.1")
+    addresses = [re.sub(r"\{(\w+)\}", "1", address.partition("?")[0]) for _who, some in PAGES for address in some]
+    looked_at = {places.match(address)[0] for address in addresses if address != "/no-such-page"}
+
+    assert there_are - looked_at - set(NOT_LOOKED_AT) == set()
+    assert set(NOT_LOOKED_AT) <= there_are - looked_at, "these are looked at, or no longer there"
+
+
+@in_both_languages
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_every_page_is_for_everybody(app, new_browser, locale, color_scheme):
+    places = furnish(app)
+    page = new_browser(color_scheme=color_scheme)
+    findings = []
+
+    for person, addresses in PAGES:
+        page.context.clear_cookies()
+        if person:
+            sign_in(page, person)
+        for address in addresses:
+            page.goto(full(address, person).format(**places))
+            findings += look(page, address, locale)
+            if address in ON_A_PHONE:
+                page.set_viewport_size(PHONE)
+                findings += look(page, f"{address} on a phone", locale)
+                page.set_viewport_size(DESK)
+            if address == "/login/code/":
+                enter_code(page, EVE)
+
+    assert not findings, "\n".join(findings)
+
+
+def test_faults_are_found(site, chromium):
+    """The negative control: whoever looks here sees a missing label, a wrong language, a breach of the policy."""
+    watch, context = Watch(), chromium.new_context(base_url=site.address, viewport=PHONE)
+    watch.follow(context)
+    page = context.new_page()
+    page.goto("/login/")
+
+    page.evaluate("""() => {
+        document.querySelector("label[for=email]").remove();
+        document.documentElement.lang = "fr";
+        document.title = "Kontor";
+        document.querySelector("h1").textContent = "wide".repeat(300);
+        document.querySelector("h1").className = "text-nowrap";
+        document.querySelector("form").insertAdjacentHTML("beforeend", "<p style='color: red'>red</p>");
+    }""")
+    found = "\n".join(look(page, "sign-in", "en"))
+    context.close()
+
+    for fault in ("label", "does not say that it is in en", "its title is", "wider than the screen"):
+        assert fault in found
+    assert any("content policy: style-src" in complaint for complaint in watch.complaints)
+
+
+# --- what opens on them ----------------------------------------------------------------------------------------
+
+
+def filters(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/?_flt_0_name=e")
+    if page.locator(".k-filters.is-open").count() == 0:  # a panel once opened stays open in its tab
+        page.locator("[data-filters]").click()
+    expect(page.locator(".k-filters.is-open")).to_be_visible()
+
+
+def add_dialog(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/")
+    page.locator("[data-add]").click()
+    expect(page.locator("#dialog[open] [name=name]")).to_be_focused()
+
+
+def refused_dialog(page: Page) -> None:
+    add_dialog(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#dialog [aria-invalid=true]").first).to_be_visible()
+
+
+def countries(page: Page) -> None:
+    add_dialog(page)
+    page.locator("#dialog .ts-control").first.click()
+    expect(page.locator(".ts-dropdown .option").first).to_be_visible()
+
+
+def chosen_rows(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/")
+    page.locator("tbody [name=rowid]").first.check()
+    expect(page.locator(".k-bulk.is-open")).to_be_visible()
+
+
+def question(page: Page) -> None:
+    chosen_rows(page)
+    page.locator(".k-bulk [value=archive]").click()
+    expect(page.locator("#confirm[open]")).to_be_visible()
+
+
+def sections(page: Page) -> None:
+    page.goto(f"/a/nordlicht/accounts/show/{cast.account_id('fjordline')}")
+    for section in page.locator("[data-lazy]").all():
+        section.scroll_into_view_if_needed()
+        expect(section.locator(".k-skeleton")).to_have_count(0)
+
+
+def shortcuts(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/")
+    page.locator("tbody tr").first.wait_for()
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts[open]")).to_be_visible()
+
+
+def account_switcher(page: Page) -> None:
+    page.goto("/a/nordlicht/")
+    page.locator("button.k-account").click()
+    expect(page.locator("#account-choices")).to_be_visible()
+
+
+def own_menu(page: Page) -> None:
+    page.goto("/a/nordlicht/")
+    page.locator(".k-topbar-end .dropdown > button").last.click()
+    expect(page.locator(".k-menu-head")).to_be_visible()
+
+
+def page_sizes(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/")
+    page.locator(".k-paging .dropdown-toggle").click()
+    expect(page.locator(".k-paging .dropdown-menu")).to_be_visible()
+
+
+def recovery_codes(page: Page) -> None:
+    page.goto("/a/nordlicht/security/second-factor")
+    page.locator("[name=current]").fill(PASSWORD)
+    secret = page.locator("#secret").inner_text().replace(" ", "")
+    page.locator("[name=code]").fill(TOTP(secret).now())
+    page.locator("[name=code]").press("Enter")
+    expect(page.locator("#codes li")).to_have_count(10)
+
+
+def menu(page: Page) -> None:
+    page.goto("/a/nordlicht/")
+    page.locator("[data-bs-toggle=offcanvas]").click()
+    expect(page.locator("#sidebar")).to_have_class(re.compile(r"\bshow\b(?!ing)"))
+
+
+OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, on a phone
+    (filters, True, True),
+    (add_dialog, True, True),
+    (refused_dialog, True, True),
+    (countries, True, False),
+    (chosen_rows, True, True),
+    (question, True, True),
+    (sections, True, True),
+    (shortcuts, True, False),
+    (account_switcher, True, True),
+    (own_menu, True, False),
+    (page_sizes, True, False),
+    (menu, False, True),
+    (recovery_codes, True, False),
+]
+
+
+@in_both_languages
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_so_is_everything_that_opens_on_them(app, new_browser, locale, color_scheme):
+    furnish(app)
+    page = new_browser(color_scheme=color_scheme)
+    sign_in(page, ALICE)
+    findings = []
+
+    for open_it, on_a_desk, on_a_phone in OPENED:
+        for where, size in [("on a desk", DESK if on_a_desk else None), ("on a phone", PHONE if on_a_phone else None)]:
+            if size:
+                page.set_viewport_size(size)
+                open_it(page)
+                findings += look(page, f"{open_it.__name__} {where}", locale)
+
+    assert not findings, "\n".join(findings)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------
+
+
+def look(page: Page, where: str, locale: str) -> Iterator[str]:
+    """What is wrong with the page as it stands."""
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    page.evaluate(AXE)
+    for rule, meaning, nodes in page.evaluate(RUN_AXE, RULES):
+        yield f"{where}: {rule}, {meaning}: {json.dumps(nodes, ensure_ascii=False)}"
+    if page.locator("html").get_attribute("lang") != locale:
+        yield f"{where}: the page does not say that it is in {locale}"
+    if not re.fullmatch(r"\S.* · Kontor", page.title()):
+        yield f"{where}: its title is “{page.title()}”"
+    if page.viewport_size == PHONE:
+        for element in page.evaluate(TOO_WIDE):
+            yield f"{where}: wider than the screen: {element}"
+
+
+def full(address: str, person: Person | None) -> str:
+    return address if person is NOBODY or address in WITHOUT_ACCOUNT else f"/a/{person.slug}{address}"
+
+
+def enter_code(page: Page, person: Person) -> None:
+    page.locator("[name=code]").fill(code_of(person))
+    page.locator("[name=code]").press("Enter")
+    page.wait_for_url("**/a/**")
+
+
+def furnish(app) -> dict[str, str | int]:
+    """People, a mail and a link to look at; answers what stands in the addresses."""
+    cast.hire(VERA.email, "nordlicht", Role.VIEWER, "Vera Voss")
+    cast.hire(EVE.email, "nordlicht", Role.MANAGER, "Eve Evers")
+    cast.hire(GREGOR.email, "nordlicht", Role.SALES, "Gregor Gehrke")
+    cast.hire(ALICE.email, "deichbau", Role.VIEWER)
+    give_second_factor(EVE)
+    _remove(GREGOR)
+    with unscoped("addresses to look at", writes=False) as session:
+        entry = session.scalar(select(LogEntry.id).where(LogEntry.account_id == cast.account_id("nordlicht")).limit(1))
+        member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
+    Tab(app).post("/forgot/", email=BOB.email)
+    message = messages_to(BOB)[-1]
+    return {
+        "kuestenfunk": cast.account_id("kuestenfunk"),
+        "fjordline": cast.account_id("fjordline"),
+        "member": member,
+        "entry": entry,
+        "message": message.id,
+        "reset": _secret_in(message),
+    }
+
+
+def _remove(person: Person) -> None:
+    with cast.acting_as(ALICE) as alice:
+        gone = db.session.scalar(select(Member).join(Member.user).where(User.email == person.email))
+        members.remove(gone, by=alice)
+
+
+def _secret_in(message: Message) -> str:
+    with unscoped("reading a mail", writes=False) as session:
+        return tokens.secret_of(session.get(Token, message.token_id))

@@ -1,0 +1,448 @@
+"""The matrix: the cells of every endpoint for every actor, what each is to answer, and whether it did.
+
+What is expected is computed here from the policy, the table of rights and the tree: who is not known is led to
+sign-in, whose account it is not finds nothing, who lacks the right is refused, and a foreign row answers as one that
+never was, byte for byte.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache, singledispatch
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask
+from sqlalchemy import inspect
+from werkzeug.routing import Rule
+
+from app import create_app
+from app.models import Role
+from app.ui.filters import OPERATORS
+from tests.conftest import SETTINGS
+from tests.walls.policy import (
+    POLICY,
+    AddForm,
+    Commands,
+    Detail,
+    EditForm,
+    Export,
+    List,
+    Page,
+    Personal,
+    Public,
+    Related,
+)
+from tests.walls.world import Actor, Rows, World, may
+
+NEVER_WAS = 999_999
+NO_NUMBERS = (0, 2**31, 2**63, 2**70)  # no row has one of these, and no database may choke on them
+SAFE = {"GET", "HEAD", "OPTIONS"}
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+HTMX = {"HX-Request": "true"}
+HIDDEN = ("password", "user.password", "user.totp_nonce", "account.path", "account.name_key", "parent.path", "1", "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One request and what is to come of it."""
+
+    method: str
+    path: str
+    expects: set[int]
+    data: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    shows: str = ""  # what a good answer has in it
+    like: str = ""  # the address whose answer must be the same, byte for byte
+    changes: frozenset[str] = frozenset()  # the columns of rows already there that may change; with the wall's leave
+    csrf: bool = True
+    notes: bool = False  # whether a refused try is written down
+
+    def __str__(self) -> str:
+        data = f" {self.data}" if self.data else ""
+        return f"{self.method} {self.path}{data}{' htmx' if self.headers else ''}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One endpoint, seen by one actor: where it is and what bars the way."""
+
+    world: World
+    actor: Actor
+    rule: Rule
+
+    def path(self, query: str = "", **args: Any) -> str:
+        path = self.rule.rule
+        for name in self.rule.arguments:
+            path = re.sub(rf"<(\w+:)?{name}>", str(args[name]), path)
+        return f"/a/{self.actor.slug}{path}{query}"
+
+    def answers(self, good: int | set[int], permission: str = "") -> set[int]:
+        """What the actor is told before any row is looked at, or else the good answer."""
+        if not self.actor.known:
+            return {302}
+        if self.actor.role is None:
+            return {404}
+        if permission and not may(self.actor, permission):
+            return {403}
+        return {good} if isinstance(good, int) else good
+
+    def is_in(self, permission: str = "") -> bool:
+        return self.answers(0, permission) == {0}
+
+    def sees(self, table: str, pk: int) -> bool:
+        return self.world.may_touch(self.actor, table, self.world.row(table, pk))
+
+    def owner(self, table: str, pk: int) -> str:
+        return self.world.owner(table, self.world.row(table, pk))
+
+    def on_rows(self, table: str, permission: str = "") -> Iterator[tuple[int, bool]]:
+        """A row of each account and ids that never were, with whether the actor sees them.
+
+        To who is stopped before any row is looked at, two are as good as all.
+        """
+        if not self.is_in(permission):
+            yield from ((pk, False) for pk in (self.world.ids(table)[0], NEVER_WAS))
+            return
+        for pk in self.world.ids(table):
+            yield pk, self.sees(table, pk)
+        for pk in (NEVER_WAS, *NO_NUMBERS):
+            yield pk, False
+
+    def foreign(self, table: str) -> list[int]:
+        return [pk for pk in self.world.ids(table) if not self.sees(table, pk)]
+
+
+# --- from the URL map ------------------------------------------------------------------------------------------
+
+
+@cache
+def blank_app() -> Flask:
+    """The application without a database, for its URL map."""
+    settings = SETTINGS | {"SQLALCHEMY_DATABASE_URI": "sqlite://", "DATA_DIR": Path("/nowhere")}
+    return create_app(**settings)
+
+
+def endpoints() -> list[str]:
+    return sorted({rule.endpoint for rule in blank_app().url_map.iter_rules()})
+
+
+def cells(world: World, actor: Actor, endpoint: str) -> Iterator[Cell]:
+    """Every cell of an endpoint for an actor."""
+    policy = POLICY.get(endpoint)
+    assert policy is not None, f"{endpoint} has no line in tests/walls/policy.py"
+    for rule in world.app.url_map.iter_rules(endpoint):
+        place = Place(world, actor, rule)
+        if isinstance(policy, Public):
+            yield from _of_public(policy, place)
+        else:
+            yield from _of(policy, place)
+            yield from _around(place)
+
+
+def _around(place: Place) -> Iterator[Cell]:
+    """The same at every door: other methods, no account in the address, a form without its token."""
+    args = dict.fromkeys(place.rule.arguments, NEVER_WAS)
+    path, bare = place.path(**args), place.path(**args).removeprefix(f"/a/{place.actor.slug}")
+    if place.actor.name in {"anonymous", "administrator", "neighbour"}:
+        for method in METHODS:
+            if method not in place.rule.methods:
+                yield Cell(method, path, {405})
+    yield Cell("OPTIONS", path, place.answers(200))
+    has_home = place.actor.known and bool(place.actor.role or place.actor.member_of)
+    yield Cell("GET", bare, {302} if "GET" in place.rule.methods else {405})
+    if "POST" in place.rule.methods:
+        yield Cell("POST", bare, {404} if has_home else {302})
+        yield Cell("POST", path, {400}, csrf=False)
+    if "GET" in place.rule.methods and place.actor.known and place.actor.role is None:
+        yield Cell("GET", path, {404}, like=path.replace(place.actor.slug, "nirgends", 1))
+
+
+def _of_public(policy: Public, place: Place) -> Iterator[Cell]:
+    path = place.path(**policy.args)
+    bare = path.removeprefix(f"/a/{place.actor.slug}")
+    yield Cell("GET", path, {404})
+    yield Cell("GET", bare, set(policy.get))
+    yield Cell("HEAD", bare, set(policy.get))
+    if policy.post:
+        yield Cell("POST", path, {404}, data=policy.data)
+        yield Cell("POST", bare, set(policy.post), data=policy.data, changes=frozenset({"ended_at"}))
+        yield Cell("POST", bare, {400}, data=policy.data, csrf=False)
+
+
+# --- the cells of each kind of address -------------------------------------------------------------------------
+
+
+@singledispatch
+def _of(policy: Any, place: Place) -> Iterator[Cell]:
+    raise NotImplementedError(type(policy))
+
+
+@_of.register
+def _page(policy: Page, place: Place) -> Iterator[Cell]:
+    path = place.path()
+    for method in ("GET", "HEAD"):
+        yield Cell(method, path, place.answers(policy.get, policy.permission))
+    if place.is_in(policy.permission):
+        yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
+    if policy.post:
+        good = place.answers(policy.post, policy.permission)
+        yield Cell("POST", path, good, policy.data, changes=_changed_by(policy.data))
+        yield Cell("POST", path, good, policy.data | _strays(place), changes=_changed_by(policy.data))
+
+
+@_of.register
+def _personal(policy: Personal, place: Place) -> Iterator[Cell]:
+    rows = [(None, place.is_in())]
+    if policy.of:
+        known = list(place.on_rows(policy.of.__tablename__))
+        rows = [*[pair for pair in known if pair[1]], *[pair for pair in known if not pair[1]][::4]]
+    for pk, seen in rows:
+        path = place.path(**dict.fromkeys(place.rule.arguments, pk))
+        if policy.get:
+            yield Cell("GET", path, place.answers(policy.get))
+        if policy.post:
+            good = place.answers(policy.post if seen else 404)
+            columns = _changed_by(policy.data) | {"ended_at", "first_name", "last_name"}
+            like = place.path(**dict.fromkeys(place.rule.arguments, NEVER_WAS)) if pk and not seen else ""
+            yield Cell("POST", path, good, policy.data, changes=columns, like=like, notes=True)
+
+
+@_of.register
+def _list(policy: List, place: Place) -> Iterator[Cell]:
+    good = place.answers(200, policy.permission)
+    for method in ("GET", "HEAD"):
+        yield Cell(method, place.path(), good)
+    if not place.is_in(policy.permission):
+        return
+    yield Cell("GET", place.path(), good, shows=_canary_on(policy, place))
+    if not isinstance(policy, Export):
+        yield Cell("GET", place.path(), good, headers=HTMX)
+    for query, same in _questions(policy, place):
+        yield Cell("GET", place.path(f"?{query}"), good, like=place.path() if same else "")
+
+
+def _canary_on(policy: List, place: Place) -> str:
+    """A word that stands on the list, where it has any rows."""
+    table = policy.of.__tablename__
+    rows = [pk for pk in place.world.ids(table) if place.sees(table, pk)]
+    owners = {place.owner(table, pk) for pk in rows} - {"gestern"}
+    owner = next((slug for slug in sorted(owners) if policy.offers(place.actor.slug, slug)), "")
+    return f"canary-{owner}-{'ab_user' if table == 'member' else table}" if owner else ""
+
+
+def _questions(policy: List, place: Place) -> Iterator[tuple[str, bool]]:
+    """Ways to search, filter and sort; with whether the answer has to be that to no question at all."""
+    yield urlencode({"q": "canary", "sort": "user.password", "size": "100", "page": "2"}), False
+    if place.actor.role is not Role.ADMINISTRATOR:
+        return  # the same rows, whatever the role
+    if isinstance(policy, Export):
+        yield urlencode({f"sort={name}": 1 for name in HIDDEN} | {f"_flt_0_{name}": "canary" for name in HIDDEN}), True
+        return  # the same rows as the list's
+    shown = _fields(place)
+    words = ["canary", *(f"canary-{slug}-" for slug in ("alpenwerk", "bergen", "kontor"))]
+    for word in (*words, "canary-kontor-ab_user-password", "%", "_"):
+        yield urlencode({"q": word}), False
+    for name, found in shown.items():
+        yield f"sort=-{name}", False
+        values = {"choice": [c.value for c in found.choices[:2]], "number": ["1"], "moment": ["2026-01-01"]}
+        for number in range(len(OPERATORS[found.kind])):
+            yield urlencode({f"_flt_{number}_{name}": values.get(found.kind, words)}, doseq=True), False
+    secret = {c.key for c in inspect(policy.of).column_attrs if c.key not in shown}
+    for name in {*HIDDEN, *secret} - set(shown):
+        yield urlencode({"sort": f"{name},-{name}", f"_flt_0_{name}": "canary"}), True
+
+
+def _fields(place: Place) -> dict[str, Any]:
+    """The columns of a list that may be sorted and filtered by."""
+    name = place.rule.endpoint.split(".")[0]
+    view = next(view for view in place.world.app.appbuilder.baseviews if type(view).__name__ == name)
+    with place.world.app.test_request_context():
+        return {name: found for name, found in view.fields().items() if found.expression is not None}
+
+
+@_of.register
+def _related(policy: Related, place: Place) -> Iterator[Cell]:
+    for key, owner in policy.owners.items():
+        never = place.path(key=key, pk=NEVER_WAS)
+        for pk, seen in place.on_rows(owner.__tablename__, policy.permission):
+            good = place.answers(200 if seen else 404, policy.permission)
+            yield Cell("GET", place.path(key=key, pk=pk), good, like="" if seen else never)
+            if seen and place.owner(owner.__tablename__, pk) == place.actor.slug:
+                query = urlencode({"_flt_0_name": "canary", "sort": "path", "q": "canary"})
+                yield Cell("GET", place.path(f"?{query}", key=key, pk=pk), good, headers=HTMX)
+    for key in ("id", "account_path", "user_id", "nope", "__class__"):
+        yield Cell("GET", place.path(key=key, pk=1), place.answers(404, policy.permission))
+
+
+@_of.register
+def _detail(policy: Detail, place: Place) -> Iterator[Cell]:
+    table = policy.of.__tablename__
+    never = place.path(pk=NEVER_WAS)
+    for pk, seen in place.on_rows(table, policy.permission):
+        good = place.answers(200 if seen else 404, policy.permission)
+        shows = f"canary-{place.owner(table, pk)}" if seen else ""
+        yield Cell("GET", place.path(pk=pk), good, shows=shows, like="" if seen else never)
+    yield Cell("HEAD", never, place.answers(404, policy.permission))
+
+
+@_of.register
+def _add_form(policy: AddForm, place: Place) -> Iterator[Cell]:
+    path, strays = place.path(), _strays(place)
+    for query in ("", "?" + urlencode(strays), "?" + urlencode({f"_flt_0_{name}": strays[name] for name in strays})):
+        yield Cell("GET", path + query, place.answers(200, policy.permission))
+    good = place.answers(302, policy.permission)
+    yield Cell("POST", path, good, policy.data)
+    yield Cell("POST", path, good, policy.data | strays)
+    yield Cell("POST", path + "?" + urlencode(strays), good, policy.data)
+    yield Cell("POST", path, place.answers(422, policy.permission), {})
+    if place.is_in():
+        yield Cell("POST", path, place.answers(204, policy.permission), policy.data | strays, HTMX)
+
+
+@_of.register
+def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
+    table = policy.of.__tablename__
+    never, strays = place.path(pk=NEVER_WAS), _strays(place)
+    columns = _changed_by(policy.data)
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = {200} if offered else {403} if seen else {404}
+        saved = {302, 422} if offered else good
+        like = "" if seen else never
+        yield Cell("GET", place.path(pk=pk), place.answers(good, policy.permission), like=like)
+        answer = place.answers(saved, policy.permission)
+        yield Cell("POST", place.path(pk=pk), answer, policy.data | strays, changes=columns, like=like)
+
+
+@_of.register
+def _commands(policy: Commands, place: Place) -> Iterator[Cell]:
+    table, path = policy.of.__tablename__, place.path()
+    yield Cell("POST", path, place.answers(404), _bulk("delete", [1]))
+    yield Cell("POST", path, place.answers(404), _bulk("", [1]))
+    for verb, permission in policy.verbs.items():
+        own = [pk for pk, seen in place.on_rows(table, permission) if seen]
+        own.sort(key=lambda pk: place.owner(table, pk) == place.actor.slug)  # the acting account itself last
+        foreign = place.foreign(table)
+        done, not_found = place.answers(302, permission), place.answers(404, permission)
+        for pk in own:
+            yield Cell("POST", path, done, _bulk(verb, [pk]), changes=ANY)
+        yield from (Cell("POST", path, done, _bulk(verb, own), changes=ANY) for _once in own[:1])
+        alone = [[pk] for pk in foreign] if place.is_in(permission) else []
+        mixed = [[own[0], pk] for pk in foreign if own]
+        for wrong in (*alone, *mixed, foreign, [NEVER_WAS], [*own[:1], NEVER_WAS]):
+            yield Cell("POST", path, not_found, _bulk(verb, wrong))
+    for verb in list(policy.verbs)[:1]:
+        for wrong in ([], ["x"], [-1], [2**70], range(1, 1002)):
+            yield Cell("POST", path, place.answers(404, policy.verbs[verb]), _bulk(verb, wrong))
+
+
+ANY = frozenset({"*"})
+
+
+def _bulk(verb: str, pks: Any) -> dict[str, Any]:
+    return {"action": verb, "rowid": [str(pk) for pk in pks]}
+
+
+def _strays(place: Place) -> dict[str, str]:
+    """What no form asks for: the keys of somebody else's rows, and what only the program decides."""
+    account = next(iter(place.foreign("account")), 1)
+    path = place.world.row("account", account)["path"]
+    own_field = {} if place.actor.slug == "kontor" else {"second_factor_required": "y"}
+    return own_field | {
+        "id": str(account), "pk": str(account), "parent": str(account), "parent_id": str(account),
+        "account": str(account), "account_id": str(account), "user_id": "1", "user": "1",
+        "path": path, "account_path": path, "slug": "kontor", "kind": "operator", "archived_at": "2026-01-01",
+        "created_at": "2020-01-01", "back": "//evil.example/",
+    }  # fmt: skip
+
+
+def _changed_by(data: dict[str, str]) -> frozenset[str]:
+    return frozenset({*data, "name_key", "name_sort"})
+
+
+# --- whether it did --------------------------------------------------------------------------------------------
+
+
+def faults(world: World, actor: Actor, wanted: list[Cell]) -> list[str]:
+    """Knock at every cell; what is wrong with the answers, and with the world afterwards."""
+    found: list[str] = []
+    twins: dict[tuple[str, str], Any] = {}
+    for cell in sorted(wanted, key=lambda cell: cell.method in SAFE):  # an export, though merely looking, is noted
+        answer = _ask(world, actor, cell)
+        twin = None
+        if cell.like:
+            key = cell.method, cell.like
+            twin = twins.get(key) or twins.setdefault(key, _ask(world, actor, replace(cell, path=cell.like)))
+        found += [f"{cell}: {fault}" for fault in _faults_of(world, actor, cell, answer, twin)]
+        if cell.method not in SAFE:
+            after = world.rows()
+            found += [f"{cell}: {fault}" for fault in _damage(world, actor, cell, answer.status_code, after)]
+            if after != world.pristine:
+                world.renew()
+    found += [f"merely looking: {fault}" for fault in _damage(world, actor, LOOKING, 200, world.rows())]
+    return found
+
+
+UNASKED = {"last_account_id", "seen_at", "locale"}  # what the program notes of the person by itself
+LOOKING = Cell("GET", "", set())
+
+
+def _ask(world: World, actor: Actor, cell: Cell) -> Any:
+    client = world.browser(actor)
+    return world.open(client, cell.method, cell.path, data=cell.data, headers=cell.headers, csrf=cell.csrf)
+
+
+def _faults_of(world: World, actor: Actor, cell: Cell, answer: Any, twin: Any) -> Iterator[str]:
+    if answer.status_code not in cell.expects:
+        yield f"answered {answer.status_code}, not {sorted(cell.expects)}"
+    asked = f"{cell.path} {urlencode(cell.data or {}, doseq=True)}"
+    if leaks := world.leaks(actor, answer, asked):
+        yield f"leaks {sorted(leaks)}"
+    if cell.shows and cell.shows not in world.text_of(answer):
+        yield f"does not show {cell.shows}"
+    if not actor.known and 300 <= answer.status_code < 400 and cell.path.startswith("/a/"):
+        if answer.headers["Location"] != "/login/":
+            yield f"leads to {answer.headers['Location']}"
+    if "evil" in answer.headers.get("Location", "") + answer.headers.get("HX-Redirect", ""):
+        yield "leads out of the house"
+    writes_about_itself = "/history/export" in cell.path  # its own line stands in the next one
+    if twin is not None and not writes_about_itself and _plain(answer, cell.path) != _plain(twin, cell.like):
+        yield f"is told apart from {cell.like}"
+
+
+def _damage(world: World, actor: Actor, cell: Cell, status: int, after: Rows) -> Iterator[str]:
+    """Rows that changed and should not have."""
+    before = world.pristine
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        table, _pk = key
+        columns = {name for name in (old or new) if old is None or new is None or old[name] != new[name]}
+        if not all(world.may_touch(actor, table, row) for row in (old, new) if row):
+            yield f"changed {key} of somebody else: {sorted(columns)}"
+        elif columns <= UNASKED:
+            continue
+        elif status >= 400 and not (cell.notes and table == "log_entry" and old is None):
+            yield f"changed {key} though it answered {status}"
+        elif old is not None and ANY != cell.changes and not columns <= cell.changes | UNASKED:
+            yield f"changed {sorted(columns - cell.changes)} of {key}"
+
+
+def _plain(answer: Any, path: str) -> tuple[int, str, str]:
+    """An answer without what differs every time or repeats the question: nonce, token, the address itself."""
+    body = re.sub(r'nonce="[^"]+"|name="csrf[^>]+>', "", answer.data.decode("utf-8", "replace"))
+    if answer.data[:2] == b"PK":
+        body = zipfile.ZipFile(io.BytesIO(answer.data)).read("xl/worksheets/sheet1.xml").decode()
+    elif answer.status_code == 200:
+        body = "".join(re.findall(r"<tbody>.*?</tbody>", body, re.S)) or str(len(answer.data))
+    for word in (path.split("/")[2], *re.findall(r"/(\d+)", path)):
+        body = body.replace(f"/{word}", "/…").replace(f"%2F{word}", "%2F…")
+    varying = {"Content-Length", "Content-Security-Policy", "Set-Cookie"}
+    return answer.status_code, body, "\n".join(f"{k}: {v}" for k, v in answer.headers if k not in varying)

@@ -1,0 +1,95 @@
+"""PostgreSQL's own wall, with nothing of ours in front of it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
+from app.extensions import db
+from app.tenancy import unscoped
+from tests.cast import account_id, acting_as
+
+
+@pytest.fixture(autouse=True)
+def _on_postgresql(database):
+    if database == "sqlite":
+        pytest.skip("SQLite has no wall of its own")
+
+
+@pytest.fixture
+def foreign(app):
+    return account_id("kuestenfunk")
+
+
+def all_of(statement, **values):
+    return db.session.execute(text(statement), values).scalars().all()
+
+
+def test_raw_sql_sees_the_subtree_alone(charlie, python_down):
+    with acting_as(charlie):
+        assert sorted(all_of("SELECT name FROM account")) == ["Alpenwerk", "Gletscherbau"]
+        assert all_of("SELECT count(*) FROM member") == [1]
+        assert all_of("SELECT DISTINCT account_id FROM log_entry") == all_of("SELECT id FROM account WHERE true")
+
+
+def test_a_person_sees_their_own_browsers_alone(charlie, alice, python_down):
+    with unscoped("two people sign in") as session:
+        for user in all_of("SELECT id FROM ab_user"):
+            row = {"user": user, "hash": f"{user}"}
+            session.execute(
+                text(
+                    "INSERT INTO login(user_id, key_hash, device, ip, second_factor, created_at, seen_at) "
+                    "VALUES (:user, :hash, '', '', false, now(), now())"
+                ),
+                row,
+            )
+
+    with acting_as(charlie) as me:
+        assert all_of("SELECT user_id FROM login") == [me.user_id]
+
+
+def test_inside_data_is_not_seen_from_above(alice, bob, foreign, python_down):
+    with acting_as(bob):
+        db.session.execute(text(MESSAGE), {"account": foreign, "path": all_of("SELECT path FROM account")[0]})
+
+    with acting_as(bob):
+        assert all_of("SELECT count(*) FROM message") == [1]
+    with acting_as(alice):
+        assert all_of("SELECT count(*) FROM message") == [0]
+
+
+MESSAGE = (
+    "INSERT INTO message(account_id, account_path, message_id, recipient, locale, subject, body_text, body_html, "
+    "status, attempts, next_try_at, error, created_at) "
+    "VALUES (:account, :path, 'x', 'x', 'de', 'x', '', '', 'waiting', 0, now(), '', now())"
+)
+
+
+@pytest.mark.parametrize(
+    "deed", ["UPDATE account SET contact = 'x' WHERE id = :id", "DELETE FROM member WHERE account_id = :id"]
+)
+def test_a_foreign_row_is_not_there_to_be_changed(charlie, foreign, python_down, deed):
+    with acting_as(charlie):
+        assert db.session.execute(text(deed), {"id": foreign}).rowcount == 0
+
+
+def test_a_row_cannot_be_put_into_a_foreign_account(charlie, foreign, python_down):
+    with unscoped("reading a foreign path", writes=False):
+        path = all_of("SELECT path FROM account WHERE id = :id", id=foreign)[0]
+
+    with pytest.raises(DatabaseError, match="row-level security"), acting_as(charlie):
+        db.session.execute(text(MESSAGE), {"account": foreign, "path": path})
+
+
+def test_an_own_row_cannot_be_moved_away(charlie, python_down):
+    with pytest.raises(DatabaseError, match="row-level security"), acting_as(charlie):
+        db.session.execute(text("UPDATE account SET path = 'elsewhere/' WHERE slug = 'gletscherbau'"))
+
+
+def test_what_was_said_for_one_transaction_does_not_hold_in_the_next(charlie, python_down):
+    with acting_as(charlie):
+        assert len(all_of("SELECT 1 FROM account")) == 2
+
+    with db.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM account")).scalar() == 0

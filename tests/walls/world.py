@@ -1,0 +1,385 @@
+"""The world of the matrix: the cast's accounts, every row of every table told apart by a canary, and who knocks.
+
+A canary is a word `canary-<whose>-<table>-<column>` in every text column of a row; `whose` is the account's slug, or
+the actor's name where a row is a person's own. Where such a word turns up tells what leaked, from whom, out of which
+table. Who may see it is said here once more, in other words than the wall's, so that the two check each other.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from html import unescape
+from typing import Any
+from urllib.parse import unquote
+
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_appbuilder import Model
+from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import Column, Enum, String, Table, UniqueConstraint, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from app import clock, tokens
+from app.extensions import db
+from app.models import (
+    Account,
+    Kind,
+    LogEntry,
+    Login,
+    Member,
+    Message,
+    MessageStatus,
+    Purpose,
+    RecoveryCode,
+    Role,
+    Throttle,
+    Token,
+    User,
+)
+from app.permissions import allows
+from app.services import accounts
+from app.tenancy import Scope, scope_for, unscoped
+from tests import cast
+
+Rows = dict[tuple[str, int], dict[str, Any]]
+
+CANARY = re.compile(r"canary-([a-z]+)-([a-z_]+)-([a-z_]+)")
+CSRF = "00112233445566778899aabbccddeeff"
+LOADS = (joinedload(Member.user), joinedload(Member.account))
+ARCHIVED = "gestern"
+PARENT = {
+    "nordlicht": "kontor", "kuestenfunk": "nordlicht", "deichbau": "nordlicht", "fjordline": "nordlicht",
+    "gestern": "nordlicht", "bergen": "fjordline", "alpenwerk": "kontor", "gletscherbau": "alpenwerk",
+}  # fmt: skip
+
+SLUGS = ("kontor", *PARENT)
+
+# Texts that keep their meaning: addresses, codes of a fixed form, what is compared with something.
+PLAIN = {"slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "action"}
+
+# Nobody is ever shown columns that begin like this, not even of their own rows.
+NEVER_SHOWN = {
+    "account": ("name_key", "name_sort"),
+    "ab_user": ("password", "totp"),
+    "login": ("key_hash",),
+    "message": ("message_id",),
+}
+
+# The table a canary names, and the permission without which its rows are not shown; other tables never are.
+NEEDS = {
+    "account": "account.list",
+    "member": "member.list",
+    "ab_user": "member.list",
+    "log_entry": "history.list",
+    "log_inside": "history.list",
+    "message": "message.list",
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who knocks at `/a/<slug>/`."""
+
+    name: str
+    slug: str
+    role: Role | None = None  # there; none: they are no member
+    known: bool = True  # whether their cookie opens anything at all
+    member_of: str = ""  # where they are a member instead
+
+    @property
+    def key(self) -> str:
+        return f"the-cookie-of-{self.name}"
+
+    @property
+    def email(self) -> str:
+        return f"{self.name}@canary-{self.home}-ab_user-email.example"
+
+    @property
+    def home(self) -> str:
+        return self.member_of or self.slug
+
+    @property
+    def chronicle(self) -> str:
+        """The account whose history tells of their sign-ins; the operator's where no other is left."""
+        return self.home if self.role or self.member_of else "kontor"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ADMIN = Role.ADMINISTRATOR
+ACTORS = [
+    Actor("anonymous", "nordlicht", known=False),
+    *(Actor(role.value, "nordlicht", role) for role in reversed(Role)),
+    Actor("parent", "kontor", ADMIN),
+    Actor("partner", "fjordline", ADMIN),  # a child that manages accounts of its own
+    Actor("child", "kuestenfunk", ADMIN),
+    Actor("sibling", "alpenwerk", ADMIN),
+    Actor("stranger", "gletscherbau", ADMIN),
+    Actor("neighbour", "nordlicht", member_of="alpenwerk"),  # signed in, but knocks at somebody else's door
+    Actor("removed", "nordlicht"),  # was its Administrator until now; the cookie lives
+    Actor("leaver", "gestern"),  # Administrator of an archived account
+    Actor("gone", "nordlicht", known=False),  # signed out, and kept the cookie
+    Actor("suspended", "nordlicht", known=False),
+]
+NEWCOMERS = [actor for actor in ACTORS if actor.name != "anonymous"]  # all who ever had a cookie
+
+
+# --- building it -----------------------------------------------------------------------------------------------
+
+
+def build() -> None:
+    """The cast's world, with rows of every table in every account; then every text becomes a canary."""
+    cast.build()
+    with unscoped("building the matrix's world"):
+        nordlicht = cast.account_called("nordlicht")
+        accounts.open_account("Gestern", parent=nordlicht, by=None, slug=ARCHIVED)
+        db.session.flush()
+        for actor in NEWCOMERS:
+            cast.add_member(f"{actor.name}@x.example", actor.name, cast.account_called(actor.home), actor.role or ADMIN)
+        for account in db.session.scalars(select(Account)).all():
+            _fill(account)
+    with unscoped("putting some of them out") as session:
+        _let_go(session)
+    with unscoped("letting the canaries in") as session:
+        _let_canaries_in(session)
+
+
+def _fill(account: Account) -> None:
+    """A row of each kind in that account; history as it will stay, since nobody can change it afterwards."""
+    now = clock.now()
+    member = db.session.scalars(select(Member).where(Member.account_id == account.id)).first()
+    member = member or cast.add_member(f"{account.slug}@x.example", "Some Body", account, Role.VIEWER)
+    token = Token(purpose=Purpose.RESET, nonce="", secret_hash=account.slug, account_id=account.id)
+    token.user_id, token.created_at, token.expires_at = member.user_id, now, now
+    db.session.add_all([token, Throttle(bucket=account.slug, window=1, tries=1)])
+    db.session.flush()
+    for inside in (False, True):
+        entry = LogEntry(at=now, action="account.updated", account=account, inside=inside, actor_id=member.user_id)
+        name = "log_inside" if inside else "log_entry"
+        for column in LogEntry.__table__.columns:
+            if isinstance(column.type, String) and column.name not in PLAIN:
+                setattr(entry, column.name, f"canary-{account.slug}-{name}-{column.name}"[: column.type.length])
+        entry.changes = {"contact": ["", f"canary-{account.slug}-{name}-changes"]}
+        db.session.add(entry)
+    texts = dict.fromkeys(("recipient", "subject", "body_text", "body_html"), "")
+    message = Message(account=account, message_id=account.slug, token_id=token.id, locale="de", **texts)
+    message.status, message.created_at, message.next_try_at = MessageStatus.FAILED, now, now
+    db.session.add(message)
+    for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
+        key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
+        if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
+            db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
+        db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
+
+
+def _let_go(session: Session) -> None:
+    """The one removed, the one signed out, the one suspended, and those whose account is archived."""
+    person = {user.email.partition("@")[0]: user.id for user in session.scalars(select(User))}
+    session.delete(session.scalars(select(Member).where(Member.user_id == person["removed"])).one())
+    session.scalars(select(Login).where(Login.user_id == person["gone"])).one().ended_at = clock.now()
+    session.get(User, person["suspended"]).active = False
+    cast.account_called(ARCHIVED).archived_at = clock.now()
+
+
+def _let_canaries_in(session: Session) -> None:
+    """Put the canary of its owner, table and column into every text."""
+    connection = session.connection()
+    slugs = dict(session.execute(select(Account.id, Account.slug)).all())
+    names = {user.id: user.email.partition("@")[0] for user in session.scalars(select(User))}
+    homes = {names[member.user_id]: slugs[member.account_id] for member in session.scalars(select(Member))}
+    for table in tables():
+        for row in connection.execute(select(table)).mappings().all():
+            whose = slugs.get(row["id"] if table.name == "account" else row.get("account_id"), row.get("bucket"))
+            if "user_id" in row and "account_id" not in row:
+                whose = names[row["user_id"]]
+            elif table.name == "ab_user":
+                whose = homes.get(names[row["id"]], "nordlicht")
+            words = {c.name: _word(whose, table, c, row) for c in table.columns if _takes_canary(c, row)}
+            if words and table.name != "log_entry":
+                connection.execute(update(table).where(table.c.id == row["id"]).values(words))
+
+
+def _takes_canary(column: Column[Any], row: Any) -> bool:
+    is_text = isinstance(column.type, String) and not isinstance(column.type, Enum)
+    return is_text and column.name not in PLAIN and (row[column.name] is not None or column.name == "totp_nonce")
+
+
+def _word(whose: str, table: Table, column: Column[Any], row: Any) -> str:
+    word = f"canary-{whose}-{table.name}-{column.name}"
+    if table.name == "login" and column.name == "key_hash":
+        return row["key_hash"]  # cookies must go on working
+    if column.name in {"email", "username"}:
+        return f"{(row[column.name] or 'info').partition('@')[0]}@{word}.example"
+    if _is_unique(table, column):
+        word += f".{row['id']}"
+    return word[: column.type.length]
+
+
+def _is_unique(table: Table, column: Column[Any]) -> bool:
+    keys = [key.columns for key in table.constraints if isinstance(key, UniqueConstraint)]
+    return column.unique or any(column.name in key for key in keys)
+
+
+def tables() -> list[Table]:
+    """Every table with rows of ours; Flask-AppBuilder's own stay empty (test_schema)."""
+    return [t for t in Model.metadata.sorted_tables if not t.name.startswith("ab_") or t.name == "ab_user"]
+
+
+# --- who may see what, said once more ----------------------------------------------------------------------------
+
+
+def is_within(slug: str, other: str) -> bool:
+    """Whether an account is that other one or beneath it."""
+    return slug == other or (slug in PARENT and is_within(PARENT[slug], other))
+
+
+def kind_of(slug: str) -> Kind:
+    return Kind.OPERATOR if slug == "kontor" else Kind.PARTNER if slug in set(PARENT.values()) else Kind.CUSTOMER
+
+
+def may(actor: Actor, permission: str) -> bool:
+    return actor.role is not None and allows(kind_of(actor.slug), actor.role, permission)
+
+
+def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
+    """Whether the actor may be shown the text a canary stands in."""
+    if column.startswith(NEVER_SHOWN.get(table, ())):
+        return False
+    if table == "login":
+        return actor.known and whose == actor.name
+    if table in {"account", "ab_user"} and actor.known and whose == actor.home:
+        return True  # one's own name and account stand in the frame of every page
+    reach = whose == actor.slug if table in {"log_inside", "message"} else is_within(whose, actor.slug)
+    return reach and table in NEEDS and may(actor, NEEDS[table])
+
+
+# --- the world as a test meets it --------------------------------------------------------------------------------
+
+
+class World:
+    """An application over a copy of the world, put right again whenever something was changed in it."""
+
+    def __init__(self, app: Flask, renew: Callable[[], None]) -> None:
+        self.app, self._renew = app, renew
+        self.pristine: Rows = {}
+        self.renew()
+
+    def renew(self) -> None:
+        db.session.remove()
+        db.engine.dispose()
+        self._renew()
+        self.pristine = self.pristine or self.rows()
+
+    def rows(self) -> Rows:
+        """Every row there is, past the wall."""
+        with unscoped("the matrix looks at everything", writes=False) as session:
+            connection = session.connection()
+            return {
+                (table.name, row["id"]): dict(row)
+                for table in tables()
+                for row in connection.exec_driver_sql(f"SELECT * FROM {table.name}").mappings()
+                if table.name != "throttle"  # counts whoever knocks
+            }
+
+    @cached_property
+    def slugs(self) -> dict[int, str]:
+        return {pk: row["slug"] for (table, pk), row in self.pristine.items() if table == "account"}
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        return {row["slug"]: row["path"] for (table, _pk), row in self.pristine.items() if table == "account"}
+
+    def user_id(self, actor: Actor) -> int:
+        return next((pk for (table, pk), row in self.pristine.items() if row.get("email") == actor.email), 0)
+
+    def owner(self, table: str, row: dict[str, Any]) -> str:
+        """The slug of the account a row belongs to."""
+        return self.slugs.get(row["id"] if table == "account" else row["account_id"], "a new one")
+
+    def may_touch(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
+        """Whether a row is on the actor's side of the wall, and theirs to change as far as the wall goes."""
+        if table in {"token", "throttle"}:
+            return False
+        if table == "ab_user" or "user_id" in row and "account_path" not in row:
+            return row.get("user_id", row["id"]) == self.user_id(actor)
+        if row.get("actor_id") == self.user_id(actor) and self.owner(table, row) == actor.chronicle:
+            return True  # what one did about one's own sign-in
+        if actor.role is None:
+            return False
+        if table == "message" or row.get("inside"):
+            return row["account_id"] == self._account_id(actor.slug)
+        return row.get("account_path", row.get("path")).startswith(self.paths[actor.slug])
+
+    def may_see(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
+        """Whether a row is given away by the actor's session: people through members of accounts in sight."""
+        if table == "ab_user":
+            members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
+            return any(self.may_touch(actor, "member", member) for member in members)
+        return self.may_touch(actor, table, row)
+
+    def _account_id(self, slug: str) -> int:
+        return next(pk for pk, known in self.slugs.items() if known == slug)
+
+    def ids(self, table: str) -> list[int]:
+        """A row of each account, of history two, one of them inside; where a person owns them, a row of each actor."""
+        found: dict[Any, int] = {}
+        for (name, pk), row in self.pristine.items():
+            if name == table and (table != "log_entry" or "canary" in row["subject"]):
+                whose = pk if table == "account" else row.get("account_id") or row["user_id"]
+                found.setdefault((whose, row.get("inside")), pk)
+        return sorted(found.values())
+
+    def row(self, table: str, pk: int) -> dict[str, Any]:
+        return self.pristine[table, pk]
+
+    # --- knocking ---
+
+    def browser(self, actor: Actor) -> FlaskClient:
+        client = self.app.test_client()
+        with client.session_transaction() as session:
+            session["csrf_token"] = CSRF
+            if actor.name != "anonymous":
+                session["login"] = actor.key
+        return client
+
+    def open(self, client: FlaskClient, method: str, path: str, *, csrf: bool = True, **request: Any) -> Any:
+        token = URLSafeTimedSerializer(self.app.secret_key, salt="wtf-csrf-token").dumps(CSRF)
+        headers = {**({"X-CSRFToken": token} if csrf else {}), **request.pop("headers", {})}
+        return cast.apart(client.open, path, method=method, headers=headers, buffered=True, **request)
+
+    def scope(self, actor: Actor) -> Scope:
+        with unscoped("finding the test's person", writes=False) as session:
+            where = (Member.user_id == self.user_id(actor), Member.account_id == self._account_id(actor.slug))
+            member = session.scalars(select(Member).options(*LOADS).where(*where)).one()
+            return scope_for(member)
+
+    def leaks(self, actor: Actor, answer: Any, asked: str = "") -> set[str]:
+        """What is in an answer and should not be: in its headers, its body, in each part of the file it is.
+
+        What the request itself said may be said again.
+        """
+        text = self.text_of(answer)
+        found = {m.group() for m in CANARY.finditer(text) if not may_be_shown(actor, *m.groups())}
+        found |= {path for path in self._labels if path in text}
+        return {word for word in found if word not in asked.lower()}
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        """The last label of each account's path, random letters that no page shows."""
+        return [path.split("/")[-2] for path in self.paths.values()]
+
+    @staticmethod
+    def text_of(answer: Any) -> str:
+        parts = [f"{name}: {value}" for name, value in answer.headers.items()]
+        if answer.data[:2] == b"PK":
+            book = zipfile.ZipFile(io.BytesIO(answer.data))
+            parts += [book.read(name).decode("utf-8", "replace") for name in book.namelist()]
+        else:
+            parts.append(answer.get_data(as_text=True))
+        return unescape(unquote("\n".join(parts))).lower()
