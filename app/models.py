@@ -154,6 +154,7 @@ class Account(Model):
     __table_args__ = (
         UniqueConstraint("parent_id", "name_key", name="uq_account_sibling_name"),
         Index("ix_account_name_sort", "name_sort"),
+        Index("ix_account_live", "path", "archived_at", "id"),  # a subtree is counted in here alone
         # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),

@@ -99,20 +99,31 @@ class Listing:
         return list(db.session.scalars(self._ordered(tested=many).limit(self.size).offset(offset)))
 
     def _along_the_index(self, offset: int) -> list[Any]:
-        """Many rows, sorted by a column that not all of them have: those along its index, then the rest."""
+        """Many rows, sorted by a column that not all of them have: those along its index, then the rest.
+
+        Keys first, from the index alone and each row only looked at: whatever SQL may join, it may start with.
+        """
         first, direction = self.sort[0]
-        further = [pair for pair in self.sort[1:] if pair[0].name != first.name]
-        having = self._joins(first.along(self._loaded(tested=True)), further)
-        others = [wanted.ordered(to) for wanted, to in further]
-        having = having.order_by(first.ordered(direction), *others, first.tie(direction))
-        rows = list(db.session.scalars(having.limit(self.size).offset(offset)))
+        here = self._narrowed(select(self._key()), tested=True)
+        having = first.having(here.where(self._key() == first.key))
+        further = [self._looked_up(wanted, to, first) for wanted, to in self.sort[1:]]
+        keys = having.order_by(first.ordered(direction), *further, getattr(first.key, direction)())
+        rows = self._of_keys(list(db.session.scalars(keys.limit(self.size).offset(offset))))
         if len(rows) == self.size:
             return rows
-        count = self._narrowed(first.along(select(func.count()).select_from(self.model)))
-        passed = db.session.scalar(count) or 0
-        rest = self._joins(self._loaded(tested=True).where(first.missing()), further)
-        rest = rest.order_by(*others, *(wanted.ordered(to) for wanted, to in self._defaults()), self._key())
-        return rows + list(db.session.scalars(rest.limit(self.size - len(rows)).offset(max(0, offset - passed))))
+        passed = db.session.scalar(select(func.count()).select_from(having.subquery())) or 0
+        rest = here.where(first.missing()).order_by(*first.rest()).offset(max(0, offset - passed))
+        return rows + self._of_keys(list(db.session.scalars(rest.limit(self.size - len(rows)))))
+
+    def _looked_up(self, wanted: Field, direction: str, first: Field) -> Any:
+        """Another column to sort by, of the row the index points at."""
+        value = wanted.joined(self._related(select(wanted.order).select_from(self.model)))
+        value = value.where(self._key() == first.key).correlate(first.index).scalar_subquery()
+        return getattr(value, direction)().nulls_last()
+
+    def _of_keys(self, keys: list[int]) -> list[Any]:
+        rows = {inspect(row).identity[0]: row for row in db.session.scalars(self._loaded(self._key().in_(keys)))}
+        return [rows[key] for key in keys] if keys else []
 
     def all_rows(self) -> Iterator[Any]:
         """Every row, a thousand at a time: for exports."""
@@ -122,17 +133,15 @@ class Listing:
 
     def _ordered(self, *, tested: bool = False) -> Select[Any]:
         order = self.sort or self._defaults()
-        statement = self._joins(self._loaded(tested=tested), order)
         clauses = [wanted.ordered(direction) for wanted, direction in order]
-        if order[0][0].drives:  # in the order of `_along_the_index`
-            first, direction = order[0]
-            rest = [getattr(first.if_missing(wanted.order), to)() for wanted, to in self._defaults()]
-            return statement.order_by(*clauses, *rest, first.if_missing(self._key()), first.tie(direction))
+        if order[0][0].drives:  # what lacks it comes last, in the list's own order
+            clauses += [wanted.ordered(direction) for wanted, direction in self._defaults()]
+        statement = self._joins(self._loaded(*self._conditions(tested)), [*order, *self._defaults()])
         return statement.order_by(*clauses, self._key())
 
-    def _loaded(self, *, tested: bool) -> Select[Any]:
+    def _loaded(self, *conditions: Any) -> Select[Any]:
         loads = [contains_eager(self._joined(name)) for name in self._relations()]
-        return self._narrowed(select(self.model).options(*loads), tested=tested)
+        return self._related(select(self.model).options(*loads)).where(*conditions)
 
     def _joins(self, statement: Select[Any], order: list[tuple[Field, str]]) -> Select[Any]:
         for wanted in {wanted.name: wanted for wanted, _direction in order}.values():
@@ -140,7 +149,7 @@ class Listing:
         return statement
 
     def _key(self) -> Any:
-        return inspect(self.model).primary_key[0]
+        return getattr(self.model, inspect(self.model).primary_key[0].key)
 
     def _defaults(self) -> list[tuple[Field, str]]:
         return [self._default(name) for name in self.order]
@@ -149,13 +158,19 @@ class Listing:
         return self.fields[name.removeprefix("-")], "desc" if name.startswith("-") else "asc"
 
     def _narrowed(self, statement: Select[Any], *, tested: bool = False) -> Select[Any]:
-        for name in self._relations():
-            statement = statement.join(self._joined(name), isouter=True)
+        return self._related(statement).where(*self._conditions(tested))
+
+    def _conditions(self, tested: bool) -> list[Any]:
         conditions = [*self.conditions, *(applied.condition(tested=tested) for applied in self.filters)]
         if self.q:
             searched = [f for name, f in self.fields.items() if name in self.search or f.searched]
             conditions.append(or_(*(f.contains(self.q, tested=tested) for f in searched)))
-        return statement.where(*conditions)
+        return conditions
+
+    def _related(self, statement: Select[Any]) -> Select[Any]:
+        for name in self._relations():
+            statement = statement.join(self._joined(name), isouter=True)
+        return statement
 
     def _joined(self, relation: str) -> Any:
         return getattr(self.model, relation).of_type(alias_of(self.model, relation))

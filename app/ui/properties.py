@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from sqlalchemy import case, exists, func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import aliased
 from wtforms import SelectField, SelectMultipleField, TextAreaField
 from wtforms.validators import InputRequired, Optional, ValidationError
@@ -67,19 +67,23 @@ class PropertyField(Field):
     def joined(self, statement: Any) -> Any:
         return statement.outerjoin(self._own())
 
-    def along(self, statement: Any) -> Any:
-        """The statement for those rows alone that have a value."""
-        return statement.join(self._own()).where(self.order.is_not(None))
+    @property
+    def key(self) -> Any:
+        """In the index, which row it points at."""
+        return self.index.account_id
 
-    def tie(self, direction: str) -> Any:
-        return getattr(self.index.account_id, direction)()
+    def having(self, row: Any) -> Any:
+        """The keys of the rows that have a value, each tested by a statement about the row itself."""
+        own = (self.index.definition_id == self.definition.id) & self.order.is_not(None)
+        return select(self.key).where(own, row.correlate(self.index).exists())
 
     def missing(self) -> Any:
         value = aliased(PropertyValue)
         return ~exists().where(*self._conditions(value)).correlate(Account)
 
-    def if_missing(self, expression: Any) -> Any:
-        return case((self.index.account_id.is_(None), expression))
+    def rest(self) -> tuple[Any, ...]:
+        """The order of many rows without a value: any that an index has ready."""
+        return (Account.path,)
 
     def where(self, condition: Any, *, tested: bool = False) -> Any:
         value = aliased(PropertyValue)

@@ -25,6 +25,8 @@ def _path():
 def upgrade() -> None:
     op.add_column("account", sa.Column("properties", sa.JSON(), nullable=False, server_default="{}"))
 
+    op.create_index("ix_account_live", "account", ["path", "archived_at", "id"])
+
     op.create_table(
         "property",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -86,4 +88,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("property_value")
     op.drop_table("property")
+    op.drop_index("ix_account_live", "account")
     op.drop_column("account", "properties")
