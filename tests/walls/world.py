@@ -231,6 +231,9 @@ def tables() -> list[Table]:
     return [t for t in Model.metadata.sorted_tables if not t.name.startswith("ab_") or t.name == "ab_user"]
 
 
+COUNTED = [table for table in tables() if table.name != "throttle"]  # that one counts whoever knocks
+
+
 # --- who may see what, said once more ----------------------------------------------------------------------------
 
 
@@ -268,6 +271,7 @@ class World:
     def __init__(self, app: Flask, renew: Callable[[], None]) -> None:
         self.app, self._renew = app, renew
         self.pristine: Rows = {}
+        self._read: dict[str, tuple[list[Any], Rows]] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -277,15 +281,21 @@ class World:
         self.pristine = self.pristine or self.rows()
 
     def rows(self) -> Rows:
-        """Every row there is, past the wall."""
+        """Every row there is, past the wall; of tables that are as they were, the very same rows."""
         with unscoped("the matrix looks at everything", writes=False) as session:
-            connection = session.connection()
-            return {
-                (table.name, row["id"]): dict(row)
-                for table in tables()
-                for row in connection.exec_driver_sql(f"SELECT * FROM {table.name}").mappings()
-                if table.name != "throttle"  # counts whoever knocks
-            }
+            found: Rows = {}
+            for table in COUNTED:
+                result = session.connection().exec_driver_sql(f"SELECT * FROM {table.name} ORDER BY id")
+                found |= self._as_rows(table.name, result.keys(), result.fetchall())
+            return found
+
+    def _as_rows(self, table: str, columns: Any, values: list[Any]) -> Rows:
+        """Reading is done after every knock that might have changed something, so it does no work twice."""
+        known, rows = self._read.get(table, ([], {}))
+        if values != known:
+            rows = {(table, row["id"]): row for row in (dict(zip(columns, value, strict=True)) for value in values)}
+            self._read.setdefault(table, (values, rows))
+        return rows
 
     @cached_property
     def slugs(self) -> dict[int, str]:
