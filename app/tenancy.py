@@ -57,6 +57,7 @@ class Scope:
     actor: str  # how history names the person
     account_name: str
     ip: str = ""
+    held: bool = False  # the account is on administrative hold: its members read, and change nothing
 
     @property
     def beyond(self) -> str:
@@ -130,6 +131,7 @@ def scope_for(member: Member, *, ip: str = "") -> Scope:
         actor=f"{member.user.name} <{member.user.email}>",
         account_name=member.account.name,
         ip=ip,
+        held=member.account.is_held,
     )
 
 
@@ -327,7 +329,7 @@ def _references(cls: type) -> tuple[tuple[str, type], ...]:
     for column in mapper.columns:
         for key in column.foreign_keys:
             target = _class_of(key.column.table)
-            if target is not None:
+            if target is not None and key.column.primary_key:  # the copy of a path is the wall's own
                 found.append((mapper.get_property_by_column(column).key, target))
     return tuple(found)
 

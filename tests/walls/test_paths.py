@@ -54,7 +54,7 @@ READS = {
     "has": entity(select(Member).where(Member.account.has(SECRET))),
     "for update": entity(select(Account).where(SECRET).with_for_update()),
     "people": entity(select(User).where(User.email == "bob@kuestenfunk.example")),
-    "members' people": entity(select(User.email).join(Member, Member.user_id == User.id).join(Account).where(SECRET)),
+    "members' people": entity(select(User.email).join(Member, Member.user_id == User.id).join(Member.account).where(SECRET)),
     "history": entity(select(LogEntry).where(LogEntry.subject == "Küstenfunk")),
     # --- counts and sums ---
     "count of rows": number(select(func.count()).select_from(Account).where(SECRET)),
