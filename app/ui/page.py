@@ -58,6 +58,7 @@ class Shell:
     languages: list[Link]
     user_links: list[Link] = field(default_factory=list)
     sign_out_url: str = ""
+    notice: str = ""  # on every page, above everything
 
 
 @dataclass(frozen=True)
