@@ -93,6 +93,11 @@ def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bo
     return kind in rule.kinds and role in rule.roles
 
 
+def lost(kind: Kind, old: Role, new: Role) -> list[Permission]:
+    """What somebody could do no more in such an account, had they the other role."""
+    return [rule for name, rule in TABLE.items() if allows(kind, old, name) and not allows(kind, new, name)]
+
+
 def may_grant(giver: Role, given: Role) -> bool:
     """Nobody hands out a role that could do something their own could not (M-7)."""
     return all(giver in rule.roles for rule in TABLE.values() if given in rule.roles)

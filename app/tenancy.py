@@ -19,7 +19,19 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
-from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    SelectBase,
+    Table,
+    TextClause,
+    event,
+    false,
+    inspect,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import func as sql
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria

@@ -90,9 +90,8 @@ def preview(account: Account, *, to: Account) -> Preview:
 
 def places(account: Account) -> Select[tuple[Account]]:
     """Where it could be moved to, as far as the acting account sees."""
-    return select(Account).where(
-        Account.kind != Kind.CUSTOMER, Account.archived_at.is_(None), ~_beneath(account), Account.id != account.parent_id
-    )
+    elsewhere = (~_beneath(account), Account.id != account.parent_id)
+    return select(Account).where(Account.kind != Kind.CUSTOMER, Account.archived_at.is_(None), *elsewhere)
 
 
 def _beneath(account: Account) -> ColumnElement[bool]:

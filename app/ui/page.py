@@ -121,6 +121,7 @@ class Row:
     url: str = ""  # its detail page
     edit_url: str = ""
     muted: bool = False  # archived and the like
+    verbs: str = ""  # what can be done to it, apart by blanks
 
 
 @dataclass(frozen=True)
