@@ -14,7 +14,7 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from wtforms import RadioField, SelectChoice
+from wtforms import RadioField
 from wtforms.validators import InputRequired, Length
 
 from . import clock, outbox, permissions, properties
@@ -41,7 +41,7 @@ from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
-from .ui.fields import Trimmed
+from .ui.fields import Trimmed, choices
 from .ui.formats import shown
 from .ui.history import action_column, action_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
@@ -662,10 +662,10 @@ def _with_archived() -> bool:
 
 def _hold_form(kinds: list[HoldKind]) -> Any:
     """Which hold, and why; the account's members read the reason."""
-    choices = [SelectChoice(kind.value, kind.label) for kind in kinds]
+    offered = choices((kind.value, kind.label) for kind in kinds)
 
     class HoldForm(FlaskForm):
-        kind = RadioField(_l("Hold"), [InputRequired(_l("Please fill this in."))], choices=choices)
+        kind = RadioField(_l("Hold"), [InputRequired(_l("Please fill this in."))], choices=offered)
         reason = Trimmed(
             _l("Reason"),
             [InputRequired(_l("Please fill this in.")), Length(max=holds.LONGEST)],

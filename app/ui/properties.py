@@ -22,7 +22,7 @@ from .. import properties, property_types
 from ..errors import Refused
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
 from .columns import Field, Option
-from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed
+from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
 from .page import Cell
@@ -279,9 +279,9 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
     if type_ is PropertyType.DATE:
         return LocalDateField(**common)
     if type_ is PropertyType.CHOICES:
-        return SelectMultipleField(**common, choices=_pairs(definition))
+        return SelectMultipleField(**common, choices=choices(_pairs(definition)))
     if type_ in {PropertyType.FLAG, PropertyType.CHOICE, PropertyType.MEMBER}:
-        return SelectField(**common, choices=[("", ""), *_pairs(definition)], validate_choice=False)
+        return SelectField(**common, choices=choices([("", ""), *_pairs(definition)]), validate_choice=False)
     longest = definition.max_length or property_types.LONGEST
     if type_ is PropertyType.LONG:
         return TextAreaField(**common, render_kw={"maxlength": longest, "rows": 4})
