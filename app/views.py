@@ -93,7 +93,7 @@ class AccountsView(BackOfficeView):
         "language": _l("Of mails and documents."),
     }
     list_columns = [
-        "name", "kind", "standing", "parent.name", "contact", "email", "phone", "city", "country", "created_at",
+        "name", "kind", "standing", "parent.name", "contact", "email", "city", "country", "created_at", "phone",
     ]  # fmt: skip
     add_columns = edit_columns = [
         "name", "contact", "email", "phone", "street", "postal_code", "city", "country", "website", "vat_id",
@@ -103,15 +103,18 @@ class AccountsView(BackOfficeView):
     order = ("name",)
     extra_args = ("archived",)
     form_groups = (
-        (_l("Contact"), ("name", "contact", "email", "phone")),
+        ("", ("name", "contact", "email", "phone")),
         (_l("Postal address"), ("street", "postal_code", "city", "country")),
         (_l("Company"), ("website", "vat_id")),
         (_l("Region and terms"), ("language", "time_zone", "currency")),
     )
     sections = (
         ("overview", _l("Overview"), ("name", "kind", "parent.name", "contact", "email", "phone", "website", "vat_id")),
-        ("address", _l("Postal address"), ("street", "postal_code", "city", "country")),
-        ("region", _l("Region and terms"), ("language", "time_zone", "currency", "created_at")),
+        (
+            "region",
+            _l("Address and terms"),
+            ("street", "postal_code", "city", "country", "language", "time_zone", "currency", "created_at"),
+        ),
     )
     related = (
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
@@ -133,7 +136,7 @@ class AccountsView(BackOfficeView):
         else:
             tools = [Link(_("Show archived"), self.url("list", archived=1), "archive")]
         if "archived" not in request.args.getlist(BY_STATUS):
-            tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"})))
+            tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
         return tools
