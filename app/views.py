@@ -205,14 +205,16 @@ class AccountsView(BackOfficeView):
     def questions(self, row: Account) -> list[Action]:
         if not self.may_edit(row):
             return []
-        found = []
-        if may("account.hold") and len(row.holds) < len(HoldKind):
-            found.append(Action("hold", _("Put on hold"), "lock", url=self.url("hold", pk=row.id), modal=True))
-        if may("account.hold") and row.holds:
-            found.append(Action("lift", _("Lift hold"), "lock-open", url=self.url("lift", pk=row.id), modal=True))
-        if may("account.move"):
-            found.append(Action("move", _("Move"), "sitemap", url=self.url("move", pk=row.id), modal=True))
-        return found
+        offered = [
+            ("hold", _("Put on hold"), "lock", may("account.hold") and len(row.holds) < len(HoldKind)),
+            ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
+            ("move", _("Move"), "sitemap", may("account.move")),
+        ]
+        return [
+            Action(name, label, icon, url=self.url(name, pk=row.id), modal=True)
+            for name, label, icon, fits in offered
+            if fits
+        ]
 
     @expose("/hold/<int:pk>", methods=["GET", "POST"])
     @has_access
