@@ -131,12 +131,13 @@ class AccountsView(BackOfficeView):
         return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
 
     def tools(self) -> list[Link]:
-        if _with_archived():
-            tools = [Link(_("Hide archived"), self.url("list"), "archive-off")]
+        hide = Link(_("Hide archived"), self.url("list"), "archive-off")
+        if "archived" in request.args.getlist(BY_STATUS):
+            tools = [hide]
+        elif _with_archived():
+            tools = [hide, Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive")]
         else:
             tools = [Link(_("Show archived"), self.url("list", archived=1), "archive")]
-        if "archived" not in request.args.getlist(BY_STATUS):
-            tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
         return tools
