@@ -18,6 +18,7 @@ from . import clock
 from .extensions import Session, db
 from .models import (
     Account,
+    Hold,
     Invitation,
     LogEntry,
     Login,
@@ -44,7 +45,7 @@ SILENT = {
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none.
-UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue}
+UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold}
 
 
 def record(

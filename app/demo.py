@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from . import clock
 from .extensions import db
-from .models import Account, Invitation, Member, Role, User
-from .services import accounts, invitations, members, signin
+from .models import Account, HoldKind, Invitation, Member, Role, User
+from .services import accounts, holds, invitations, members, signin
 from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
@@ -37,6 +37,12 @@ SOUTHWEST = [
 ]  # fmt: skip
 FJORD = ["Bergen Sensor", "Lofoten Laks", "Tromsø Havn", "Ålesund Verft", "Sogn Frukt", "Hardanger Kraft"]
 DAYS_BACK = 540
+PLACES = {  # of a country: what its phone numbers begin with, some of its towns
+    "DE": ("+49 40 5555", ["Hamburg", "Husum", "Kiel", "Lübeck", "Flensburg", "Heide"]),
+    "AT": ("+43 1 5555", ["Wien", "Linz", "Salzburg", "Graz", "Bregenz"]),
+    "GB": ("+44 117 555", ["Bristol", "Bath", "Exeter", "Cardiff"]),
+    "NO": ("+47 55 55", ["Bergen", "Tromsø", "Ålesund"]),
+}
 
 
 def is_wanted() -> bool:
@@ -55,11 +61,14 @@ def build() -> None:
         alpenwerk = _partner("Alpenwerk", dora, contact="Charlie Czerny", email="office@alpenwerk.example")
         harbour = _partner("Harbour & Co", dora, slug="harbour", country="GB", currency="GBP")
         nordlicht.country, alpenwerk.country = "DE", "AT"
+        nordlicht.street, nordlicht.postal_code, nordlicht.city = "Am Sandtorkai 4", "20457", "Hamburg"
+        nordlicht.phone, nordlicht.vat_id = "+49 40 5555100", "DE136695976"
+        nordlicht.website = "https://nordlicht.example"
         nordlicht.language = alpenwerk.language = "de"
         alpenwerk.time_zone, harbour.time_zone = "Europe/Vienna", "Europe/London"
-        _person("alice@nordlicht.example", "Alice Ahrens", nordlicht, Role.ADMINISTRATOR, "de")
-        _person("charlie@alpenwerk.example", "Charlie Czerny", alpenwerk, Role.ADMINISTRATOR, "de")
-        _person("harriet@harbour.example", "Harriet Hughes", harbour, Role.ADMINISTRATOR, "en")
+        _person("alice@nordlicht.example", "Alice Ahrens", nordlicht, Role.ADMINISTRATOR)
+        _person("charlie@alpenwerk.example", "Charlie Czerny", alpenwerk, Role.ADMINISTRATOR)
+        _person("harriet@harbour.example", "Harriet Hughes", harbour, Role.ADMINISTRATOR)
     with clock.back_then(_days_ago(DAYS_BACK + 10)), _as("alice@nordlicht.example") as alice:
         _colleagues(alice.account, "nordlicht.example")
         _nordlichts_own(alice)
@@ -69,6 +78,7 @@ def build() -> None:
     _customers(SOUTHWEST, "harriet@harbour.example", dice, country="GB", language="en", currency="GBP")
     with _as("alice@nordlicht.example") as alice:
         accounts.archive(_called("Fischmarkt Altona"), by=alice)
+    _holds()
     _invitations()
 
 
@@ -77,23 +87,35 @@ def _operator() -> None:
         kontor = accounts.open_operator(
             "Kontor GmbH", slug="kontor", country="DE", language="de", contact="Dora Dorn", email="info@kontor.example"
         )
-        _person("dora@kontor.example", "Dora Dorn", kontor, Role.ADMINISTRATOR, "de")
+        _person("dora@kontor.example", "Dora Dorn", kontor, Role.ADMINISTRATOR)
 
 
 def _nordlichts_own(alice: Member) -> None:
     kuestenfunk = _customer(
         "Küstenfunk", alice, slug="kuestenfunk", country="DE", language="de", email="info@kuestenfunk.example",
-        contact="Bob Brandt",
+        contact="Bob Brandt", phone="+49 4861 5555200", street="Deichstraße 12", postal_code="25813", city="Husum",
+        vat_id="DE129274202", website="https://kuestenfunk.example",
     )  # fmt: skip
-    _person("bob@kuestenfunk.example", "Bob Brandt", kuestenfunk, Role.ADMINISTRATOR, "de")
-    _person("britta@kuestenfunk.example", "Britta Boysen", kuestenfunk, Role.VIEWER, "de")
+    _person("bob@kuestenfunk.example", "Bob Brandt", kuestenfunk, Role.ADMINISTRATOR)
+    _person("britta@kuestenfunk.example", "Britta Boysen", kuestenfunk, Role.VIEWER)
     _customer("Deichbau", alice, slug="deichbau", country="DE", language="de", email="kontor@deichbau.example")
     fjordline = _customer(
         "Fjordline", alice, slug="fjordline", country="NO", currency="NOK", contact="Frida Foss",
         email="post@fjordline.example",
     )  # fmt: skip
     accounts.enable_partner(fjordline, by=alice)
-    _person("frida@fjordline.example", "Frida Foss", fjordline, Role.ADMINISTRATOR, "en")
+    _person("frida@fjordline.example", "Frida Foss", fjordline, Role.ADMINISTRATOR)
+
+
+def _holds() -> None:
+    """One of each kind; and one that is past."""
+    papers, money = HoldKind
+    with clock.back_then(_days_ago(40)), _as("alice@nordlicht.example") as alice:
+        holds.put_on_hold(_called("Windpark Nordstrand"), papers, reason="Handelsregisterauszug fehlt", by=alice)
+        holds.put_on_hold(_called("Reederei Feddersen"), papers, reason="Neuer Eigentümer, Vertrag ungeklärt", by=alice)
+    with clock.back_then(_days_ago(9)), _as("alice@nordlicht.example") as alice:
+        holds.lift(_called("Windpark Nordstrand"), papers, reason="Auszug liegt vor", by=alice)
+        holds.put_on_hold(_called("Biogas Dithmarschen"), money, reason="Zwei Rechnungen überfällig", by=alice)
 
 
 def _invitations() -> None:
@@ -140,8 +162,10 @@ def _customers(names: list[str], email: str, dice: random.Random, **facts: str) 
     for name, days_back in zip(names, days, strict=True):
         contact = next(people)
         address = f"{contact.split()[0].lower()}@{accounts.plain_letters(name).replace('-', '')}.example"
+        prefix, towns = PLACES[facts["country"]]
+        where = {"phone": f"{prefix}{dice.randrange(100, 1000)}", "city": dice.choice(towns)}
         with clock.back_then(_days_ago(days_back)), _as(email) as by:
-            _customer(name, by, contact=contact, email=address, **facts)
+            _customer(name, by, contact=contact, email=address, **where, **facts)
 
 
 def _colleagues(account: Account, host: str) -> None:
@@ -149,13 +173,14 @@ def _colleagues(account: Account, host: str) -> None:
         ("Malte Manske", Role.MANAGER), ("Svea Sander", Role.SALES), ("Uli Urban", Role.SUPPORT),
         ("Finja Frey", Role.FINANCE), ("Vera Voss", Role.VIEWER),
     ]:  # fmt: skip
-        _person(f"{name.split()[0].lower()}@{host}", name, account, role, "de")
+        _person(f"{name.split()[0].lower()}@{host}", name, account, role)
 
 
-def _person(email: str, name: str, account: Account, role: Role, locale: str) -> Member:
+def _person(email: str, name: str, account: Account, role: Role) -> Member:
+    """Somebody who has not chosen a language: whoever tries them out reads their own browser's."""
     first, last = name.split(" ", 1)
     user: User = signin.create_user(
-        email, first_name=first, last_name=last, password=current_app.config["DEMO_PASSWORD"], locale=locale
+        email, first_name=first, last_name=last, password=current_app.config["DEMO_PASSWORD"]
     )
     user.last_account_id = account.id  # where signing in leads them, whatever else they become members of
     return members.join(user, account, role=role)

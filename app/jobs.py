@@ -18,13 +18,15 @@ from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 
-from . import limits, outbox
+from . import limits, outbox, tokens
 from .extensions import db
 from .models import Message, Token
+from .services import signin
 from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
 SMTP_TIMEOUT = 10  # seconds
+AT_ONCE, MOST_ROUNDS = 500, 2_000  # rows cleared away in one transaction, and transactions in one night
 
 
 def init_app(app: Flask) -> None:
@@ -46,11 +48,21 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
-        """What has only been counted is forgotten."""
-        with app.app_context(), unscoped("tries are counted before anybody is known"):
-            limits.forget_old()
+        """What has only been counted is forgotten, and so are logins and secrets long past."""
+        with app.app_context():
+            clear_away()
 
     app.extensions["deliver"] = deliver
+
+
+def clear_away() -> None:
+    """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
+    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins):
+        for _round in range(MOST_ROUNDS):
+            with unscoped("what is past belongs to nobody at work"):
+                cleared = forget(AT_ONCE)
+            if cleared < AT_ONCE:
+                break
 
 
 def _queue(app: Flask) -> Huey:

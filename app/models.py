@@ -26,6 +26,7 @@ from .extensions import Moment, Number
 PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compared by range, so byte order counts
 WORDS = String(200, collation="C").with_variant(String(200), "sqlite")  # folded by `sort_key`, so byte order is right
 _NO_PARENT = text("parent_id IS NULL")
+_IN_FORCE = text("lifted_at IS NULL")
 _IS_PENDING = text("status = 'pending'")
 
 
@@ -45,8 +46,11 @@ class OwnedByAccount:
 
     @declared_attr
     def account_path(cls) -> Mapped[str]:
-        """A copy of the account's path, kept by the wall and never taken from a form."""
-        return mapped_column(PATH, index=True)
+        """A copy of the account's path, kept by the wall and never taken from a form.
+
+        The database lets it follow when the account moves, and refuses one that is no account's path any more.
+        """
+        return mapped_column(PATH, ForeignKey("account.path", onupdate="CASCADE"), index=True)
 
     @declared_attr
     def account(cls) -> Mapped[Account]:
@@ -144,6 +148,23 @@ _ROLE_LABELS = {
 }
 
 
+class HoldKind(StrEnum):
+    """Why an account is held: on an administrative hold nothing is changed in it, a financial one is noted."""
+
+    ADMINISTRATIVE = "administrative"
+    FINANCIAL = "financial"
+
+    @property
+    def label(self) -> Any:
+        return _HOLD_LABELS[self]
+
+
+_HOLD_LABELS = {
+    HoldKind.ADMINISTRATIVE: _l("Administrative hold"),
+    HoldKind.FINANCIAL: _l("Financial hold"),
+}
+
+
 class Account(Model):
     """A company with data of its own, somewhere in the one tree whose root is the operator.
 
@@ -170,19 +191,31 @@ class Account(Model):
     name_sort: Mapped[str] = mapped_column(String(120))  # where it stands in an alphabet, ä beside a
     contact: Mapped[str] = mapped_column(String(120), default="")
     email: Mapped[str] = mapped_column(String(320), default="")
+    phone: Mapped[str] = mapped_column(String(40), default="")
+    website: Mapped[str] = mapped_column(String(200), default="")
+    vat_id: Mapped[str] = mapped_column(String(20), default="")
+    street: Mapped[str] = mapped_column(String(200), default="")
+    postal_code: Mapped[str] = mapped_column(String(20), default="")
+    city: Mapped[str] = mapped_column(String(100), default="")
     country: Mapped[str] = mapped_column(String(2), default="")
     language: Mapped[str] = mapped_column(String(2), default="en")
     time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Berlin")
     currency: Mapped[str] = mapped_column(String(3), default="EUR")
     created_at: Mapped[datetime] = mapped_column(Moment)
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
+    administrative_hold_at: Mapped[datetime | None] = mapped_column(Moment)  # since when; the rest says `Hold`
+    financial_hold_at: Mapped[datetime | None] = mapped_column(Moment)
     second_factor_required: Mapped[bool] = mapped_column(default=False)
     # What partners know of it besides: definition id → value. Always replaced, never changed in place.
     properties: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}", active_history=True)
 
     parent: Mapped[Account | None] = relationship(remote_side=[id], foreign_keys=[parent_id])
-    members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
-    indexed: Mapped[list[PropertyValue]] = relationship(viewonly=True, lazy="raise")  # lists are sorted along it
+    members: Mapped[list[Member]] = relationship(
+        back_populates="account", foreign_keys="Member.account_id", viewonly=True
+    )
+    indexed: Mapped[list[PropertyValue]] = relationship(  # lists are sorted along it
+        foreign_keys="PropertyValue.account_id", viewonly=True, lazy="raise"
+    )
 
     @validates("name")
     def _keep_keys(self, _key: str, name: str) -> str:
@@ -197,6 +230,19 @@ class Account(Model):
     @property
     def is_archived(self) -> bool:
         return self.archived_at is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing may be changed in it, and nothing used up: it is on administrative hold (M-3)."""
+        return self.administrative_hold_at is not None
+
+    @property
+    def holds(self) -> list[HoldKind]:
+        """The holds in force, the gravest first."""
+        return [kind for kind in HoldKind if self.held_since(kind)]
+
+    def held_since(self, kind: HoldKind) -> datetime | None:
+        return self.administrative_hold_at if kind is HoldKind.ADMINISTRATIVE else self.financial_hold_at
 
     def is_within(self, other: Account) -> bool:
         """Whether it is that account or somewhere beneath it."""
@@ -215,6 +261,31 @@ def new_path(parent: Account | None) -> str:
     """A fresh place beneath that parent. Random, so that it tells nobody how many accounts there are."""
     label = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(8))
     return f"{parent.path if parent else ''}{label}/"
+
+
+class Hold(OwnedByAccount, Model):
+    """A hold put on an account from above: why, since when and by whom, and how it ended (M-3)."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        Index(
+            "uq_hold_in_force", "account_id", "kind", unique=True,
+            sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE,
+        ),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[HoldKind] = mapped_column(_stored(HoldKind))
+    reason: Mapped[str] = mapped_column(String(300))
+    set_at: Mapped[datetime] = mapped_column(Moment)
+    set_by: Mapped[str] = mapped_column(String(140))
+    set_by_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))  # it, or one above, lifts it
+    lifted_at: Mapped[datetime | None] = mapped_column(Moment)
+    lifted_by: Mapped[str] = mapped_column(String(140), default="")
+    lift_reason: Mapped[str] = mapped_column(String(300), default="")
+
+    def __str__(self) -> str:
+        return str(self.kind.label)
 
 
 class Member(OwnedByAccount, Model):
@@ -391,7 +462,7 @@ class Property(OwnedByAccount, Model):
     minimum: Mapped[str | None] = mapped_column(String(40))  # limits and default as values are kept
     maximum: Mapped[str | None] = mapped_column(String(40))
     max_length: Mapped[int | None] = mapped_column()
-    default_value: Mapped[Any] = mapped_column(JSON, default=None)
+    default_value: Mapped[Any] = mapped_column(JSON, default=None, nullable=True)
     currency: Mapped[str] = mapped_column(String(3), default="")  # of amounts of money
     required: Mapped[bool] = mapped_column(default=False)
     visible_to_customer: Mapped[bool] = mapped_column(default=False)

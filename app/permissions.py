@@ -36,6 +36,8 @@ TABLE: dict[str, Permission] = {
     "account.edit":     Permission(_l("Edit accounts"), MANAGING, {A, M, S}),
     "account.archive":  Permission(_l("Archive and restore accounts"), MANAGING, {A, M}),
     "account.promote":  Permission(_l("Switch partner management on and off"), MANAGING, {A}),
+    "account.hold":     Permission(_l("Put accounts on hold and lift holds"), MANAGING, {A, M}),
+    "account.move":     Permission(_l("Move accounts to another place"), MANAGING, {A}),
     "account.export":   Permission(_l("Export accounts to Excel"), MANAGING, {A, M, S, F}),
     "property.list":    Permission(_l("See the properties of accounts"), MANAGING, {A, M}),
     "property.add":     Permission(_l("Define properties"), MANAGING, {A, M}),
@@ -76,10 +78,24 @@ NOUNS = {
 }
 
 
-def allows(kind: Kind, role: Role, permission: str) -> bool:
-    """Whether that role may do it in an account of that kind. What is not in the table nobody may do."""
+# The verbs that are left to the members of an account on administrative hold: they read, take their data home, go.
+STILL_ALLOWED = {"list", "show", "export", "leave"}
+
+
+def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bool:
+    """Whether that role may do it in an account of that kind. What is not in the table nobody may do.
+
+    `held`: the account is on administrative hold.
+    """
     rule = TABLE.get(permission)
-    return rule is not None and kind in rule.kinds and role in rule.roles
+    if rule is None or (held and permission.rpartition(".")[2] not in STILL_ALLOWED):
+        return False
+    return kind in rule.kinds and role in rule.roles
+
+
+def lost(kind: Kind, old: Role, new: Role) -> list[Permission]:
+    """What somebody could do no more in such an account, had they the other role."""
+    return [rule for name, rule in TABLE.items() if allows(kind, old, name) and not allows(kind, new, name)]
 
 
 def may_grant(giver: Role, given: Role) -> bool:

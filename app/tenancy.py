@@ -19,8 +19,21 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
-from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    SelectBase,
+    Table,
+    TextClause,
+    event,
+    false,
+    inspect,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import func as sql
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm import Session as AnySession
 from sqlalchemy.sql.visitors import HasTraverseInternals
@@ -57,6 +70,7 @@ class Scope:
     actor: str  # how history names the person
     account_name: str
     ip: str = ""
+    held: bool = False  # the account is on administrative hold: its members read, and change nothing
 
     @property
     def beyond(self) -> str:
@@ -130,6 +144,7 @@ def scope_for(member: Member, *, ip: str = "") -> Scope:
         actor=f"{member.user.name} <{member.user.email}>",
         account_name=member.account.name,
         ip=ip,
+        held=member.account.is_held,
     )
 
 
@@ -179,6 +194,52 @@ def _walled_classes() -> tuple[type, ...]:
 
 
 _WALLED = (Account, User, OwnedByAccount, OwnedByUser, Sealed)
+
+
+# --- moving about in the tree ----------------------------------------------------------------------------------
+
+THE_TREE = 0x4B6F6E746F72  # the number of PostgreSQL's advisory lock: whoever moves an account has it alone
+
+
+def hold_the_tree(*accounts: Account | None, shared: bool = False) -> None:
+    """Keep the tree's shape until this is done, and read those accounts as they are now.
+
+    Whoever opens an account shares the lock, whoever moves one has it alone: no account is opened at a place that
+    is just going away, and of two opposing moves the second sees what the first has done. SQLite lets in one writer
+    anyway.
+    """
+    if db.session.get_bind().dialect.name == "postgresql":
+        lock = sql.pg_advisory_xact_lock_shared if shared else sql.pg_advisory_xact_lock
+        db.session.execute(select(lock(THE_TREE)))
+    db.session.flush()
+    for account in filter(None, accounts):
+        _refuse_foreign(db.session(), account)
+        if inspect(account).persistent:
+            try:
+                db.session.refresh(account, ["path", "parent_id", "parent", "kind", "archived_at"])
+            except InvalidRequestError as error:  # it has been moved out of sight
+                raise OutsideScope("Account") from error
+
+
+def carry(account: Account, to: Account) -> int:
+    """Give an account and all beneath it their paths under another parent; the number of accounts carried.
+
+    The database lets every copy of a path follow (`OwnedByAccount.account_path`). The tree must be held.
+    """
+    old, beyond = account.path, account.path[:-1] + "0"
+    new = to.path + old.split("/")[-2] + "/"
+    carried = db.session.execute(
+        update(Account)
+        .where(Account.path >= old, Account.path < beyond)
+        .values(path=literal(new).concat(sql.substr(Account.path, len(old) + 1))),
+        execution_options={"synchronize_session": False},
+    )
+    db.session.execute(
+        update(Account).where(Account.id == account.id).values(parent_id=to.id),
+        execution_options={"synchronize_session": False},
+    )
+    db.session.expire_all()
+    return carried.rowcount
 
 
 # --- foot one: criteria on every statement ---------------------------------------------------------------------
@@ -327,7 +388,7 @@ def _references(cls: type) -> tuple[tuple[str, type], ...]:
     for column in mapper.columns:
         for key in column.foreign_keys:
             target = _class_of(key.column.table)
-            if target is not None:
+            if target is not None and key.column.primary_key:  # the copy of a path is the wall's own
                 found.append((mapper.get_property_by_column(column).key, target))
     return tuple(found)
 

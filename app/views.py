@@ -13,12 +13,16 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from wtforms import RadioField
+from wtforms.validators import InputRequired, Length
 
 from . import clock, outbox, permissions, properties
 from .errors import Refused
 from .extensions import db
 from .models import (
     Account,
+    HoldKind,
     Invitation,
     InvitationStatus,
     Kind,
@@ -32,15 +36,21 @@ from .models import (
 from .pages.dashboard import DashboardView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
-from .services import accounts, invitations, members
+from .services import accounts, holds, invitations, members, moves
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
-from .ui.history import action_in_words, changes_in_words
+from .ui.fields import Trimmed, choices
+from .ui.formats import shown
+from .ui.history import action_column, action_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
-from .ui.page import Cell, DetailPage, Fact, FieldGroup, FormPage, Link, Section
+from .ui.page import Action, Cell, DetailPage, Fact, FieldGroup, FormPage, Link, Section
+from .ui.standing import Standing, badge, standing_column, standings_of
 from .ui.view import BackOfficeView, command
+
+BY_STATUS = "_flt_0_standing"  # the list's filter
+PLACES = 20  # offered at a time where an account could be moved to
 
 
 class AccountsView(BackOfficeView):
@@ -54,13 +64,22 @@ class AccountsView(BackOfficeView):
     show_title = _l("Account")
     add_title = add_label = _l("Add account")
     edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "show", "add", "edit", "export", "action_post", "related_list"}
+    include_route_methods = {
+        "list", "show", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
+    }  # fmt: skip
     label_columns = {
         "name": _l("Name"),
         "kind": _l("Kind"),
+        "standing": _l("Status"),
         "parent.name": _l("Beneath"),
         "contact": _l("Contact"),
         "email": _l("E-mail"),
+        "phone": _l("Phone"),
+        "website": _l("Web site"),
+        "vat_id": _l("VAT ID"),
+        "street": _l("Street and number"),
+        "postal_code": _l("Postal code"),
+        "city": _l("City"),
         "country": _l("Country"),
         "language": _l("Language"),
         "time_zone": _l("Time zone"),
@@ -68,15 +87,34 @@ class AccountsView(BackOfficeView):
         "created_at": _l("Created"),
         "archived_at": _l("Archived"),
     }
-    help_columns = {"name": _l("Unique among the accounts beside it."), "language": _l("Of mails and documents.")}
-    list_columns = ["name", "kind", "parent.name", "contact", "email", "country", "created_at"]
-    add_columns = edit_columns = ["name", "contact", "email", "country", "language", "time_zone", "currency"]
-    search = ("name", "contact", "email")
+    help_columns = {
+        "name": _l("Unique among the accounts beside it."),
+        "vat_id": _l("For instance DE136695976; it is checked."),
+        "language": _l("Of mails and documents."),
+    }
+    list_columns = [
+        "name", "kind", "standing", "parent.name", "contact", "email", "city", "country", "created_at", "phone",
+    ]  # fmt: skip
+    add_columns = edit_columns = [
+        "name", "contact", "email", "phone", "street", "postal_code", "city", "country", "website", "vat_id",
+        "language", "time_zone", "currency",
+    ]  # fmt: skip
+    search = ("name", "contact", "email", "phone", "city")
     order = ("name",)
     extra_args = ("archived",)
+    form_groups = (
+        ("", ("name", "contact", "email", "phone")),
+        (_l("Postal address"), ("street", "postal_code", "city", "country")),
+        (_l("Company"), ("website", "vat_id")),
+        (_l("Region and terms"), ("language", "time_zone", "currency")),
+    )
     sections = (
-        ("overview", _l("Overview"), ("name", "kind", "parent.name", "contact", "email")),
-        ("region", _l("Region and terms"), ("country", "language", "time_zone", "currency", "created_at")),
+        ("overview", _l("Overview"), ("name", "kind", "parent.name", "contact", "email", "phone", "website", "vat_id")),
+        (
+            "region",
+            _l("Address and terms"),
+            ("street", "postal_code", "city", "country", "language", "time_zone", "currency", "created_at"),
+        ),
     )
     related = (
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
@@ -93,8 +131,13 @@ class AccountsView(BackOfficeView):
         return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
 
     def tools(self) -> list[Link]:
-        archived = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
-        tools = [Link(archived[0], self.url("list", **archived[1]), "archive")]
+        hide = Link(_("Hide archived"), self.url("list"), "archive-off")
+        if "archived" in request.args.getlist(BY_STATUS):
+            tools = [hide]
+        elif _with_archived():
+            tools = [hide, Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive")]
+        else:
+            tools = [Link(_("Show archived"), self.url("list", archived=1), "archive")]
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
         return tools
@@ -102,6 +145,8 @@ class AccountsView(BackOfficeView):
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The list has the properties of whose list it is besides: the acting account's, or on a page its account's."""
         fields = super().fields(names)
+        if "standing" in fields:
+            fields["standing"] = standing_column("standing", self.label_columns["standing"])
         if names:
             return fields
         whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
@@ -127,14 +172,14 @@ class AccountsView(BackOfficeView):
         if own := property_columns.columns(_own_properties()):
             facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
             sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
-        return sections
+        return [*_holds_of(row), *sections]
 
     def defaults(self) -> dict[str, Any]:
         own = db.session.get(Account, current_scope().account_id)
         return {name: getattr(own, name) for name in ("country", "language", "time_zone", "currency")}
 
     def may_edit(self, row: Account) -> bool:
-        return row.id != current_scope().account_id
+        return _is_beneath(row)
 
     def is_muted(self, row: Account) -> bool:
         return row.is_archived
@@ -143,7 +188,7 @@ class AccountsView(BackOfficeView):
         return str(row.kind.label)
 
     def badges(self, row: Account) -> list[Cell]:
-        return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
+        return [badge(standing) for standing in standings_of(row) if standing is not Standing.ACTIVE]
 
     def has_section(self, row: Account, key: str) -> bool:
         return key != "accounts" or row.kind.manages_accounts
@@ -157,6 +202,103 @@ class AccountsView(BackOfficeView):
         if db.session.scalar(mine) is not None:
             links.append(Link(_("Switch to account"), f"/a/{row.slug}/", "login"))
         return links
+
+    def questions(self, row: Account) -> list[Action]:
+        if not self.may_edit(row):
+            return []
+        offered = [
+            ("hold", _("Put on hold"), "lock", may("account.hold") and len(row.holds) < len(HoldKind)),
+            ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
+            ("move", _("Move"), "sitemap", may("account.move")),
+        ]
+        return [
+            Action(name, label, icon, url=self.url(name, pk=row.id), modal=True)
+            for name, label, icon, fits in offered
+            if fits
+        ]
+
+    @expose("/hold/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def hold(self, pk: int) -> Any:
+        """Put an account on hold: which hold, and why."""
+        row = self._beneath(pk)
+        form = _hold_form([kind for kind in HoldKind if kind not in row.holds])
+        page = self._question(form, _("Put %(name)s on hold", name=row.name), row, _("Put on hold"))
+        page = replace(page, lead=_("On an administrative hold, its members sign in and read, and can change nothing;"
+                                    " accounts beneath it go on. A financial hold is noted."))  # fmt: skip
+        return self._ask(
+            form,
+            page,
+            lambda: holds.put_on_hold(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
+            lambda: _("“%(name)s” is on hold.", name=row.name),
+            self.url("show", pk=pk),
+        )
+
+    @expose("/lift/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("hold")
+    def lift(self, pk: int) -> Any:
+        """Lift a hold: which one, and why."""
+        row = self._beneath(pk)
+        if not row.holds:
+            raise Refused(_("%(name)s is on no hold.", name=row.name))
+        form = _hold_form(row.holds)
+        page = self._question(form, _("Lift the hold on %(name)s", name=row.name), row, _("Lift hold"))
+        return self._ask(
+            form,
+            page,
+            lambda: holds.lift(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
+            lambda: _("The hold on “%(name)s” is lifted.", name=row.name),
+            self.url("show", pk=pk),
+        )
+
+    @expose("/move/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def move(self, pk: int) -> Any:
+        """Move an account: choose the place, see what changes, do it."""
+        row, to = self._beneath(pk), self._place()
+        if to is None:
+            return self._places(row)
+        try:
+            moves.refuse(row, to=to, by=me())
+        except Refused as refusal:
+            return self._places(row, problem=refusal.sentence)
+        form = FlaskForm()
+        page = self._question(form, _("Move %(name)s", name=row.name), row, _("Move account"), to=to.id)
+        seen = moves.preview(row, to=to)
+        more = {"row": row, "old": row.parent, "to": to, "seen": seen}
+        page = replace(page, extra="_move.html", more=more, within=True, cancel_url=self.url("move", pk=pk))
+        return self._ask(
+            form,
+            page,
+            lambda: moves.move(row, to=to, by=me()),
+            lambda: ngettext("One account was moved.", "%(num)s accounts were moved.", seen.count),
+            self.url("show", pk=pk),
+        )
+
+    def _beneath(self, pk: int) -> Account:
+        row = self.row(pk)
+        return row if self.may_edit(row) else abort(403)
+
+    def _question(self, form: Any, title: str, row: Account, label: str, **args: Any) -> FormPage:
+        page = self._form_page(form, title, self.url(request.endpoint.partition(".")[2], pk=row.id, **args))
+        return replace(page, submit_label=label, cancel_url=self.url("show", pk=row.id))
+
+    def _place(self) -> Account | None:
+        """The place asked for; a foreign one does not exist."""
+        pk = request.args.get("to")
+        if pk is None:
+            return None
+        return self.row(int(pk)) if pk.isdecimal() and pk.isascii() and len(pk) < 11 else abort(404)
+
+    def _places(self, row: Account, problem: str = "") -> Any:
+        """Where it could go, to choose from; found by name."""
+        q = request.args.get("q", "").strip()[:120].replace("\x00", "")
+        found = moves.places(row).where(Account.name.icontains(q, autoescape=True)).options(joinedload(Account.parent))
+        found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(PLACES + 1)))
+        said = {"row": row, "places": found[:PLACES], "more": len(found) > PLACES, "q": q, "problem": problem}
+        answer = _part("_places.html", _("Move %(name)s", name=row.name), **said)
+        return answer, 422 if problem or request.method == "POST" else 200
 
     def create(self, form: Any) -> Account:
         facts = {name: form[name].data for name in self.add_columns}
@@ -177,7 +319,7 @@ class AccountsView(BackOfficeView):
         confirm_one=_l("Archive “%(name)s”? Its members can no longer act in it until it is restored."),
         icon="archive",
         danger=True,
-        offered=lambda account: not account.is_archived,
+        offered=lambda account: not account.is_archived and _is_beneath(account),
     )
     def archive(self, chosen: list[Account]) -> str:
         for account in chosen:
@@ -214,7 +356,7 @@ class AccountsView(BackOfficeView):
         confirm_one=_l("Switch partner management off? “%(name)s” can then have no accounts beneath it."),
         icon="building",
         permission="promote",
-        offered=lambda account: account.kind is Kind.PARTNER,
+        offered=lambda account: account.kind is Kind.PARTNER and _is_beneath(account),
     )
     def disable_partner(self, chosen: list[Account]) -> None:
         for account in chosen:
@@ -253,6 +395,23 @@ class MembersView(BackOfficeView):
     def change(self, row: Member, form: Any) -> None:
         members.change_role(row, to=Role(form.role.data), by=me())
 
+    @expose("/edit/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: int) -> Any:
+        """Whoever gives away rights of their own is asked first: they cannot give them back to themselves."""
+        row = self.row(pk)
+        wanted = request.form.get("role", "")
+        if row.id != me().id or wanted not in set(Role) or request.form.get("sure") == wanted:
+            return super().edit(pk)
+        lost = permissions.lost(row.account.kind, row.role, Role(wanted))
+        if not lost:
+            return super().edit(pk)
+        form = self.form_to_edit(row)
+        page = self._form_page(form, _l("Change your own role?"), self.url("edit", pk=pk))
+        more = {"role": Role(wanted), "lost": lost}
+        page = replace(page, extra="_demotion.html", more=more, submit_label=_("Change my role"), danger=True)
+        return render_template("_form.html" if page.modal else "form.html", page=page), 422
+
     def conditions(self) -> tuple[Any, ...]:
         """The page shows the acting account's own members; those of others stand on their accounts' pages."""
         return (Member.account_id == current_scope().account_id,)
@@ -263,6 +422,7 @@ class MembersView(BackOfficeView):
         confirm=_l("Remove these members? They can no longer act in the account; what they did stays in its history."),
         icon="user-minus",
         danger=True,
+        offered=lambda member: member.user_id != current_scope().user_id,
     )
     def remove(self, chosen: list[Member]) -> str:
         if me() in chosen:
@@ -356,7 +516,7 @@ class InvitationsView(BackOfficeView):
             abort(404)
         return db.session.get(Account, int(pk)) or abort(404)
 
-    @command("resend", _l("Send again"), icon="send")
+    @command("resend", _l("Send again"), icon="send", offered=lambda row: row.status is InvitationStatus.PENDING)
     def resend(self, chosen: list[Invitation]) -> str:
         for invitation in chosen:
             invitations.resend(invitation, by=me())
@@ -368,6 +528,7 @@ class InvitationsView(BackOfficeView):
         confirm=_l("Withdraw these invitations? Their links no longer work then."),
         icon="ban",
         danger=True,
+        offered=lambda invitation: invitation.may_become(InvitationStatus.WITHDRAWN),
     )
     def withdraw(self, chosen: list[Invitation]) -> str:
         for invitation in chosen:
@@ -392,7 +553,7 @@ class HistoryView(BackOfficeView):
         "subject": _l("Concerning"),
         "acting_account": _l("Acting in"),
         "account.name": _l("Account"),
-        "ip": _l("From"),
+        "ip": _l("IP address"),
         "told_changes": _l("Changes"),
     }
     list_columns = ["at", "actor", "action", "subject", "account.name", "told_changes"]
@@ -413,11 +574,14 @@ class HistoryView(BackOfficeView):
         return super().belongs(key, pk) | (LogEntry.subject_type == "account") & (LogEntry.subject_id == pk)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        said = {"action": action_in_words, "told_changes": changes_in_words}
+        said = {"told_changes": changes_in_words}
         if names is None:
             said["actor"] = lambda entry: entry.actor.partition(" <")[0]
         plain = super().fields(names)
-        return {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
+        told = {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
+        if names is not None and "told_changes" in told:
+            told["told_changes"] = replace(told["told_changes"], kind="long", value=changes_line_by_line)
+        return {name: action_column(f) if name == "action" else f for name, f in told.items()}
 
 
 class OutboxView(BackOfficeView):
@@ -489,12 +653,56 @@ class RolesView(BaseView):
         return render_template("roles.html", roles=[str(role.label) for role in Role], groups=groups)
 
 
+def _is_beneath(account: Account) -> bool:
+    return account.id != current_scope().account_id
+
+
 def _own_properties() -> list[Property]:
     return properties.definitions_for(current_scope())
 
 
 def _with_archived() -> bool:
-    return request.args.get("archived") == "1"
+    """Whether the list shows archived accounts too, or asks for them by their status."""
+    return request.args.get("archived") == "1" or "archived" in request.args.getlist(BY_STATUS)
+
+
+def _hold_form(kinds: list[HoldKind]) -> Any:
+    """Which hold, and why; the account's members read the reason."""
+    offered = choices((kind.value, kind.label) for kind in kinds)
+
+    class HoldForm(FlaskForm):
+        kind = RadioField(_l("Hold"), [InputRequired(_l("Please fill this in."))], choices=offered)
+        reason = Trimmed(
+            _l("Reason"),
+            [InputRequired(_l("Please fill this in.")), Length(max=holds.LONGEST)],
+            description=_l("The account's members read it, and it stays in the history."),
+        )
+
+    return HoldForm(kind=kinds[0].value if kinds else None)
+
+
+def _holds_of(row: Account) -> list[Section]:
+    """Why it is on hold, first of all."""
+    found = [hold for kind in row.holds if (hold := holds.find(row.id, kind))]
+    facts = [
+        Fact(
+            str(hold.kind.label),
+            Cell(
+                _("%(reason)s (%(who)s, %(when)s)",
+                  reason=hold.reason, who=hold.set_by, when=shown(hold.set_at, "moment")),
+                "long",
+            ),
+        )
+        for hold in found
+    ]  # fmt: skip
+    return [Section("holds", _("On hold"), facts)] if facts else []
+
+
+def _part(template: str, title: str, **said: Any) -> str:
+    """A part of a page: in the dialog, or on a page of its own."""
+    if request.headers.get("HX-Request") == "true":
+        return render_template(template, modal=True, title=title, **said)
+    return render_template("properties.html", part=template, modal=False, title=title, **said)
 
 
 def _invite_link(**values: Any) -> Link:

@@ -5,6 +5,7 @@ settings that `tenancy` makes at the start of a transaction, no row is seen and 
 the tables' owner too; a superuser is never bound, so the application must not connect as one (docs/operations.md).
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 # The settings are compared as byte strings, as the paths are. An unset one is '' or NULL: no row is below it.
@@ -44,5 +45,36 @@ def only_add_to(table: str) -> None:
     for deed in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER {table}_no_{deed.lower()} BEFORE {deed} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+        )
+
+
+def follow(table: str) -> None:
+    """Let the copies of an account's path follow the account, and refuse any that is no account's path."""
+    keys = sa.inspect(op.get_bind()).get_foreign_keys(table)
+    if any(key["constrained_columns"] == ["account_path"] for key in keys):
+        return
+    key = (f"fk_{table}_account_path", "account", ["account_path"], ["path"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_foreign_key(key[0], table, *key[1:], onupdate="CASCADE")
+        return
+    with op.batch_alter_table(table, recreate="always") as batch:
+        batch.create_foreign_key(*key, onupdate="CASCADE")
+
+
+def only_add_to_but_follow(table: str) -> None:
+    """`only_add_to`, but for the path: what has been written down goes with the account it is about."""
+    columns = [c["name"] for c in sa.inspect(op.get_bind()).get_columns(table) if c["name"] != "account_path"]
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"DROP TRIGGER {table}_only_added_to ON {table}")
+        op.execute(
+            f"CREATE TRIGGER {table}_only_added_to BEFORE UPDATE OF {', '.join(columns)} OR DELETE OR TRUNCATE "
+            f"ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+        return
+    for name, deed in (("update", f"UPDATE OF {', '.join(columns)}"), ("delete", "DELETE")):
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_no_{name}")
+        op.execute(
+            f"CREATE TRIGGER {table}_no_{name} BEFORE {deed} ON {table} "
             f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
         )

@@ -57,6 +57,8 @@ def page(code: int, text: str = "") -> tuple[str, int]:
     """The error page; it needs neither the database nor the rights it may be about."""
     db.session.rollback()
     title, usual = _words(code)
+    if code == 403 and g.get("hold") is not None:
+        usual = _("This account is on hold: everything can be read, nothing can be changed.")
     home = Link(_("To the start page"), (request.script_root if g.get("scope") else "") + "/")
     return render_template("error.html", code=code, title=title, text=text or usual, home=home), code
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from .. import clock
+from .. import clock, vat
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
 from ..models import Account, Kind, Member, Role
+from ..property_types import phone_number, web_address
+from ..tenancy import hold_the_tree
 
 MAX_DEPTH = 20
 
@@ -32,6 +35,7 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
 
     `by` is `None` only where the program itself builds the tree. Raises `Refused` when a sibling has the name.
     """
+    hold_the_tree(parent, shared=True)
     account = Account(name=name, parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), **facts)
     accept(account)
     account.slug = slug or _free_slug(account.name)
@@ -50,8 +54,25 @@ def accept(account: Account) -> None:
         raise Refused(_("Accounts can be nested %(depth)s levels deep, not deeper.", depth=MAX_DEPTH))
     if account.parent and account.parent.is_archived:
         raise Refused(_("%(name)s is archived; restore it first.", name=account.parent.name))
-    if _sibling_has_name(account):
+    if has_name_beneath(account.name_key, account.parent, but=account):
         raise Refused(_("There is an account named “%(name)s” here already.", name=account.name), field="name")
+    _tidy(account)
+
+
+def _tidy(account: Account) -> None:
+    """Bring what can be checked into the form in which it is kept."""
+    with db.session.no_autoflush:
+        account.vat_id = vat.check(account.vat_id or "", account.country or "")
+        account.website = _at("website", web_address, account.website)
+        account.phone = _at("phone", phone_number, account.phone)
+
+
+def _at(field: str, tidy: Callable[[str], str], text: str | None) -> str:
+    """Raises `Refused` at that field."""
+    try:
+        return tidy(text) if text else ""
+    except Refused as refusal:
+        raise Refused(refusal.sentence, field=field) from refusal
 
 
 def archive(account: Account, *, by: Member) -> None:
@@ -87,6 +108,7 @@ def enable_partner(account: Account, *, by: Member) -> None:
 
 def disable_partner(account: Account, *, by: Member) -> None:
     """Switch partner management off again, while nothing is beneath."""
+    hold_the_tree(account)
     if account.kind is not Kind.PARTNER or account.id == by.account_id:
         raise Refused(_("Partner management cannot be switched off for %(name)s.", name=account.name))
     if db.session.scalar(select(Account.id).where(Account.parent_id == account.id).limit(1)):
@@ -96,12 +118,13 @@ def disable_partner(account: Account, *, by: Member) -> None:
     record("account.partner_disabled", account)
 
 
-def _sibling_has_name(account: Account) -> bool:
+def has_name_beneath(name_key: str, parent: Account | None, *, but: Account) -> bool:
+    """Whether another account beneath that parent has the name."""
     with db.session.no_autoflush:
-        parent_id = account.parent.id if account.parent else account.parent_id
-        same = select(Account.id).where(Account.parent_id == parent_id, Account.name_key == account.name_key)
-        if account.id is not None:
-            same = same.where(Account.id != account.id)
+        same = select(Account.id).where(Account.parent_id == (parent.id if parent else None))
+        same = same.where(Account.name_key == name_key)
+        if but.id is not None:
+            same = same.where(Account.id != but.id)
         return db.session.scalar(same.limit(1)) is not None
 
 

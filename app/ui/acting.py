@@ -17,8 +17,8 @@ from sqlalchemy.exc import OperationalError
 from .. import permissions
 from ..errors import NoScope
 from ..extensions import db, writing
-from ..models import Member, User
-from ..services import signin
+from ..models import HoldKind, Member, User
+from ..services import holds, signin
 from ..tenancy import Scope, enter, scope_for, unscoped
 
 PUBLIC_BLUEPRINTS = {"public", "join", "static"}
@@ -98,7 +98,7 @@ def me() -> Member:
 def may(permission: str) -> bool:
     """Whether the person may do it in the acting account."""
     scope: Scope | None = g.get("scope")
-    return scope is not None and permissions.allows(scope.kind, scope.role, permission)
+    return scope is not None and permissions.allows(scope.kind, scope.role, permission, held=scope.held)
 
 
 # --- around each request ---------------------------------------------------------------------------------------
@@ -122,6 +122,8 @@ def bind() -> Response | None:
         abort(404)
     g.scope = scope_for(member, ip=request.remote_addr or "")
     enter(g.scope)
+    if g.scope.held:
+        g.hold = holds.find(g.scope.account_id, HoldKind.ADMINISTRATIVE)
     if person.must_set_up_second_factor and not _is_setting_up():
         return redirect(f"/a/{slug}/security/second-factor")
     return None

@@ -20,8 +20,22 @@ from .page import Cell
 TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
     "pending": "yellow", "accepted": "green", "expired": "red",
+    "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
 }  # fmt: skip
+
+KINDS = {"email": "email", "recipient": "email", "phone": "phone", "website": "url"}  # texts with a meaning
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing to choose: of a filter, a cell, an input. Its label is said in the language of whoever reads it."""
+
+    value: str
+    label: Any
+
+    def __str__(self) -> str:
+        return str(self.label)
 
 
 @dataclass(frozen=True)
@@ -111,8 +125,8 @@ def _kind(type_: Any, name: str) -> tuple[str, list[Any]]:
         return "date", []
     if isinstance(type_, Integer | Numeric):
         return "number", []
-    if name in {"email", "recipient"}:
-        return "email", []
+    if name in KINDS:
+        return KINDS[name], []
     if name in CODES:
         return name, []
     return ("long" if isinstance(type_, Text) else "text"), []

@@ -11,7 +11,8 @@ from contextvars import copy_context
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Response, g, stream_with_context
+from flask import Response, current_app, g, stream_with_context
+from flask_babel import force_locale
 from flask_babel import gettext as _
 
 from .. import clock
@@ -29,7 +30,7 @@ def download(listing: Listing, *, title: str, noun: str) -> Response:
     """Stream the list's rows, all of them; a line of history is left before the first byte."""
     fields = list(listing.fields.values())
     with acting(g.scope):
-        record(f"{noun}.exported", filter=_filter_words(listing))
+        record(f"{noun}.exported", filter=_filter_in_every_language(listing))
     rows = _apart(_rows(listing, fields))
     book = workbook.stream(
         [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind, f.currency) for f in fields],
@@ -77,6 +78,15 @@ def _about(listing: Listing, title: str) -> list[tuple[str, str]]:
         (_("Exported by"), g.scope.actor),
         (_("Exported at"), shown(local(clock.now()), "moment")),
     ]
+
+
+def _filter_in_every_language(listing: Listing) -> dict[str, str] | str:
+    """The filter as each reader of the history is to read it."""
+    said = {}
+    for language in current_app.config["LANGUAGES"]:
+        with force_locale(language):
+            said[language] = _filter_words(listing)
+    return said if any(said.values()) else ""
 
 
 def _filter_words(listing: Listing) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from sqlalchemy import Boolean, Date, Enum, Numeric, String, Text, inspect
-from wtforms import BooleanField, DateField, DecimalField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, DateField, DecimalField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import Email, InputRequired, Length, Optional
 
 from ..extensions import Moment
@@ -66,26 +67,31 @@ class EmailField(Trimmed):
         self.data = self.data.lower()
 
 
-def countries() -> list[tuple[str, str]]:
-    return [("", ""), *country_names().items()]
+def choices(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
+    """Pairs of value and label as a select wants them."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
-def languages() -> list[tuple[str, str]]:
-    return list(language_names().items())
+def countries() -> list[SelectChoice]:
+    return choices([("", ""), *country_names().items()])
 
 
-def currencies() -> list[tuple[str, str]]:
-    return list(currency_names().items())
+def languages() -> list[SelectChoice]:
+    return choices(language_names().items())
 
 
-def time_zones() -> list[tuple[str, str]]:
-    return [(zone, zone.replace("_", " ")) for zone in TIME_ZONES]
+def currencies() -> list[SelectChoice]:
+    return choices(currency_names().items())
 
 
-def roles() -> list[tuple[str, str]]:
+def time_zones() -> list[SelectChoice]:
+    return choices((zone, zone.replace("_", " ")) for zone in TIME_ZONES)
+
+
+def roles() -> list[SelectChoice]:
     """The roles the person may hand out (M-7)."""
     own = current_scope().role
-    return [(role.value, str(role.label)) for role in Role if may_grant(own, role)]
+    return choices((role.value, str(role.label)) for role in Role if may_grant(own, role))
 
 
 SPECIAL = {
@@ -95,6 +101,9 @@ SPECIAL = {
     "time_zone": (SelectField, {"choices": time_zones}),
     "role": (SelectField, {"choices": roles}),
 }
+
+
+HTML = {"phone": {"type": "tel"}, "website": {"type": "url"}}  # so that a phone shows the keys that fit
 
 
 def form_for(model: type, names: list[str], labels: dict[str, Any], helps: dict[str, Any]) -> type[FlaskForm]:
@@ -115,7 +124,7 @@ def _input(column: Any, label: Any, help_text: Any) -> Any:
         return kind(**common, default=default, **extra)
     type_ = column.type
     if isinstance(type_, Enum):
-        return SelectField(**common, choices=[(choice.value, choice.label) for choice in type_.enum_class])
+        return SelectField(**common, choices=choices((one.value, one.label) for one in type_.enum_class))
     if isinstance(type_, Boolean):
         return BooleanField(label=label, description=help_text)
     if isinstance(type_, Date | Moment):
@@ -126,6 +135,8 @@ def _input(column: Any, label: Any, help_text: Any) -> Any:
         return TextAreaField(**common)
     if isinstance(type_, String) and type_.length:
         validators.append(Length(max=type_.length))
+    if column.key in HTML:
+        return Trimmed(**common, render_kw=HTML[column.key])
     if column.key == "email":
         validators.append(Email(_l("This is not an e-mail address.")))
         return EmailField(**common, render_kw={"type": "email"})

@@ -145,7 +145,7 @@ def filter_row(field: Field, args: Any) -> ColumnFilter | None:
     """The inputs under a column, filled with what is in force."""
     if field.expression is None:
         return None
-    if field.kind in {"choice", "choices", "member"}:
+    if field.choices or field.kind in {"choice", "choices", "member"}:
         return _select(field, args, [(choice.value, str(choice.label)) for choice in field.choices])
     if field.kind in CODES:
         return _select(field, args, list(CODES[field.kind]().items()))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import case
 
-from ..models import Kind, LogEntry, PropertyType, Role
+from ..models import HoldKind, Kind, LogEntry, PropertyType, Role, sort_key
+from .columns import Field, Option
+from .filters import Operator
 from .formats import CODES, shown
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
@@ -21,6 +25,11 @@ ACTIONS: dict[str, Any] = {
     "account.restored": _l("Account restored"),
     "account.partner_enabled": _l("Partner management switched on"),
     "account.partner_disabled": _l("Partner management switched off"),
+    "account.put_on_hold": _l("Account put on hold"),
+    "account.hold_lifted": _l("Hold lifted"),
+    "account.moved": _l("Account moved"),
+    "account.moved_here": _l("Account moved here"),
+    "account.moved_away": _l("Account moved away"),
     "account.exported": _l("Accounts exported"),
     "account.properties_changed": _l("Properties changed"),
     "property.defined": _l("Property defined"),
@@ -72,6 +81,18 @@ FIELDS: dict[str, Any] = {
     "parent_id": _l("Parent account"),
     "contact": _l("Contact"),
     "email": _l("E-mail"),
+    "phone": _l("Phone"),
+    "website": _l("Web site"),
+    "vat_id": _l("VAT ID"),
+    "street": _l("Street and number"),
+    "postal_code": _l("Postal code"),
+    "city": _l("City"),
+    "hold": _l("Hold"),
+    "reason": _l("Reason"),
+    "place": _l("Now beneath"),
+    "from_place": _l("Until now beneath"),
+    "administrative_hold_at": _l("Administrative hold"),
+    "financial_hold_at": _l("Financial hold"),
     "country": _l("Country"),
     "language": _l("Language"),
     "time_zone": _l("Time zone"),
@@ -106,8 +127,50 @@ FIELDS: dict[str, Any] = {
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
-    "status", "locale", "inviter", "expires_at", "accepted_at",
+    "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ActionField(Field):
+    """The deed as a column: filtered, searched and sorted by the words one reads, not by their code."""
+
+    @property
+    def order(self) -> Any:
+        ranks = {code: n for n, code in enumerate(sorted(ACTIONS, key=lambda code: sort_key(str(ACTIONS[code]))))}
+        return case(ranks, value=self.expression, else_=len(ranks))
+
+    def contains(self, text: str, *, tested: bool = False) -> Any:
+        wanted = sort_key(text)
+        return self.expression.in_([code for code in ACTIONS if wanted in sort_key(str(ACTIONS[code]))])
+
+
+def action_column(plain: Field) -> ActionField:
+    """What happened, offered by its words; one and the same word may stand for several codes."""
+    codes: dict[str, str] = {}
+    for code, words in ACTIONS.items():
+        codes.setdefault(str(words), code)
+    choices = [Option(codes[words], ACTIONS[codes[words]]) for words in sorted(codes, key=sort_key)]
+    return ActionField(
+        plain.name, plain.label, "text", action_in_words, plain.expression, choices, operators=_ACTION_OPERATORS
+    )
+
+
+def _deed(field: Field, text: str) -> Option:
+    found = next((option for option in field.choices if option.value == text), None)
+    if found is None:
+        raise ValueError(text)
+    return found
+
+
+def _codes(deed: Option) -> list[str]:
+    return [code for code, words in ACTIONS.items() if str(words) == str(deed)]
+
+
+_ACTION_OPERATORS = [
+    Operator(_l("is"), _deed, lambda column, deed: column.in_(_codes(deed))),
+    Operator(_l("is not"), _deed, lambda column, deed: column.not_in(_codes(deed))),
+]
 
 
 def action_in_words(entry: LogEntry) -> str:
@@ -116,8 +179,16 @@ def action_in_words(entry: LogEntry) -> str:
 
 def changes_in_words(entry: LogEntry) -> str:
     """Old → new of each field, on one line."""
+    return " · ".join(_changes(entry))
+
+
+def changes_line_by_line(entry: LogEntry) -> str:
+    return "\n".join(_changes(entry))
+
+
+def _changes(entry: LogEntry) -> list[str]:
     told = [(name, pair) for name, pair in entry.changes.items() if name not in SAID_OTHERWISE]
-    return " · ".join(f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told)
+    return [f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told]
 
 
 def _field(name: str, pair: list[Any]) -> str:
@@ -137,13 +208,16 @@ def _arrow(name: str, old: Any, new: Any, about: dict[str, str] | None = None) -
     return f"{_said(name, old)} → {_said(name, new) or '–'}"
 
 
+_CHOICES: dict[str, Any] = {"role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind}
+
+
 def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return shown(value, "flag")
-    if name in {"role", "kind"} and value:
-        return str((Role if name == "role" else Kind)(value).label)
-    if name == "type" and value:
-        return str(PropertyType(value).label)
+    if name in _CHOICES and value:
+        return str(_CHOICES[name](value).label)
+    if isinstance(value, dict):
+        return value[_language()]
     if isinstance(value, list):
         return ", ".join(str(one[f"label_{_language()}"]) if isinstance(one, dict) else str(one) for one in value)
     return shown(value, name if name in CODES else "text")

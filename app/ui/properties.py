@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import aliased
@@ -20,8 +21,8 @@ from wtforms.validators import InputRequired, Optional, ValidationError
 from .. import properties, property_types
 from ..errors import Refused
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field
-from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed
+from .columns import Field, Option
+from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
 from .page import Cell
@@ -30,17 +31,6 @@ KINDS = {
     PropertyType.INTEGER: "number",
     PropertyType.DECIMAL: "number",
 }  # every other type is a kind of that name
-
-
-@dataclass(frozen=True)
-class Option:
-    """One thing to choose: of a filter, a cell, an input."""
-
-    value: str
-    label: str
-
-    def __str__(self) -> str:
-        return self.label
 
 
 # --- the column --------------------------------------------------------------------------------------------------
@@ -98,7 +88,7 @@ class PropertyField(Field):
     def _has(self, value: Any, text: str) -> Any:
         if self.definition.type.has_choices:
             wanted = sort_key(text)
-            keys = [option.value for option in self.choices if wanted in sort_key(option.label)]
+            keys = [option.value for option in self.choices if wanted in sort_key(str(option.label))]
             return value.text.in_(keys) if self.kind == "choice" else _any_of(value, keys)
         return _words(value).contains(sort_key(text), autoescape=True)
 
@@ -123,7 +113,7 @@ class PropertyField(Field):
         return ", ".join(self._labels(value)) if self.choices and value is not None else value
 
     def _labels(self, value: Any) -> list[str]:
-        labels = {option.value: option.label for option in self.choices}
+        labels = {option.value: str(option.label) for option in self.choices}
         keys = value if isinstance(value, list) else [str(value)]
         return [labels.get(key, _("Former member") if self.kind == "member" else key) for key in keys]
 
@@ -152,7 +142,7 @@ def _column(definition: Property) -> Field:
     kind = KINDS.get(definition.type, str(definition.type.value))
     return PropertyField(
         name=name(definition),
-        label=properties.label_of(definition),
+        label=LazyString(lambda: properties.label_of(definition)),
         kind=kind,
         value=lambda row: properties.value_of(definition, row),
         expression=PropertyValue,
@@ -166,10 +156,14 @@ def _column(definition: Property) -> Field:
 
 def options_of(definition: Property) -> list[Option]:
     if definition.type.has_choices:
-        return [Option(key, label) for key, label in definition.choice_labels(property_types.language()).items()]
+        return [Option(choice["key"], _choice_label(definition, choice["key"])) for choice in definition.choices or []]
     if definition.type is PropertyType.MEMBER:
         return [Option(str(number), name) for number, name in property_types.members_of(definition.account_id).items()]
     return []
+
+
+def _choice_label(definition: Property, key: str) -> Any:
+    return LazyString(lambda: definition.choice_labels(property_types.language())[key])
 
 
 # --- the filters -------------------------------------------------------------------------------------------------
@@ -285,9 +279,9 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
     if type_ is PropertyType.DATE:
         return LocalDateField(**common)
     if type_ is PropertyType.CHOICES:
-        return SelectMultipleField(**common, choices=_pairs(definition))
+        return SelectMultipleField(**common, choices=choices(_pairs(definition)))
     if type_ in {PropertyType.FLAG, PropertyType.CHOICE, PropertyType.MEMBER}:
-        return SelectField(**common, choices=[("", ""), *_pairs(definition)], validate_choice=False)
+        return SelectField(**common, choices=choices([("", ""), *_pairs(definition)]), validate_choice=False)
     longest = definition.max_length or property_types.LONGEST
     if type_ is PropertyType.LONG:
         return TextAreaField(**common, render_kw={"maxlength": longest, "rows": 4})
@@ -300,7 +294,7 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
 def _pairs(definition: Property) -> list[tuple[str, str]]:
     if definition.type is PropertyType.FLAG:
         return [("1", _("Yes")), ("0", _("No"))]
-    return [(option.value, option.label) for option in options_of(definition)]
+    return [(option.value, str(option.label)) for option in options_of(definition)]
 
 
 def as_input(definition: Property, value: Any) -> Any:

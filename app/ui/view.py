@@ -60,7 +60,8 @@ def command(
 
     The method is handed a list of rows from this side of the wall (others are 404), may raise `Refused`, and may
     return the sentence to flash. `confirm` asks before doing it to the rows listed below the question,
-    `confirm_one` before doing it to `%(name)s`. `offered` says on which single row the detail page shows it.
+    `confirm_one` before doing it to `%(name)s`. `offered` says to which rows it can be done: the row's own page shows
+    it there alone, the list while all chosen rows are such.
     """
 
     def mark(method: Any) -> Any:
@@ -89,6 +90,7 @@ class BackOfficeView(ModelView):
     empty_title: Any = _l("Nothing here yet")
     empty_text: Any = ""
     add_label: Any = _l("Add")
+    form_groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()  # of the forms: title, inputs; what is left comes last
     sections: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()  # of the detail page: key, title, columns
     related: tuple[tuple[str, Any, str, str], ...] = ()  # lists on it: key, title, endpoint, foreign key
     related_commands = True  # whether the verbs are offered in such sections, too
@@ -144,7 +146,14 @@ class BackOfficeView(ModelView):
         return self.edit_form(obj=row)
 
     def field_groups(self, fields: builtins.list[Any]) -> builtins.list[FieldGroup]:
-        return [FieldGroup("", fields)]
+        """The inputs under their headings."""
+        grouped = {name for _title, names in self.form_groups for name in names}
+        groups = [
+            FieldGroup(str(title), [field for name in names for field in fields if field.name == name])
+            for title, names in self.form_groups
+        ]
+        groups.append(FieldGroup("", [field for field in fields if field.name not in grouped]))
+        return [group for group in groups if group.fields]
 
     def belongs(self, key: str, pk: int) -> Any:
         """Which rows are listed as a section of another page."""
@@ -172,6 +181,10 @@ class BackOfficeView(ModelView):
 
     def links(self, row: Any) -> list[Link]:
         """Other places that belong to the thing, offered in the head of its page."""
+        return []
+
+    def questions(self, row: Any) -> builtins.list[Action]:
+        """Verbs on the thing that ask something first, in the dialog."""
         return []
 
     def has_section(self, row: Any, key: str) -> bool:
@@ -275,7 +288,8 @@ class BackOfficeView(ModelView):
             for n, field in enumerate(fields.values())
         ]
         edit_url = self.url("edit", pk=pk) if editable else ""
-        return Row(pk=pk, label=str(row), cells=cells, url=url, edit_url=edit_url, muted=self.is_muted(row))
+        verbs = [name for name, c in self._own_commands().items() if c.offered is None or c.offered(row)]
+        return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=" ".join(verbs))
 
     def _add_link(self) -> Link | None:
         if not (self._has("add") and may(f"{self.noun}.add")):
@@ -290,10 +304,12 @@ class BackOfficeView(ModelView):
 
     def _bulk_actions(self) -> list[Action]:
         return [
-            Action(name, str(c.label), c.icon, str(c.confirm), c.danger)
-            for name, c in self.commands.items()
-            if may(f"{self.noun}.{c.name}")
+            Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in self._own_commands().items()
         ]
+
+    def _own_commands(self) -> dict[str, Command]:
+        """The verbs the person has the right to."""
+        return {name: c for name, c in self.commands.items() if may(f"{self.noun}.{c.name}")}
 
     def _empty(self, listing: Listing, related: bool) -> Empty:
         if listing.is_filtered:
@@ -353,9 +369,9 @@ class BackOfficeView(ModelView):
         url = self.url("action_post", rowid=pk, back=self.url("show", pk=pk))
         return [
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
-            for name, c in self.commands.items()
-            if may(f"{self.noun}.{c.name}") and (c.offered is None or c.offered(row))
-        ]
+            for name, c in self._own_commands().items()
+            if c.offered is None or c.offered(row)
+        ] + self.questions(row)
 
     # --- add and edit ---
 
@@ -411,6 +427,18 @@ class BackOfficeView(ModelView):
         else:
             form.form_errors.append(refusal.sentence)
         return self._render_form(form, page)
+
+    def _ask(self, form: Any, page: FormPage, deed: Callable[[], Any], said: Callable[[], str], then: str) -> Any:
+        """Show a form; once it is sent and valid, do the deed, say so and lead on."""
+        if request.method != "POST" or not form.validate():
+            return self._render_form(form, page)
+        try:
+            deed()
+            db.session.flush()
+        except Refused as refusal:
+            return self._refused(form, refusal, page)
+        flash(said(), "success")
+        return _leave_form(then)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"

@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from app import tokens
 from app.extensions import db
-from app.models import LogEntry, Member, Message, Role, Token, User
-from app.services import members
+from app.models import HoldKind, LogEntry, Member, Message, Role, Token, User
+from app.services import holds, members
 from app.tenancy import unscoped
 from tests import cast
 from tests.browser.steps import Watch, in_both_languages, sign_in
@@ -47,6 +47,7 @@ WITHOUT_ACCOUNT = {"/logout/", "/login/code/", "/no-account/"}
 
 NOBODY = None
 VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
+HELD = Person(ALICE.email, "deichbau")  # an account on administrative hold
 EVE = Person("eve@nordlicht.example", "nordlicht")  # signs in with a second factor
 GREGOR = Person("gregor@nordlicht.example", "nordlicht")  # has been removed from his only account
 
@@ -57,7 +58,9 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         [
             "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer", "/accounts/list/?q=nothing-like-this",
             "/accounts/list/?archived=1&page=x", "/accounts/show/{kuestenfunk}", "/accounts/show/{fjordline}",
-            "/accounts/add", "/accounts/edit/{kuestenfunk}", "/accounts/related/parent_id/{fjordline}",
+            "/accounts/add", "/accounts/edit/{kuestenfunk}", "/accounts/list/?_flt_0_standing=archived",
+            "/accounts/hold/{kuestenfunk}", "/accounts/lift/{fjordline}", "/accounts/move/{kuestenfunk}",
+            "/accounts/move/{kuestenfunk}?to={fjordline}", "/accounts/related/parent_id/{fjordline}",
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
@@ -65,6 +68,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
     ),
     (DORA, ["/", "/settings/", "/outbox/list/"]),
     (BOB, ["/", "/roles/", "/outbox/show/{message}"]),
+    (HELD, ["/", "/members/list/", "/settings/"]),
     (VERA, ["/accounts/list/", "/settings/"]),
     (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
     (GREGOR, ["/no-account/"]),
@@ -85,7 +89,8 @@ NOT_LOOKED_AT = {
 }
 ON_A_PHONE = {
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
-    "/accounts/show/{fjordline}", "/accounts/add", "/members/list/", "/roles/", "/history/list/", "/settings/",
+    "/accounts/show/{fjordline}", "/accounts/add", "/accounts/hold/{kuestenfunk}", "/accounts/move/{kuestenfunk}",
+    "/accounts/move/{kuestenfunk}?to={fjordline}", "/members/list/", "/roles/", "/history/list/", "/settings/",
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
 }  # fmt: skip
 
@@ -306,6 +311,9 @@ def furnish(app) -> dict[str, str | int]:
     cast.hire(ALICE.email, "deichbau", Role.VIEWER)
     give_second_factor(EVE)
     _remove(GREGOR)
+    with cast.acting_as(ALICE) as alice:
+        holds.put_on_hold(cast.account_called("fjordline"), HoldKind.FINANCIAL, reason="Two are overdue", by=alice)
+        holds.put_on_hold(cast.account_called("deichbau"), HoldKind.ADMINISTRATIVE, reason="No papers", by=alice)
     with unscoped("addresses to look at", writes=False) as session:
         entry = session.scalar(select(LogEntry.id).where(LogEntry.account_id == cast.account_id("nordlicht")).limit(1))
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))

@@ -309,7 +309,7 @@ def _add_form(policy: AddForm, place: Place) -> Iterator[Cell]:
 def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     table = policy.of.__tablename__
     never, strays = place.path(pk=NEVER_WAS), _strays(place)
-    columns = _changed_by(policy.data)
+    columns = _changed_by(policy.data) | policy.writes
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
         good = {200} if offered else {403} if seen else {404}

@@ -100,6 +100,7 @@ class EditForm:
     of: type
     data: dict[str, str]
     offers: Allowed = anywhere
+    writes: frozenset[str] = frozenset()  # columns besides those of the inputs
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,12 @@ class Commands:
 
 
 ACCOUNT = {
-    "name": "Neufunk", "contact": "Somebody", "email": "somebody@neufunk.example",
-    "country": "DE", "language": "de", "time_zone": "Europe/Berlin", "currency": "EUR",
+    "name": "Neufunk", "contact": "Somebody", "email": "somebody@neufunk.example", "phone": "040 123456",
+    "website": "https://neufunk.example", "vat_id": "DE136695976", "street": "Kai 1", "postal_code": "20457",
+    "city": "Hamburg", "country": "DE", "language": "de", "time_zone": "Europe/Berlin", "currency": "EUR",
 }  # fmt: skip
+HOLD = {"kind": "administrative", "reason": "Papers are missing."}
+LIFT = {"kind": "financial", "reason": "All is paid."}
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
 NOBODY = "nobody@nowhere.example"
 
@@ -149,6 +153,10 @@ POLICY: dict[str, Any] = {
     "AccountsView.show": Detail("account.show", Account),
     "AccountsView.add": AddForm("account.add", Account, ACCOUNT),
     "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath),
+    "AccountsView.hold": EditForm("account.hold", Account, HOLD, beneath, frozenset({"administrative_hold_at"})),
+    "AccountsView.lift": EditForm("account.hold", Account, LIFT, beneath, frozenset(
+        {"financial_hold_at", "lifted_at", "lifted_by", "lift_reason"})),
+    "AccountsView.move": EditForm("account.move", Account, {}, beneath),  # where to, test_moving.py asks
     "AccountsView.action_post": Commands(Account, {
         "archive": "account.archive", "restore": "account.archive",
         "enable_partner": "account.promote", "disable_partner": "account.promote"}),

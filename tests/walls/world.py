@@ -28,6 +28,8 @@ from app import clock, tokens
 from app.extensions import db
 from app.models import (
     Account,
+    Hold,
+    HoldKind,
     Kind,
     LogEntry,
     Login,
@@ -73,6 +75,7 @@ NEVER_SHOWN = {
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
 NEEDS = {
     "account": "account.list",
+    "hold": "account.list",
     "member": "member.list",
     "ab_user": "member.list",
     "log_entry": "history.list",
@@ -167,6 +170,9 @@ def _fill(account: Account) -> None:
                 setattr(entry, column.name, f"canary-{account.slug}-{name}-{column.name}"[: column.type.length])
         entry.changes = {"contact": ["", f"canary-{account.slug}-{name}-changes"]}
         db.session.add(entry)
+    hold = Hold(account=account, kind=HoldKind.FINANCIAL, reason="", set_at=now, set_by="")
+    hold.set_by_account_id, account.financial_hold_at = account.parent_id or account.id, now
+    db.session.add(hold)
     texts = dict.fromkeys(("recipient", "subject", "body_text", "body_html"), "")
     message = Message(account=account, message_id=account.slug, token_id=token.id, locale="de", **texts)
     message.status, message.created_at, message.next_try_at = MessageStatus.FAILED, now, now
