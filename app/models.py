@@ -26,6 +26,8 @@ from .extensions import Moment, Number
 PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compared by range, so byte order counts
 WORDS = String(200, collation="C").with_variant(String(200), "sqlite")  # folded by `sort_key`, so byte order is right
 _NO_PARENT = text("parent_id IS NULL")
+_IS_ARCHIVED = text("archived_at IS NOT NULL")
+_HAS_REST = text("rest IS NOT NULL")
 _IS_PENDING = text("status = 'pending'")
 
 
@@ -153,8 +155,10 @@ class Account(Model):
     __tablename__ = "account"
     __table_args__ = (
         UniqueConstraint("parent_id", "name_key", name="uq_account_sibling_name"),
-        Index("ix_account_name_sort", "name_sort"),
+        Index("ix_account_name_sort", "name_sort", "id", "path", "archived_at"),
         Index("ix_account_live", "path", "archived_at", "id"),  # a subtree is counted in here alone
+        Index("ix_account_archived", "path", "id", sqlite_where=_IS_ARCHIVED, postgresql_where=_IS_ARCHIVED),
+        Index("ix_account_words", "path", "words", "id"),  # and searched in here
         # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
@@ -170,6 +174,7 @@ class Account(Model):
     name_sort: Mapped[str] = mapped_column(String(120))  # where it stands in an alphabet, ä beside a
     contact: Mapped[str] = mapped_column(String(120), default="")
     email: Mapped[str] = mapped_column(String(320), default="")
+    words: Mapped[str] = mapped_column(String(400), default="")  # by which it is searched: the three, folded
     country: Mapped[str] = mapped_column(String(2), default="")
     language: Mapped[str] = mapped_column(String(2), default="en")
     time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Berlin")
@@ -184,11 +189,14 @@ class Account(Model):
     members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
     indexed: Mapped[list[PropertyValue]] = relationship(viewonly=True, lazy="raise")  # lists are sorted along it
 
-    @validates("name")
-    def _keep_keys(self, _key: str, name: str) -> str:
-        name = " ".join(name.split())
-        self.name_key, self.name_sort = name.casefold()[:120], sort_key(name)[:120]
-        return name
+    @validates("name", "contact", "email")
+    def _keep_keys(self, field: str, text: str) -> str:
+        if field == "name":
+            text = " ".join(text.split())
+            self.name_key, self.name_sort = text.casefold()[:120], sort_key(text)[:120]
+        said = {"name": self.name, "contact": self.contact, "email": self.email, field: text}
+        self.words = words_of(*said.values())
+        return text
 
     @property
     def depth(self) -> int:
@@ -209,6 +217,11 @@ class Account(Model):
 def sort_key(text: str) -> str:
     """The text as dictionaries order it: case and accents aside."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+def words_of(*texts: str | None) -> str:
+    """What the quick search looks through: the texts, folded, each a line."""
+    return "\n".join(sort_key(text or "") for text in texts)[:400]
 
 
 def new_path(parent: Account | None) -> str:
@@ -432,12 +445,15 @@ class PropertyValue(OwnedByAccount, Model):
     __tablename__ = "property_value"
     __table_args__ = (
         UniqueConstraint("definition_id", "account_id", name="uq_property_value"),
-        Index("ix_property_value_text", "definition_id", "text", "account_id"),
-        Index("ix_property_value_number", "definition_id", "number", "account_id"),
-        Index("ix_property_value_date", "definition_id", "date", "account_id"),
+        # With the path at the end, whatever the wall asks for is in the index, too: rows are not looked at.
+        Index("ix_property_value_text", "definition_id", "text", "account_id", "account_path"),
+        Index("ix_property_value_number", "definition_id", "number", "account_id", "account_path"),
+        Index("ix_property_value_date", "definition_id", "date", "account_id", "account_path"),
+        Index("ix_property_value_rest", "definition_id", sqlite_where=_HAS_REST, postgresql_where=_HAS_REST),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    account_path: Mapped[str] = mapped_column(PATH)  # without an index of its own, which would lead SQLite astray
     definition_id: Mapped[int] = mapped_column(ForeignKey("property.id"))
     text: Mapped[str | None] = mapped_column(WORDS)
     rest: Mapped[str | None] = mapped_column(Text)  # the whole of a text too long for the index, for searching

@@ -25,6 +25,7 @@ from ..ui.acting import may, me
 from ..ui.fields import Trimmed, currencies
 from ..ui.page import FieldGroup, FormPage
 from ..ui.properties import as_input, as_kept, from_input, input_for
+from ..ui.view import LARGEST_KEY
 
 ICONS = {
     PropertyType.TEXT: "forms", PropertyType.LONG: "list-details", PropertyType.INTEGER: "gauge",
@@ -128,10 +129,9 @@ class PropertiesView(BaseView):
 
 
 def _own(pk: int) -> Property:
-    found = db.session.get(Property, pk) if pk < 2**63 else None
-    if found is None or found.account_id != current_scope().account_id:
-        abort(404)
-    return found
+    """The definition of that key. One of an account beneath is seen, and its owner's alone to change."""
+    found = (db.session.get(Property, pk) if pk <= LARGEST_KEY else None) or abort(404)
+    return found if found.account_id == current_scope().account_id else abort(403)
 
 
 def _type_asked_for() -> PropertyType | None:
