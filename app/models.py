@@ -377,6 +377,14 @@ _PROPERTY_TYPE_LABELS = {
 }
 
 
+class ConversionStatus(StrEnum):
+    """How far the worker is with giving a property's many values another type."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILED = "failed"  # some values did not fit; nothing was changed
+
+
 class Property(OwnedByAccount, Model):
     """What a partner wants to know of the accounts beneath: a column of its own, defined by itself (M-8).
 
@@ -409,6 +417,9 @@ class Property(OwnedByAccount, Model):
     required: Mapped[bool] = mapped_column(default=False)
     visible_to_customer: Mapped[bool] = mapped_column(default=False)
     as_column: Mapped[bool] = mapped_column(default=True)
+    conversion: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what it is to become, and how far that is
+    conversion_status: Mapped[ConversionStatus | None] = mapped_column(_stored(ConversionStatus))
+    conversion_at: Mapped[datetime | None] = mapped_column(Moment)  # of the last sign of life
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
 
     @validates("label_en", "label_de")
@@ -420,6 +431,10 @@ class Property(OwnedByAccount, Model):
     @property
     def is_archived(self) -> bool:
         return self.archived_at is not None
+
+    @property
+    def is_being_converted(self) -> bool:
+        return self.conversion_status in {ConversionStatus.WAITING, ConversionStatus.RUNNING}
 
     def label(self, language: str) -> str:
         return self.label_de if language.startswith("de") else self.label_en

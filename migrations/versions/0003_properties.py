@@ -17,6 +17,7 @@ TYPES = [
     "text", "long", "integer", "decimal", "money", "date", "flag", "choice", "choices", "url", "email", "phone",
     "member",
 ]  # fmt: skip
+STATUSES = ["waiting", "running", "failed"]
 
 
 def _path():
@@ -58,6 +59,9 @@ def upgrade() -> None:
         sa.Column("required", sa.Boolean(), nullable=False),
         sa.Column("visible_to_customer", sa.Boolean(), nullable=False),
         sa.Column("as_column", sa.Boolean(), nullable=False),
+        sa.Column("conversion", sa.JSON(), nullable=True),
+        sa.Column("conversion_status", sa.Enum(*STATUSES, name="conversionstatus", native_enum=False, length=24)),
+        sa.Column("conversion_at", Moment(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("account_path", _path(), nullable=False),
