@@ -40,8 +40,9 @@ WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "i
 # Never written down: secrets, copies, and what changes without anybody doing anything.
 # Properties have lines of their own, at their owner (`properties.py`).
 SILENT = {
-    "path", "account_path", "account_id", "name_key", "name_sort", "label_en_key", "label_de_key", "position",
-    "properties", "token_id", "inviter_id", "inviter_account_id", "accepted_by_id",
+    "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
+    "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
+    "accepted_by_id",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none.

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock
+from . import clock, demo_properties
 from .extensions import db
 from .models import Account, HoldKind, Invitation, Member, Role, User
 from .services import accounts, holds, invitations, members, signin
@@ -76,6 +76,7 @@ def build() -> None:
     _customers(FJORD, "frida@fjordline.example", dice, country="NO", language="en", currency="NOK")
     _customers(ALPS, "charlie@alpenwerk.example", dice, country="AT", language="de", time_zone="Europe/Vienna")
     _customers(SOUTHWEST, "harriet@harbour.example", dice, country="GB", language="en", currency="GBP")
+    demo_properties.build(dice, _as)
     with _as("alice@nordlicht.example") as alice:
         accounts.archive(_called("Fischmarkt Altona"), by=alice)
     _holds()

@@ -17,11 +17,13 @@ from huey import MemoryHuey, RedisHuey, SqliteHuey, crontab
 from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
+from sqlalchemy import event
 
 from . import limits, outbox, tokens
-from .extensions import db
+from .extensions import Session, db
 from .models import Message, Token
-from .services import signin
+from .services import conversions, signin
+from .services.properties import Misfits
 from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
@@ -40,19 +42,27 @@ def init_app(app: Flask) -> None:
         with app.app_context():
             deliver_now(message_id)
 
+    @queue.task()
+    def convert(definition_id: int) -> None:
+        """The many values of one property, as soon as that is asked for."""
+        with app.app_context():
+            convert_now(definition_id)
+
     @queue.periodic_task(crontab(minute="*"))
     def every_minute() -> None:
         """Whatever waits for another try, or was left behind."""
         with app.app_context():
             deliver_due()
+            convert_due()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
         """What has only been counted is forgotten, and so are logins and secrets long past."""
         with app.app_context():
             clear_away()
+            _look_at_the_tables()
 
-    app.extensions["deliver"] = deliver
+    app.extensions["deliver"], app.extensions["convert"] = deliver, convert
 
 
 def clear_away() -> None:
@@ -82,6 +92,55 @@ def work() -> None:
     consumer.run()
 
 
+def _look_at_the_tables() -> None:
+    """SQLite chooses its ways by what it last knew of them; PostgreSQL looks by itself."""
+    if db.engine.dialect.name == "sqlite":
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA analysis_limit=1000")
+            connection.exec_driver_sql("PRAGMA optimize")
+            connection.commit()
+
+
+# --- properties ------------------------------------------------------------------------------------------------
+
+
+@event.listens_for(Session, "after_commit")
+def _hand_over(session: Session) -> None:
+    """A conversion is begun when it is committed; the clock would find it, too."""
+    for definition_id in session.info.pop("conversions", []):
+        current_app.extensions["convert"](definition_id)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("conversions", None)
+
+
+def convert_due() -> None:
+    """Every conversion that waits, or was left behind."""
+    with _worker_unit(writes=False):
+        waiting = conversions.due()
+    for definition_id in waiting:
+        convert_now(definition_id)
+
+
+def convert_now(definition_id: int) -> None:
+    """Claim, look at all values with the progress noted, then write all of them or none."""
+    with _worker_unit():
+        if not conversions.claim(definition_id):
+            return
+    last: int | None = 0
+    while last is not None:
+        with _worker_unit():
+            last = conversions.look(definition_id, last)
+    try:
+        with _worker_unit():
+            conversions.finish(definition_id)
+    except Misfits as misfits:
+        with _worker_unit():
+            conversions.fail(definition_id, misfits.found)
+
+
 # --- mail ------------------------------------------------------------------------------------------------------
 
 
@@ -89,7 +148,7 @@ def deliver_due() -> None:
     """Send every message whose turn it is."""
     if not outbox.is_sending():
         return
-    with unscoped("the worker delivers for every account", writes=False):
+    with _worker_unit(writes=False):
         waiting = outbox.due()
     for message_id in waiting:
         deliver_now(message_id)
@@ -113,8 +172,8 @@ def deliver_now(message_id: int) -> None:
             outbox.sent(message_id, message.attempts)
 
 
-def _worker_unit() -> Any:
-    return unscoped("the worker delivers for every account")
+def _worker_unit(*, writes: bool = True) -> Any:
+    return unscoped("the worker works for every account", writes=writes)
 
 
 def _letter(message: Message) -> Mail:

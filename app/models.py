@@ -27,6 +27,8 @@ PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compare
 WORDS = String(200, collation="C").with_variant(String(200), "sqlite")  # folded by `sort_key`, so byte order is right
 _NO_PARENT = text("parent_id IS NULL")
 _IN_FORCE = text("lifted_at IS NULL")
+_IS_ARCHIVED = text("archived_at IS NOT NULL")
+_HAS_REST = text("rest IS NOT NULL")
 _IS_PENDING = text("status = 'pending'")
 
 
@@ -174,8 +176,10 @@ class Account(Model):
     __tablename__ = "account"
     __table_args__ = (
         UniqueConstraint("parent_id", "name_key", name="uq_account_sibling_name"),
-        Index("ix_account_name_sort", "name_sort"),
+        Index("ix_account_name_sort", "name_sort", "id", "path", "archived_at"),
         Index("ix_account_live", "path", "archived_at", "id"),  # a subtree is counted in here alone
+        Index("ix_account_archived", "path", "id", sqlite_where=_IS_ARCHIVED, postgresql_where=_IS_ARCHIVED),
+        Index("ix_account_words", "path", "words", "id"),  # and searched in here
         # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
@@ -197,6 +201,7 @@ class Account(Model):
     street: Mapped[str] = mapped_column(String(200), default="")
     postal_code: Mapped[str] = mapped_column(String(20), default="")
     city: Mapped[str] = mapped_column(String(100), default="")
+    words: Mapped[str] = mapped_column(String(400), default="")  # by which it is searched: the three, folded
     country: Mapped[str] = mapped_column(String(2), default="")
     language: Mapped[str] = mapped_column(String(2), default="en")
     time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Berlin")
@@ -217,11 +222,14 @@ class Account(Model):
         foreign_keys="PropertyValue.account_id", viewonly=True, lazy="raise"
     )
 
-    @validates("name")
-    def _keep_keys(self, _key: str, name: str) -> str:
-        name = " ".join(name.split())
-        self.name_key, self.name_sort = name.casefold()[:120], sort_key(name)[:120]
-        return name
+    @validates("name", "contact", "email")
+    def _keep_keys(self, field: str, text: str) -> str:
+        if field == "name":
+            text = " ".join(text.split())
+            self.name_key, self.name_sort = text.casefold()[:120], sort_key(text)[:120]
+        said = {"name": self.name, "contact": self.contact, "email": self.email, field: text}
+        self.words = words_of(*said.values())
+        return text
 
     @property
     def depth(self) -> int:
@@ -255,6 +263,11 @@ class Account(Model):
 def sort_key(text: str) -> str:
     """The text as dictionaries order it: case and accents aside."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+def words_of(*texts: str | None) -> str:
+    """What the quick search looks through: the texts, folded, each a line."""
+    return "\n".join(sort_key(text or "") for text in texts)[:400]
 
 
 def new_path(parent: Account | None) -> str:
@@ -435,6 +448,14 @@ _PROPERTY_TYPE_LABELS = {
 }
 
 
+class ConversionStatus(StrEnum):
+    """How far the worker is with giving a property's many values another type."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILED = "failed"  # some values did not fit; nothing was changed
+
+
 class Property(OwnedByAccount, Model):
     """What a partner wants to know of the accounts beneath: a column of its own, defined by itself (M-8).
 
@@ -467,6 +488,9 @@ class Property(OwnedByAccount, Model):
     required: Mapped[bool] = mapped_column(default=False)
     visible_to_customer: Mapped[bool] = mapped_column(default=False)
     as_column: Mapped[bool] = mapped_column(default=True)
+    conversion: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what it is to become, and how far that is
+    conversion_status: Mapped[ConversionStatus | None] = mapped_column(_stored(ConversionStatus))
+    conversion_at: Mapped[datetime | None] = mapped_column(Moment)  # of the last sign of life
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
 
     @validates("label_en", "label_de")
@@ -478,6 +502,10 @@ class Property(OwnedByAccount, Model):
     @property
     def is_archived(self) -> bool:
         return self.archived_at is not None
+
+    @property
+    def is_being_converted(self) -> bool:
+        return self.conversion_status in {ConversionStatus.WAITING, ConversionStatus.RUNNING}
 
     def label(self, language: str) -> str:
         return self.label_de if language.startswith("de") else self.label_en
@@ -503,12 +531,15 @@ class PropertyValue(OwnedByAccount, Model):
     __tablename__ = "property_value"
     __table_args__ = (
         UniqueConstraint("definition_id", "account_id", name="uq_property_value"),
-        Index("ix_property_value_text", "definition_id", "text", "account_id"),
-        Index("ix_property_value_number", "definition_id", "number", "account_id"),
-        Index("ix_property_value_date", "definition_id", "date", "account_id"),
+        # With the path at the end, whatever the wall asks for is in the index, too: rows are not looked at.
+        Index("ix_property_value_text", "definition_id", "text", "account_id", "account_path"),
+        Index("ix_property_value_number", "definition_id", "number", "account_id", "account_path"),
+        Index("ix_property_value_date", "definition_id", "date", "account_id", "account_path"),
+        Index("ix_property_value_rest", "definition_id", sqlite_where=_HAS_REST, postgresql_where=_HAS_REST),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    account_path: Mapped[str] = mapped_column(PATH)  # without an index of its own, which would lead SQLite astray
     definition_id: Mapped[int] = mapped_column(ForeignKey("property.id"))
     text: Mapped[str | None] = mapped_column(WORDS)
     rest: Mapped[str | None] = mapped_column(Text)  # the whole of a text too long for the index, for searching

@@ -126,9 +126,9 @@ class AccountsView(BackOfficeView):
     empty_title = _l("No accounts yet")
     empty_text = _l("Add your first customer; invite its members afterwards.")
 
-    def conditions(self) -> tuple[Any, ...]:
-        beneath = Account.id != current_scope().account_id
-        return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
+    def left_out(self) -> tuple[Any, ...]:
+        own = Account.id == current_scope().account_id
+        return (own,) if _with_archived() else (own, Account.archived_at.is_not(None))
 
     def tools(self) -> list[Link]:
         hide = Link(_("Hide archived"), self.url("list"), "archive-off")

@@ -71,11 +71,11 @@ class Field:
         """The statement with what `order` needs."""
         return statement
 
-    def where(self, condition: Callable[[Any], Any], *, tested: bool = False) -> Any:
-        """The condition on this column. `tested` asks it of each row on the way instead of looking rows up by it."""
+    def where(self, condition: Callable[[Any], Any]) -> Any:
+        """The condition on this column."""
         return condition(self.expression)
 
-    def contains(self, text: str, *, tested: bool = False) -> Any:
+    def contains(self, text: str) -> Any:
         """What the quick search asks of this column."""
         return self.expression.icontains(text, autoescape=True)
 

@@ -127,6 +127,10 @@ class BackOfficeView(ModelView):
 
     def conditions(self) -> tuple[Any, ...]:
         """What narrows the list (not the sections of other pages) besides the wall."""
+        return tuple(~one for one in self.left_out())
+
+    def left_out(self) -> tuple[Any, ...]:
+        """The same from the other side, where those left out are few: conditions that one of them fulfils."""
         return ()
 
     def defaults(self) -> dict[str, Any]:
@@ -271,6 +275,7 @@ class BackOfficeView(ModelView):
             args=MultiDict(request.args),
             url=url,
             conditions=conditions,
+            left_out=self.left_out() if url == self.url("list") else (),
             search=self.search,
             extra=self.extra_args,
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,11 @@ from playwright.sync_api import Page, expect
 from pyotp import TOTP
 from sqlalchemy import select
 
+from app import properties as values
 from app import tokens
 from app.extensions import db
-from app.models import HoldKind, LogEntry, Member, Message, Role, Token, User
-from app.services import holds, members
+from app.models import HoldKind, LogEntry, Member, Message, PropertyType, Role, Token, User
+from app.services import holds, invitations, members, properties
 from app.tenancy import unscoped
 from tests import cast
 from tests.browser.steps import Watch, in_both_languages, sign_in
@@ -43,7 +46,7 @@ TOO_WIDE = """() => {
 }"""
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-WITHOUT_ACCOUNT = {"/logout/", "/login/code/", "/no-account/"}
+WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/")
 
 NOBODY = None
 VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
@@ -52,7 +55,13 @@ EVE = Person("eve@nordlicht.example", "nordlicht")  # signs in with a second fac
 GREGOR = Person("gregor@nordlicht.example", "nordlicht")  # has been removed from his only account
 
 PAGES: list[tuple[Person | None, list[str]]] = [
-    (NOBODY, ["/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret"]),
+    (
+        NOBODY,
+        [
+            "/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret", "/join/{for_somebody_new}",
+            "/join/{for_gregor}", "/join/no-such-secret",
+        ],
+    ),
     (
         ALICE,
         [
@@ -64,12 +73,17 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
+            "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
+            "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
+            "/properties/", "/properties/add", *(f"/properties/add?type={type_}" for type_ in PropertyType),
+            "/properties/edit/{text}", "/properties/edit/{choices}", "/properties/convert/{text}",
+            "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
         ],
     ),
     (DORA, ["/", "/settings/", "/outbox/list/"]),
-    (BOB, ["/", "/roles/", "/outbox/show/{message}"]),
+    (BOB, ["/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}"]),
     (HELD, ["/", "/members/list/", "/settings/"]),
-    (VERA, ["/accounts/list/", "/settings/"]),
+    (VERA, ["/accounts/list/", "/settings/", "/join/{for_vera}"]),
     (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
     (GREGOR, ["/no-account/"]),
 ]  # fmt: skip
@@ -81,10 +95,12 @@ NOT_LOOKED_AT = {
     "MembersView.index": "leads to the list",
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
+    "InvitationsView.index": "leads to the list",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
     "HistoryView.export": "a file",
+    "InvitationsView.export": "a file",
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
@@ -92,6 +108,9 @@ ON_A_PHONE = {
     "/accounts/show/{fjordline}", "/accounts/add", "/accounts/hold/{kuestenfunk}", "/accounts/move/{kuestenfunk}",
     "/accounts/move/{kuestenfunk}?to={fjordline}", "/members/list/", "/roles/", "/history/list/", "/settings/",
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
+    "/join/{for_somebody_new}", "/join/{for_gregor}", "/accounts/edit/{kuestenfunk}", "/invitations/list/",
+    "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
+    "/properties/edit/{choices}", "/properties/convert/{text}?type=choice",
 }  # fmt: skip
 
 
@@ -207,6 +226,50 @@ def shortcuts(page: Page) -> None:
     expect(page.locator("#shortcuts[open]")).to_be_visible()
 
 
+def edit_table(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/")
+    page.locator("a[href$='/properties/'][data-modal]").first.click()
+    expect(page.locator("#dialog[open] .k-properties li").first).to_be_visible()
+
+
+def archived_properties(page: Page) -> None:
+    edit_table(page)
+    page.locator("#dialog .k-archived summary").click()
+    expect(page.locator("#dialog .k-archived li")).to_be_visible()
+
+
+def property_types(page: Page) -> None:
+    edit_table(page)
+    page.locator("#dialog a[href$='/properties/add']").click()
+    expect(page.locator("#dialog .k-types li")).to_have_count(len(PropertyType))
+
+
+def choices_form(page: Page) -> None:
+    property_types(page)
+    page.locator("#dialog a[href$='type=choice']").click()
+    expect(page.locator("#dialog [name=label_en]")).to_be_focused()
+
+
+def refused_property(page: Page) -> None:
+    choices_form(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#dialog [aria-invalid=true]").first).to_be_visible()
+
+
+def misfits(page: Page) -> None:
+    edit_table(page)
+    page.locator("#dialog a[href*='/properties/convert/']").first.click()
+    page.locator("#dialog a[href$='type=integer']").click()
+    page.locator("#dialog .btn-primary").click()
+    expect(page.locator("#dialog .k-misfits tbody tr").first).to_be_visible()
+
+
+def invite_dialog(page: Page) -> None:
+    page.goto("/a/nordlicht/members/list/")
+    page.locator("a[href$='/invitations/add']").first.click()
+    expect(page.locator("#dialog[open] [name=email]")).to_be_focused()
+
+
 def account_switcher(page: Page) -> None:
     page.goto("/a/nordlicht/")
     page.locator("button.k-account").click()
@@ -249,6 +312,13 @@ OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, 
     (question, True, True),
     (sections, True, True),
     (shortcuts, True, False),
+    (edit_table, True, True),
+    (archived_properties, True, True),
+    (property_types, True, True),
+    (choices_form, True, True),
+    (refused_property, True, True),
+    (misfits, True, True),
+    (invite_dialog, True, True),
     (account_switcher, True, True),
     (own_menu, True, False),
     (page_sizes, True, False),
@@ -294,7 +364,7 @@ def look(page: Page, where: str, locale: str) -> Iterator[str]:
 
 
 def full(address: str, person: Person | None) -> str:
-    return address if person is NOBODY or address in WITHOUT_ACCOUNT else f"/a/{person.slug}{address}"
+    return address if person is NOBODY or address.startswith(WITHOUT_ACCOUNT) else f"/a/{person.slug}{address}"
 
 
 def enter_code(page: Page, person: Person) -> None:
@@ -319,7 +389,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return {
+    return _define_and_invite() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -327,6 +397,33 @@ def furnish(app) -> dict[str, str | int]:
         "message": message.id,
         "reset": _secret_in(message),
     }
+
+
+def _define_and_invite() -> dict[str, str | int]:
+    """A property of each type, filled in; invitations for somebody new, somebody known, a colleague."""
+    choices = [{"label_en": "Gold", "label_de": "Gold"}, {"label_en": "Silver", "label_de": "Silber"}]
+    with cast.acting_as(ALICE) as alice:
+        own = {}
+        for type_ in PropertyType:
+            facts = {"choices": choices} if type_.has_choices else {}
+            facts |= {"help_en": "What the customer says.", "required": type_ is PropertyType.TEXT}
+            facts |= {"as_column": type_ not in {PropertyType.LONG, PropertyType.PHONE}}
+            own[type_.value] = properties.define(type_, by=alice, label_en=f"A {type_.value}", **facts)
+        some = {"text": "Wind and sun", "integer": 7, "money": Decimal("1234.5"), "date": date(2026, 1, 31)}
+        some |= {"flag": True, "choice": "gold", "choices": ["gold", "silver"], "url": "kontor.example"}
+        values.write(cast.account_called("kuestenfunk"), {own[name]: value for name, value in some.items()})
+        archived = properties.define(PropertyType.TEXT, by=alice, label_en="Out of the table")
+        properties.archive(archived, by=alice)
+        for email in ("nina@new.example", GREGOR.email):
+            invitations.invite(email, role=Role.SALES, account=alice.account, by=alice)
+        mistyped = invitations.invite("nina@nwe.example", role=Role.SALES, account=alice.account, by=alice)
+        invitations.withdraw(mistyped, by=alice)
+        places: dict[str, str | int] = {name: definition.id for name, definition in own.items()}
+    with cast.acting_as(BOB) as bob:
+        invitations.invite(VERA.email, role=Role.VIEWER, account=bob.account, by=bob)
+    for name, email in [("somebody_new", "nina@new.example"), ("gregor", GREGOR.email), ("vera", VERA.email)]:
+        places[f"for_{name}"] = _secret_in(messages_to(Person(email, ""))[-1])
+    return places
 
 
 def _remove(person: Person) -> None:

@@ -23,12 +23,14 @@ from werkzeug.routing import Rule
 
 from app import create_app
 from app.models import Role
+from app.tenancy import acting
 from app.ui.filters import OPERATORS
 from tests.conftest import SETTINGS
 from tests.walls.policy import (
     POLICY,
     AddForm,
     Commands,
+    Deed,
     Detail,
     EditForm,
     Export,
@@ -186,14 +188,14 @@ def _of(policy: Any, place: Place) -> Iterator[Cell]:
 @_of.register
 def _page(policy: Page, place: Place) -> Iterator[Cell]:
     path = place.path()
-    for method in ("GET", "HEAD"):
+    for method in ("GET", "HEAD") if policy.get else ():
         yield Cell(method, path, place.answers(policy.get, policy.permission))
-    if place.is_in(policy.permission):
+    if policy.get and place.is_in(policy.permission):
         yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
     if policy.post:
-        good = place.answers(policy.post, policy.permission)
-        yield Cell("POST", path, good, policy.data, changes=_changed_by(policy.data))
-        yield Cell("POST", path, good, policy.data | _strays(place), changes=_changed_by(policy.data))
+        good, columns = place.answers(policy.post, policy.permission), policy.alters or _changed_by(policy.data)
+        yield Cell("POST", path, good, policy.data, changes=columns)
+        yield Cell("POST", path, good, policy.data | _strays(place), changes=columns)
 
 
 @_of.register
@@ -251,7 +253,7 @@ def _questions(policy: List, place: Place) -> Iterator[tuple[str, bool]]:
     for name, found in shown.items():
         yield f"sort=-{name}", False
         values = {"choice": [c.value for c in found.choices[:2]], "number": ["1"], "moment": ["2026-01-01"]}
-        for number in range(len(OPERATORS[found.kind])):
+        for number in range(len(found.operators or OPERATORS[found.kind])):
             yield urlencode({f"_flt_{number}_{name}": values.get(found.kind, words)}, doseq=True), False
     secret = {c.key for c in inspect(policy.of).column_attrs if c.key not in shown}
     for name in {*HIDDEN, *secret} - set(shown):
@@ -262,7 +264,7 @@ def _fields(place: Place) -> dict[str, Any]:
     """The columns of a list that may be sorted and filtered by."""
     name = place.rule.endpoint.split(".")[0]
     view = next(view for view in place.world.app.appbuilder.baseviews if type(view).__name__ == name)
-    with place.world.app.test_request_context():
+    with place.world.app.test_request_context(), acting(place.world.scope(place.actor), writes=False):
         return {name: found for name, found in view.fields().items() if found.expression is not None}
 
 
@@ -293,31 +295,57 @@ def _detail(policy: Detail, place: Place) -> Iterator[Cell]:
 
 @_of.register
 def _add_form(policy: AddForm, place: Place) -> Iterator[Cell]:
-    path, strays = place.path(), _strays(place)
-    for query in ("", "?" + urlencode(strays), "?" + urlencode({f"_flt_0_{name}": strays[name] for name in strays})):
-        yield Cell("GET", path + query, place.answers(200, policy.permission))
+    path, strays = place.path(f"?{policy.query}"), _strays(place)
+    beside = {name: value for name, value in strays.items() if name != policy.into}
+    for query in ({}, beside, {f"_flt_0_{name}": strays[name] for name in strays}):
+        yield Cell("GET", f"{path}&{urlencode(query)}", place.answers(200, policy.permission))
     good = place.answers(302, policy.permission)
     yield Cell("POST", path, good, policy.data)
     yield Cell("POST", path, good, policy.data | strays)
-    yield Cell("POST", path + "?" + urlencode(strays), good, policy.data)
+    yield Cell("POST", f"{path}&{urlencode(beside)}", good, policy.data)
     yield Cell("POST", path, place.answers(422, policy.permission), {})
     if place.is_in():
-        yield Cell("POST", path, place.answers(204, policy.permission), policy.data | strays, HTMX)
+        yield Cell("POST", path, place.answers(policy.within_page, policy.permission), policy.data | strays, HTMX)
+    if policy.into:
+        yield from _add_into(policy, place)
+
+
+def _add_into(policy: AddForm, place: Place) -> Iterator[Cell]:
+    """The same for each account it could be added to; one that is not seen answers as one that never was."""
+    def path(pk: int) -> str:
+        return place.path(f"?{policy.into}={pk}")
+
+    for pk, seen in place.on_rows("account", policy.permission):
+        good = place.answers({200} if seen else {404}, policy.permission)
+        yield Cell("GET", path(pk), good, like="" if seen else path(NEVER_WAS))
+        done = place.answers({302, 422} if seen else {404}, policy.permission)
+        yield Cell("POST", path(pk), done, policy.data, like="" if seen else path(NEVER_WAS))
 
 
 @_of.register
 def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     table = policy.of.__tablename__
-    never, strays = place.path(pk=NEVER_WAS), _strays(place)
-    columns = _changed_by(policy.data) | policy.writes
+    query = f"?{policy.query}"
+    never, strays = place.path(query, pk=NEVER_WAS), _strays(place)
+    columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
         good = {200} if offered else {403} if seen else {404}
         saved = {302, 422} if offered else good
         like = "" if seen else never
-        yield Cell("GET", place.path(pk=pk), place.answers(good, policy.permission), like=like)
+        yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)
-        yield Cell("POST", place.path(pk=pk), answer, policy.data | strays, changes=columns, like=like)
+        yield Cell("POST", place.path(query, pk=pk), answer, policy.data | strays, changes=columns, like=like)
+
+
+@_of.register
+def _deed(policy: Deed, place: Place) -> Iterator[Cell]:
+    table, never = policy.of.__tablename__, place.path(pk=NEVER_WAS)
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)
+        like = "" if seen else never
+        yield Cell("POST", place.path(pk=pk), good, _strays(place), changes=policy.alters, like=like)
 
 
 @_of.register
@@ -444,5 +472,7 @@ def _plain(answer: Any, path: str) -> tuple[int, str, str]:
         body = "".join(re.findall(r"<tbody>.*?</tbody>", body, re.S)) or str(len(answer.data))
     for word in (path.split("/")[2], *re.findall(r"/(\d+)", path)):
         body = body.replace(f"/{word}", "/…").replace(f"%2F{word}", "%2F…")
+    for name, number in re.findall(r"(\w+)=(\d+)", path):
+        body = re.sub(rf"\b({name}(?:=|%3D)){number}\b", r"\1…", body)
     varying = {"Content-Length", "Content-Security-Policy", "Set-Cookie"}
     return answer.status_code, body, "\n".join(f"{k}: {v}" for k, v in answer.headers if k not in varying)

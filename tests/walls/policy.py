@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.models import Account, LogEntry, Login, Member, Message
+from app.models import Account, Invitation, LogEntry, Login, Member, Message, Property, PropertyValue
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -55,9 +55,10 @@ class Page:
     """An address without rows of a table."""
 
     permission: str
-    get: int = 200
+    get: int = 200  # 0: it is only posted to
     post: int = 0
     data: dict[str, str] = field(default_factory=dict)
+    alters: frozenset[str] = frozenset()  # columns besides those of its form
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class AddForm:
     permission: str
     of: type
     data: dict[str, str]
+    query: str = ""  # what its address needs besides
+    into: str = ""  # the argument of its address that names the account to add to
+    within_page: int = 204  # what the dialog's own request is answered
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,18 @@ class EditForm:
     of: type
     data: dict[str, str]
     offers: Allowed = anywhere
-    writes: frozenset[str] = frozenset()  # columns besides those of the inputs
+    query: str = ""
+    alters: frozenset[str] = frozenset()  # columns besides those of its form
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A verb on one row, named in the address."""
+
+    permission: str
+    of: type
+    offers: Allowed = anywhere
+    alters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,10 @@ HOLD = {"kind": "administrative", "reason": "Papers are missing."}
 LIFT = {"kind": "financial", "reason": "All is paid."}
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
 NOBODY = "nobody@nowhere.example"
+PROPERTY = {"label_en": "Segment", "label_de": "Segment"}
+VALUES = frozenset({"properties", *(column.name for column in PropertyValue.__table__.columns)})  # and their index
+DEFINITION = frozenset({column.name for column in Property.__table__.columns} - {"id", "account_id", "account_path"})
+JOINING = {"first_name": "New", "last_name": "Name", "locale": "de", **PASSWORD}
 
 POLICY: dict[str, Any] = {
     "static": Public("the program's own files", args={"filename": "kontor.css"}),
@@ -132,6 +151,7 @@ POLICY: dict[str, Any] = {
     "public.language": Public("a choice of the browser", {302}, args={"code": "de"}),
     "public.forgot": Public("the way back in", {200}, {200, 429}, data={"email": NOBODY}),
     "public.reset": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
+    "join.join": Public("the secret is the right", {404}, {404}, {"secret": "x"}, JOINING),
     # --- a person's own sign-in ---
     "security.show": Personal("one's own sign-in", get=200),
     "security.profile": Personal("one's own name", post=302, data={
@@ -152,9 +172,9 @@ POLICY: dict[str, Any] = {
     "AccountsView.export": Export("account.export", Account, beneath),
     "AccountsView.show": Detail("account.show", Account),
     "AccountsView.add": AddForm("account.add", Account, ACCOUNT),
-    "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath),
-    "AccountsView.hold": EditForm("account.hold", Account, HOLD, beneath, frozenset({"administrative_hold_at"})),
-    "AccountsView.lift": EditForm("account.hold", Account, LIFT, beneath, frozenset(
+    "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath, alters=VALUES),
+    "AccountsView.hold": EditForm("account.hold", Account, HOLD, beneath, alters=frozenset({"administrative_hold_at"})),
+    "AccountsView.lift": EditForm("account.hold", Account, LIFT, beneath, alters=frozenset(
         {"financial_hold_at", "lifted_at", "lifted_by", "lift_reason"})),
     "AccountsView.move": EditForm("account.move", Account, {}, beneath),  # where to, test_moving.py asks
     "AccountsView.action_post": Commands(Account, {
@@ -166,6 +186,21 @@ POLICY: dict[str, Any] = {
     "MembersView.export": Export("member.export", Member, within),
     "MembersView.edit": EditForm("member.edit", Member, {"role": "viewer"}, within),
     "MembersView.action_post": Commands(Member, {"remove": "member.remove"}),
+    "MembersView.leave": Page("member.leave", post=302, alters=frozenset({"*"})),
+    "InvitationsView.index": Page("invitation.list", get=302),
+    "InvitationsView.list": List("invitation.list", Invitation, within),
+    "InvitationsView.related_list": Related("invitation.list", Invitation, {"account_id": Account}),
+    "InvitationsView.export": Export("invitation.export", Invitation, within),
+    "InvitationsView.add": AddForm("invitation.add", Invitation, {"email": NOBODY, "role": "viewer"}, into="account"),
+    "InvitationsView.action_post": Commands(Invitation, {
+        "resend": "invitation.resend", "withdraw": "invitation.withdraw"}),
+    "PropertiesView.list": Page("property.list"),
+    "PropertiesView.add": AddForm("property.add", Property, PROPERTY, query="type=text", within_page=200),
+    "PropertiesView.edit": EditForm("property.edit", Property, PROPERTY, within, alters=DEFINITION),
+    "PropertiesView.convert": EditForm("property.edit", Property, {}, within, "type=long", DEFINITION | VALUES),
+    "PropertiesView.order": Page("property.edit", get=0, post=422, data={"ids": "999999"}),
+    "PropertiesView.archive": Deed("property.archive", Property, within, DEFINITION),
+    "PropertiesView.restore": Deed("property.archive", Property, within, DEFINITION),
     "HistoryView.index": Page("history.list", get=302),
     "HistoryView.list": List("history.list", LogEntry),
     "HistoryView.related_list": Related("history.list", LogEntry, {"account_id": Account}),

@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from html import unescape
 from typing import Any
@@ -30,12 +31,15 @@ from app.models import (
     Account,
     Hold,
     HoldKind,
+    Invitation,
     Kind,
     LogEntry,
     Login,
     Member,
     Message,
     MessageStatus,
+    Property,
+    PropertyType,
     Purpose,
     RecoveryCode,
     Role,
@@ -70,6 +74,7 @@ NEVER_SHOWN = {
     "ab_user": ("password", "totp"),
     "login": ("key_hash",),
     "message": ("message_id",),
+    "property": ("label_en_key", "label_de_key"),
 }
 
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
@@ -77,6 +82,8 @@ NEEDS = {
     "account": "account.list",
     "hold": "account.list",
     "member": "member.list",
+    "invitation": "invitation.list",
+    "property": "account.list",  # a column of the list; where it is defined needs more
     "ab_user": "member.list",
     "log_entry": "history.list",
     "log_inside": "history.list",
@@ -147,6 +154,8 @@ def build() -> None:
             cast.add_member(f"{actor.name}@x.example", actor.name, cast.account_called(actor.home), actor.role or ADMIN)
         for account in db.session.scalars(select(Account)).all():
             _fill(account)
+        for account in db.session.scalars(select(Account)).all():
+            _tell_of(account)
     with unscoped("putting some of them out") as session:
         _let_go(session)
     with unscoped("letting the canaries in") as session:
@@ -177,11 +186,40 @@ def _fill(account: Account) -> None:
     message = Message(account=account, message_id=account.slug, token_id=token.id, locale="de", **texts)
     message.status, message.created_at, message.next_try_at = MessageStatus.FAILED, now, now
     db.session.add(message)
+    _invite_and_define(account, member)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
             db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
         db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
+
+
+def _invite_and_define(account: Account, by: Member) -> None:
+    """An invitation that can still be accepted, and a property of each kind of word: typed, and somebody's name."""
+    now, later = clock.now(), clock.now() + timedelta(days=7)
+    token = Token(purpose=Purpose.INVITATION, nonce="", secret_hash=f"{account.slug}-2", account_id=account.id)
+    token.created_at, token.expires_at = now, later
+    db.session.add(token)
+    db.session.flush()
+    invitation = Invitation(account=account, email="", role=Role.VIEWER, locale="de", token_id=token.id, inviter="")
+    invitation.inviter_id, invitation.inviter_account_id = by.user_id, account.id
+    invitation.created_at, invitation.expires_at = now, later
+    db.session.add(invitation)
+    for type_ in (PropertyType.TEXT, PropertyType.MEMBER):
+        labels = dict.fromkeys(("label_en", "label_de"), type_.value)
+        db.session.add(Property(account=account, type=type_, key=type_.value, **labels))
+
+
+def _tell_of(account: Account) -> None:
+    """What everybody above, and the account itself, says about it in their properties."""
+    kept: dict[str, Any] = {}
+    for definition in db.session.scalars(select(Property)):
+        home = definition.account
+        if account.path.startswith(home.path):
+            somebody = db.session.scalar(select(Member.id).where(Member.account_id == home.id).limit(1))
+            word = f"canary-{home.slug}-property-kept"
+            kept[str(definition.id)] = word if definition.type is PropertyType.TEXT else somebody
+    account.properties = kept
 
 
 def _let_go(session: Session) -> None:
@@ -320,7 +358,11 @@ class World:
 
     def may_touch(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
         """Whether a row is on the actor's side of the wall, and theirs to change as far as the wall goes."""
-        if table in {"token", "throttle"}:
+        if table == "throttle" or table == "token" and row["purpose"] != Purpose.INVITATION:
+            return False
+        if table == "token":
+            return actor.role is not None and self._path_of(row["account_id"]).startswith(self.paths[actor.slug])
+        if table == "property_value" and not self._path_of(self._definer(row)).startswith(self.paths[actor.slug]):
             return False
         if table == "ab_user" or "user_id" in row and "account_path" not in row:
             return row.get("user_id", row["id"]) == self.user_id(actor)
@@ -337,7 +379,18 @@ class World:
         if table == "ab_user":
             members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
             return any(self.may_touch(actor, "member", member) for member in members)
+        if table == "token":
+            return False
+        if table == "property_value":
+            return self.may_touch(actor, "account", {"path": row["account_path"], "id": row["account_id"]})
         return self.may_touch(actor, table, row)
+
+    def _path_of(self, account_id: int) -> str:
+        return self.paths[self.slugs[account_id]]
+
+    def _definer(self, value: dict[str, Any]) -> int:
+        """Whose property a value is of; not the account it is about."""
+        return self.pristine["property", value["definition_id"]]["account_id"]
 
     def _account_id(self, slug: str) -> int:
         return next(pk for pk, known in self.slugs.items() if known == slug)
