@@ -21,6 +21,7 @@ from huey.contrib.sql_huey import SqlHuey
 from . import limits, outbox
 from .extensions import db
 from .models import Message, Token
+from .services import licenses
 from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,12 @@ def init_app(app: Flask) -> None:
         """What has only been counted is forgotten."""
         with app.app_context(), unscoped("tries are counted before anybody is known"):
             limits.forget_old()
+
+    @queue.periodic_task(crontab(minute="20"))
+    def every_hour() -> None:
+        """Which licenses have ended: somewhere it is always just past midnight."""
+        with app.app_context(), unscoped("licenses of every account end by themselves"):
+            licenses.note_expired()
 
     app.extensions["deliver"] = deliver
 
