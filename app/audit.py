@@ -74,8 +74,8 @@ def record(
     """Write down a deed, past tense: `record("account.archived", account)`.
 
     Field changes of the subject in the same flush join this line instead of making one of their own. `account` is
-    the account whose history it is, by default the subject's own. A detail is a value, or (old, new). Actor and address come from the scope; unscoped
-    work names them itself.
+    the account whose history it is, by default the subject's own. A detail is a value, or (old, new). Actor and
+    address come from the scope; unscoped work names them itself.
     """
     session = db.session()
     with session.no_autoflush:  # looking a name up must not write the change down before its line is there
