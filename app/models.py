@@ -484,8 +484,8 @@ class PropertyValue(OwnedByAccount, Model):
 class Bilingual:
     """Named in both languages; people read theirs."""
 
-    name_en: Mapped[str] = mapped_column(String(120))
-    name_de: Mapped[str] = mapped_column(String(120))
+    name_en: Mapped[str] = mapped_column(String(120), default="")  # one of the two is enough
+    name_de: Mapped[str] = mapped_column(String(120), default="")
 
     @property
     def name(self) -> str:
@@ -524,9 +524,9 @@ class Policy(StrEnum):
 
 
 _POLICY_LABELS = {
-    Policy.HARD: _l("Hard: refuses above the quantity"),
-    Policy.SOFT: _l("Soft: warns above the quantity"),
-    Policy.OVERAGE: _l("Overage: tolerates a percentage more"),
+    Policy.HARD: lazy_pgettext("policy", "Hard"),
+    Policy.SOFT: lazy_pgettext("policy", "Soft"),
+    Policy.OVERAGE: lazy_pgettext("policy", "Overage"),
 }
 LARGEST_QUANTITY = 1_000_000_000  # of anything counted; twice as many still fit into the column
 LARGEST_USE = 2_000_000_000
@@ -543,8 +543,8 @@ class LicenseType(Bilingual, Archivable, OfCatalogue, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(60), unique=True)  # its name in the API
-    unit_en: Mapped[str] = mapped_column(String(40))
-    unit_de: Mapped[str] = mapped_column(String(40))
+    unit_en: Mapped[str] = mapped_column(String(40), default="")
+    unit_de: Mapped[str] = mapped_column(String(40), default="")
     policy: Mapped[Policy] = mapped_column(_stored(Policy), default=Policy.HARD)
     overage_percent: Mapped[int | None] = mapped_column()
 
@@ -565,12 +565,14 @@ class Article(Bilingual, Archivable, OfCatalogue, Model):
     __tablename__ = "article"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    number: Mapped[str] = mapped_column(String(60), unique=True)
+    number: Mapped[str] = mapped_column(String(60), unique=True, default=lambda: public_id("ART"))
     description_en: Mapped[str] = mapped_column(Text, default="")
     description_de: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(Moment)
 
-    grants: Mapped[list[Grant]] = relationship(back_populates="article", cascade="all, delete-orphan")
+    grants: Mapped[list[Grant]] = relationship(
+        back_populates="article", cascade="all, delete-orphan", order_by="Grant.id", lazy="selectin"
+    )
 
     @property
     def description(self) -> str:
@@ -592,7 +594,7 @@ class Grant(OfCatalogue, Model):
     quantity: Mapped[int] = mapped_column()
 
     article: Mapped[Article] = relationship(back_populates="grants")
-    type: Mapped[LicenseType] = relationship()
+    type: Mapped[LicenseType] = relationship(lazy="joined", innerjoin=True)
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.type}"
@@ -737,7 +739,7 @@ class License(OwnedByAccount, Model):
     suspended_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     created_at: Mapped[datetime] = mapped_column(Moment)
 
-    type: Mapped[LicenseType] = relationship()
+    type: Mapped[LicenseType] = relationship(lazy="joined", innerjoin=True)
     article: Mapped[Article | None] = relationship()
     holding: Mapped[Holding | None] = relationship(
         primaryjoin="License.holding_id == Holding.id", foreign_keys="License.holding_id"

@@ -19,7 +19,7 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
-from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select, true
+from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select
 from sqlalchemy import func as sql
 from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm import Session as AnySession
@@ -67,7 +67,8 @@ class Scope:
     @cached_property
     def criteria(self) -> tuple[Any, ...]:
         """One condition for each class behind the wall; plain expressions, not cached lambdas."""
-        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in _walled_classes())
+        narrowed = [cls for cls in _walled_classes() if not issubclass(cls, OfCatalogue)]  # which all may read
+        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in narrowed)
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,6 @@ def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
         return _in_range(cls.path, scope)
     if issubclass(cls, LogEntry):
         return _in_range(cls.account_path, scope) & (~cls.inside | (cls.account_id == scope.account_id))
-    if issubclass(cls, OfCatalogue):
-        return true()
     if issubclass(cls, InsideAccount):
         return cls.account_id == scope.account_id
     if issubclass(cls, OwnedByAccount):

@@ -32,7 +32,7 @@ def article(number: str = "ART-1", *, grants: dict[int, int] | None = None) -> i
 
 
 def plan(key: str = "standard", **facts: Any) -> int:
-    """A price model; its number."""
+    """A plan; its number."""
     said = {"name_en": "Standard", "name_de": "Standard", "period": "monthly", "price": Decimal(49), "currency": "EUR"}
     with acting_as(DORA) as by:
         return catalog.define_plan(key, by=by, **said | facts).id

@@ -1,4 +1,4 @@
-"""The verbs of the catalogue: license types, articles with what they grant, price models (M-10 … M-13).
+"""The verbs of the catalogue: license types, articles with what they grant, plans (M-10 … M-13).
 
 All of it is the operator's to say; the wall keeps everybody else from writing it (`OfCatalogue`). Put away, a row is
 offered no longer; what was made of it stays.
@@ -169,11 +169,11 @@ def _grant(article: Article, wanted: list[tuple[int, int]], by: Member) -> str:
     return granted(article)
 
 
-# --- price models ----------------------------------------------------------------------------------------------
+# --- plans ------------------------------------------------------------------------------------------------------
 
 
 def define_plan(key: str, *, by: Member, **facts: Any) -> Plan:
-    """A new price model. `price` is the base price of a period, an exact amount of `currency`."""
+    """A new plan: a price model. `price` is the base price of a period, an exact amount of `currency`."""
     _hold_catalogue(by)
     plan = Plan(account=by.account, key=_free_key(Plan, key))
     _describe_plan(plan, facts)
@@ -184,7 +184,7 @@ def define_plan(key: str, *, by: Member, **facts: Any) -> Plan:
 
 
 def change_plan(plan: Plan, *, by: Member, **facts: Any) -> None:
-    """Change a price model."""
+    """Change a plan."""
     _hold_catalogue(by)
     _describe_plan(plan, facts)
     record("plan.changed", plan)
@@ -215,11 +215,11 @@ def _exact(amount: Decimal, currency: str) -> int:
 
 
 def choose_plan(account: Account, plan: Plan | None, *, by: Member) -> None:
-    """Give an account a price model, another one, or none; decided by an account above it (M-10)."""
+    """Give an account a plan, another one, or none; decided by an account above it (M-10)."""
     if account.plan_id == (plan.id if plan else None):
         return
     if account.id == by.account_id:
-        raise Refused(_("The price model is set by the account above."), field="plan_id")
+        raise Refused(_("The plan is chosen by the account above."), field="plan_id")
     if plan is not None and plan.is_archived:
         raise Refused(_("%(name)s is archived and offered no longer.", name=plan.name), field="plan_id")
 

@@ -19,6 +19,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from .. import clock, outbox
 from ..audit import record
@@ -196,7 +197,10 @@ def _check_days(on: date, until: date | None) -> None:
 def check(license: License, quantity: int = 1) -> Answer:
     """Whether so much more could be taken into use now. Changes nothing and promises nothing."""
     _check_quantity(quantity)
-    license = _as_it_is(license)
+    return _verdict(_as_it_is(license), quantity)
+
+
+def _verdict(license: License, quantity: int) -> Answer:
     reason = _against(license)
     if reason is None and license.in_use > license.ceiling - quantity:
         reason = Reason.FULL
@@ -213,8 +217,7 @@ def consume(license: License, quantity: int = 1, *, reference: str, by: Member, 
     if earlier := _earlier(license, MovementKind.CONSUMED, quantity, reference, key):
         return earlier
     if not _take(license, quantity):
-        return check(license, quantity)
-    license = _as_it_is(license)
+        return _verdict(license, quantity)
     answer = _answer(license, None, over=license.in_use > license.quantity)
     _write_down(license, MovementKind.CONSUMED, quantity, reference, key, answer, by)
     _tell(license, by)
@@ -230,8 +233,7 @@ def release(license: License, quantity: int = 1, *, reference: str, by: Member, 
     if earlier := _earlier(license, MovementKind.RELEASED, quantity, reference, key):
         return earlier
     if held_by(license, reference) < quantity or not _put_back(license, quantity):
-        return _answer(_as_it_is(license), Reason.NOT_HELD)
-    license = _as_it_is(license)
+        return _answer(license, Reason.NOT_HELD)
     answer = _answer(license, None)
     _write_down(license, MovementKind.RELEASED, quantity, reference, key, answer, by)
     _forget_marks(license)
@@ -240,13 +242,14 @@ def release(license: License, quantity: int = 1, *, reference: str, by: Member, 
 
 def held_by(license: License, reference: str) -> int:
     """How much of a license is in use under that reference."""
-    total = select(func.coalesce(func.sum(_signed()), 0)).where(
+    total = select(func.coalesce(func.sum(signed()), 0)).where(
         LicenseMovement.license_id == license.id, LicenseMovement.reference == reference
     )
     return int(db.session.scalar(total))
 
 
-def _signed() -> ColumnElement[int]:
+def signed() -> ColumnElement[int]:
+    """The quantity of a movement, below zero where it was released."""
     consumed = LicenseMovement.kind == MovementKind.CONSUMED
     return case((consumed, LicenseMovement.quantity), else_=-LicenseMovement.quantity)
 
@@ -259,12 +262,11 @@ def _begin(license: License, quantity: int, reference: str, key: str) -> tuple[L
         raise Refused(_("Name who or what uses it, in up to 200 characters."), field="reference")
     if len(key) > LONGEST_KEY or "\x00" in key:
         raise Refused(_("A key has up to 120 characters."), field="key")
-    db.session.execute(select(License.id).where(License.id == license.id).with_for_update())
-    return _as_it_is(license), reference
+    return _as_it_is(license, hold=True), reference
 
 
-def _as_it_is(license: License) -> License:
-    """The license, its type and its account, read anew."""
+def _as_it_is(license: License, *, hold: bool = False) -> License:
+    """The license, its type and its account, read anew; held on wish."""
     statement = (
         select(License)
         .join(License.type)
@@ -272,6 +274,8 @@ def _as_it_is(license: License) -> License:
         .options(contains_eager(License.type), contains_eager(License.account))
         .where(License.id == license.id)
     )
+    if hold:
+        statement = statement.with_for_update(of=License)
     return db.session.scalars(statement.execution_options(populate_existing=True)).one()
 
 
@@ -313,6 +317,8 @@ def _move(license: License, by: int, *conditions: ColumnElement[bool]) -> bool:
         update(License).where(License.id == license.id, *conditions).values(in_use=License.in_use + by),
         execution_options={"synchronize_session": False},
     )
+    if moved.rowcount == 1:
+        set_committed_value(license, "in_use", license.in_use + by)  # held, so nobody else has moved it meanwhile
     return moved.rowcount == 1
 
 
@@ -476,8 +482,7 @@ def _settled(license: License, by: Member) -> License:
     """The license, held and as it is now; not the own one, unless the operator's."""
     if license.account_id == by.account_id and by.account.kind is not Kind.OPERATOR:
         raise Refused(_("Only accounts above suspend, reinstate and revoke a license."))
-    db.session.execute(select(License.id).where(License.id == license.id).with_for_update())
-    return _as_it_is(license)
+    return _as_it_is(license, hold=True)
 
 
 def _refuse_unless_it_may(license: License, status: LicenseStatus) -> None:

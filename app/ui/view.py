@@ -174,6 +174,10 @@ class BackOfficeView(ModelView):
         """Other places that belong to the thing, offered in the head of its page."""
         return []
 
+    def questions(self, row: Any) -> builtins.list[Action]:
+        """Verbs on the thing that ask something first, in the dialog."""
+        return []
+
     def has_section(self, row: Any, key: str) -> bool:
         """Whether a related list has a meaning for this row."""
         return True
@@ -355,7 +359,7 @@ class BackOfficeView(ModelView):
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
             for name, c in self.commands.items()
             if may(f"{self.noun}.{c.name}") and (c.offered is None or c.offered(row))
-        ]
+        ] + self.questions(row)
 
     # --- add and edit ---
 
@@ -411,6 +415,18 @@ class BackOfficeView(ModelView):
         else:
             form.form_errors.append(refusal.sentence)
         return self._render_form(form, page)
+
+    def _ask(self, form: Any, page: FormPage, deed: Callable[[], Any], said: Callable[[], str], then: str) -> Any:
+        """Show a form; once it is sent and valid, do the deed, say so and lead on."""
+        if request.method != "POST" or not form.validate():
+            return self._render_form(form, page)
+        try:
+            deed()
+            db.session.flush()
+        except Refused as refusal:
+            return self._refused(form, refusal, page)
+        flash(said(), "success")
+        return _leave_form(then)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"

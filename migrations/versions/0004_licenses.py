@@ -17,10 +17,11 @@ OWNED = ("holding", "license", "license_movement")
 
 
 def _owner():
+    """Whom a row belongs to; the copy of the account's path follows it."""
     path = sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite")
     return [
         sa.Column("account_id", sa.Integer(), sa.ForeignKey("account.id"), nullable=False),
-        sa.Column("account_path", path, nullable=False),
+        sa.Column("account_path", path, sa.ForeignKey("account.path", onupdate="CASCADE"), nullable=False),
     ]
 
 

@@ -212,7 +212,7 @@ def test_an_archived_type_is_granted_by_no_new_article_and_stays_with_the_old(ap
         catalog.change_article(db.session.get(Article, number), number="A", grants=[(type_, 5)], by=by, **ARTICLE)
 
 
-# --- price models ------------------------------------------------------------------------------------------------
+# --- plans --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def choose(person, slug: str, plan_id: int | None) -> None:
         catalog.choose_plan(account_called(slug), plan, by=by)
 
 
-def test_a_partner_chooses_the_price_model_of_a_customer(app, alice):
+def test_a_partner_chooses_the_plan_of_a_customer(app, alice):
     choose(alice, "kuestenfunk", stock.plan("basic"))
     choose(alice, "kuestenfunk", stock.plan("large"))
 
