@@ -51,7 +51,7 @@ WATCHED: dict[type, str] = {
 SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "label_en_key", "label_de_key", "position",
     "properties", "token_id", "inviter_id", "inviter_account_id", "accepted_by_id",
-    "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
+    "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told", "price_minor",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the

@@ -743,7 +743,7 @@ class LicensesView(BackOfficeView):
         "status",
     ]  # fmt: skip
     search = ("public_id", "account.name", "type.name", "article.name")
-    order = ("-created_at",)
+    order = ("type.name", "public_id")
     sections = (
         (
             "overview",
@@ -840,7 +840,7 @@ class LicensesView(BackOfficeView):
     def suspend(self, pk: int) -> Any:
         license = self.row(pk)
         lead = _("Nothing more can be taken into use until it is reinstated. What is in use stays noted.")
-        page = self._reason_page(license, _l("Suspend %(name)s"), "suspend", lead)
+        page = self._reason_page(license, _l("Suspend %(name)s"), "suspend", lead, _("Suspend"))
         said = _("%(license)s is suspended.", license=license)
         deed = partial(licenses.suspend, license, by=me())
         return self._ask_why(page, deed, said)
@@ -849,16 +849,17 @@ class LicensesView(BackOfficeView):
     @has_access
     def revoke(self, pk: int) -> Any:
         license = self.row(pk)
-        page = self._reason_page(license, _l("Revoke %(name)s"), "revoke", _("The license is taken back for good."))
+        lead = _("The license is taken back for good.")
+        page = self._reason_page(license, _l("Revoke %(name)s"), "revoke", lead, _("Revoke"))
         said = _("%(license)s was revoked.", license=license)
         return self._ask_why(replace(page, danger=True), partial(licenses.revoke, license, by=me()), said)
 
-    def _reason_page(self, license: License, title: Any, verb: str, lead: str) -> FormPage:
+    def _reason_page(self, license: License, title: Any, verb: str, lead: str, label: str) -> FormPage:
         if not _from_above(license):
             abort(403)
         page = self._form_page(ReasonForm(), title, self.url(verb, pk=license.id), str(license))
         back = self.url("show", pk=license.id)
-        return replace(page, lead=lead, submit_label=page.title.partition(" ")[0], cancel_url=back)
+        return replace(page, lead=lead, submit_label=label, cancel_url=back)
 
     def _ask_why(self, page: FormPage, deed: Any, said: str) -> Any:
         form = page.form
@@ -956,7 +957,7 @@ def _gauge(license: License) -> dict[str, Any]:
         "quantity": shown(license.quantity, "number"),
         "in_use": shown(license.in_use, "number"),
         "available": shown(license.available, "number"),
-        "limit": shown(license.limit, "number") if license.limit else _("none"),
+        "limit": shown(license.limit, "number") if license.limit else _("without limit"),
         "tolerates": license.limit != license.quantity,
         "percent": shown(percent, "number"),
         "tone": tone,

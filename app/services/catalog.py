@@ -178,7 +178,7 @@ def define_plan(key: str, *, by: Member, **facts: Any) -> Plan:
     plan = Plan(account=by.account, key=_free_key(Plan, key))
     _describe_plan(plan, facts)
     db.session.add(plan)
-    record("plan.defined", plan)
+    record("plan.defined", plan, price=_priced(plan))
     db.session.flush()
     return plan
 
@@ -186,8 +186,9 @@ def define_plan(key: str, *, by: Member, **facts: Any) -> Plan:
 def change_plan(plan: Plan, *, by: Member, **facts: Any) -> None:
     """Change a plan."""
     _hold_catalogue(by)
+    before = _priced(plan)
     _describe_plan(plan, facts)
-    record("plan.changed", plan)
+    record("plan.changed", plan, **({} if before == _priced(plan) else {"price": (before, _priced(plan))}))
     db.session.flush()
 
 
@@ -195,6 +196,10 @@ def _describe_plan(plan: Plan, facts: dict[str, Any]) -> None:
     _describe(plan, facts)
     plan.period, plan.currency = Cycle(facts["period"]), facts["currency"]
     plan.price_minor = _exact(facts["price"], plan.currency)
+
+
+def _priced(plan: Plan) -> str:
+    return f"{plan.price} {plan.currency}"
 
 
 def _exact(amount: Decimal, currency: str) -> int:
