@@ -22,7 +22,7 @@ from sqlalchemy import event
 from . import limits, outbox, tokens
 from .extensions import Session, db
 from .models import Message, Token
-from .services import conversions, signin
+from .services import conversions, licenses, signin
 from .services.properties import Misfits
 from .tenancy import unscoped
 
@@ -61,6 +61,12 @@ def init_app(app: Flask) -> None:
         with app.app_context():
             clear_away()
             _look_at_the_tables()
+
+    @queue.periodic_task(crontab(minute="20"))
+    def every_hour() -> None:
+        """Which licenses have ended: somewhere it is always just past midnight."""
+        with app.app_context(), unscoped("licenses of every account end by themselves"):
+            licenses.note_expired()
 
     app.extensions["deliver"], app.extensions["convert"] = deliver, convert
 

@@ -46,6 +46,7 @@ from .models import (
     Kind,
     LogEntry,
     Member,
+    OfCatalogue,
     OwnedByAccount,
     OwnedByUser,
     Role,
@@ -80,7 +81,8 @@ class Scope:
     @cached_property
     def criteria(self) -> tuple[Any, ...]:
         """One condition for each class behind the wall; plain expressions, not cached lambdas."""
-        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in _walled_classes())
+        narrowed = [cls for cls in _walled_classes() if not issubclass(cls, OfCatalogue)]  # which all may read
+        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in narrowed)
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ def _sees(scope: Scope, row: Any) -> bool:
         return scope.path <= row.path < scope.beyond
     if isinstance(row, LogEntry) and row.inside:
         return row.account_id == scope.account_id
+    if isinstance(row, OfCatalogue):
+        return True
     if isinstance(row, InsideAccount):
         return row.account_id == scope.account_id
     if isinstance(row, OwnedByAccount):
@@ -185,6 +189,13 @@ def _sees(scope: Scope, row: Any) -> bool:
     if isinstance(row, OwnedByUser):
         return row.user_id == scope.user_id
     return not isinstance(row, Sealed)
+
+
+def _may_write(scope: Scope, row: Any) -> bool:
+    """Whether a row that is seen may be written, as far as the wall goes: the catalogue by the operator alone."""
+    if isinstance(row, OfCatalogue):
+        return scope.kind is Kind.OPERATOR and row.account_id == scope.account_id
+    return _sees(scope, row)
 
 
 @lru_cache(maxsize=1)
@@ -259,6 +270,9 @@ def _add_criteria(state: ORMExecuteState) -> None:
         raise OutsideScope("rows are added through the session, where the wall can look at them")
     if state.is_update and isinstance(state.parameters, list):
         raise OutsideScope("a bulk update by primary key passes the criteria by")
+    if (state.is_update or state.is_delete) and scope.kind is not Kind.OPERATOR:
+        if issubclass(state.bind_mapper.class_, OfCatalogue):
+            raise OutsideScope("the catalogue is written by the operator alone")
     state.statement = state.statement.options(*scope.criteria)
 
 
@@ -334,10 +348,11 @@ def _check_writes(session: AnySession, _context: Any, _instances: Any) -> None:
             return
         for row in list(session.new) + [row for row in session.dirty if session.is_modified(row)]:
             _check_foreign_keys(session, scope, row)
-            if not isinstance(row, Sealed | FabUser) and not _sees(scope, row):
+            if not isinstance(row, Sealed | FabUser) and not _may_write(scope, row):
                 raise OutsideScope(type(row).__name__)
         for row in session.deleted:
-            _refuse_foreign(session, row)
+            if not _may_write(scope, row):
+                raise OutsideScope(type(row).__name__)
 
 
 def _place(session: AnySession, row: Any) -> None:
@@ -353,6 +368,8 @@ def _place(session: AnySession, row: Any) -> None:
         row.account_path = account.path
         if account.id is not None:
             row.account_id = account.id
+        if isinstance(row, OfCatalogue) and account.kind is not Kind.OPERATOR:
+            raise OutsideScope("the catalogue is the operator's")
 
 
 def _account(session: AnySession, account_id: int | None) -> Account | None:

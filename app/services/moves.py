@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, String, cast, delete, func, select
+from sqlalchemy import ColumnElement, Delete, Select, String, Update, cast, delete, func, select, update
 
 from .. import properties as values
 from .. import property_types as types
@@ -131,18 +131,21 @@ def _staying(account: Account, losing: list[Account]) -> list[Member]:
 
 
 def _index_anew(account: Account, losing: list[Account], gaining: list[Account]) -> None:
-    """The index of values follows the sight of their definitions."""
-    _drop_from_index(account, _definitions_of(losing))
+    """The index of values follows its accounts, and the sight of their definitions."""
+    moved = PropertyValue.account_id.in_(select(Account.id).where(_beneath(account)))
+    theirs = PropertyValue.definition_id.in_([definition.id for definition in _definitions_of(losing)])
+    place = select(Account.path).where(Account.id == PropertyValue.account_id).scalar_subquery()
+    _change_index(delete(PropertyValue).where(theirs, moved))
+    _change_index(update(PropertyValue).where(moved).values(account_path=place))
+
     gained = {str(definition.id): definition for definition in _definitions_of(gaining)}
     if gained:
         for one in _with_values(account):
             _take_up(one, gained)
 
 
-def _drop_from_index(account: Account, definitions: list[Property]) -> None:
-    theirs = PropertyValue.definition_id.in_([definition.id for definition in definitions])
-    moved = (PropertyValue.account_path >= account.path) & (PropertyValue.account_path < account.path[:-1] + "0")
-    db.session.execute(delete(PropertyValue).where(theirs, moved), execution_options={"synchronize_session": False})
+def _change_index(statement: Delete | Update) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def _take_up(account: Account, gained: dict[str, Property]) -> None:

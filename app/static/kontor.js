@@ -179,7 +179,7 @@
     },
     "data-choice-more": (element) => {
       const list = $("[data-choices]", element.parentElement), line = list.lastElementChild.cloneNode(true);
-      $$("input", line).forEach((input) => { input.value = ""; });
+      $$("input, select", line).forEach((field) => { field.value = ""; });
       list.append(line);
       $("input:not([type=hidden])", line).focus();
     },

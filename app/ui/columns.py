@@ -14,13 +14,15 @@ from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, func, inspec
 from sqlalchemy.orm import aliased
 
 from ..extensions import Moment
-from .formats import CODES, shown
+from .formats import CODES, language, shown
 from .page import Cell
 
 TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
     "pending": "yellow", "accepted": "green", "expired": "red",
     "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
+    "upcoming": "azure", "suspended": "yellow", "revoked": "red",
+    "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
 }  # fmt: skip
 
@@ -95,13 +97,14 @@ def field_of(model: type, name: str, label: Any) -> Field:
     if "." in name:
         relation, attribute = name.split(".")
         inner = field_of(getattr(model, relation).property.mapper.class_, attribute, label)
-        expression = getattr(alias_of(model, relation), attribute)
+        expression = getattr(alias_of(model, relation), inner.expression.key)
         return Field(name, label, inner.kind, _through(relation, inner.value), expression, inner.choices)
-    mapped = inspect(model).column_attrs.get(name)
+    columns = inspect(model).column_attrs
+    mapped = columns.get(name) or columns.get(f"{name}_{language()}")  # what both languages name, in the person's
     if mapped is None:
         return Field(name, label, "text", lambda row: getattr(row, name))
     kind, choices = _kind(mapped.columns[0].type, name)
-    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, name), choices)
+    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, mapped.key), choices)
 
 
 @lru_cache(maxsize=256)

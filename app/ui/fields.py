@@ -8,15 +8,15 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from sqlalchemy import Boolean, Date, Enum, Numeric, String, Text, inspect
+from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, String, Text, inspect, select
 from wtforms import BooleanField, DateField, DecimalField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import Email, InputRequired, Length, Optional
 
-from ..extensions import Moment
-from ..models import Role
+from ..extensions import Moment, db
+from ..models import Article, Plan, Role, sort_key
 from ..permissions import may_grant
 from ..tenancy import current_scope
-from .formats import country_names, currency_names, language_names, read_date, read_decimal, shown
+from .formats import country_names, currency_names, language_names, read_date, read_decimal, read_whole_number, shown
 
 TIME_ZONES = [
     "Europe/Berlin", "Europe/Vienna", "Europe/Zurich", "Europe/London", "Europe/Dublin", "Europe/Paris",
@@ -40,6 +40,18 @@ class LocalDecimalField(DecimalField):
 
     def _value(self) -> str:
         return self.raw_data[0] if self.raw_data else shown(self.data, "number")
+
+
+class WholeNumberField(LocalDecimalField):
+    """A number without decimal places."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None if valuelist else self.data
+        if valuelist and valuelist[0].strip():
+            try:
+                self.data = read_whole_number(valuelist[0])
+            except ValueError as error:
+                raise ValueError(_("A whole number, please.")) from error
 
 
 class LocalDateField(DateField):
@@ -94,7 +106,29 @@ def roles() -> list[SelectChoice]:
     return choices((role.value, str(role.label)) for role in Role if may_grant(own, role))
 
 
+def articles() -> list[tuple[int, str]]:
+    """What can be acquired."""
+    offered = db.session.scalars(select(Article).where(Article.archived_at.is_(None)))
+    return [(one.id, f"{one.name} ({one.number})") for one in _by_name(offered)]
+
+
+def plans() -> list[tuple[int | str, str]]:
+    """What can be chosen; none is a choice, too."""
+    offered = db.session.scalars(select(Plan).where(Plan.archived_at.is_(None)))
+    return [("", ""), *((one.id, one.name) for one in _by_name(offered))]
+
+
+def _by_name(offered: Any) -> list[Any]:
+    return sorted(offered, key=lambda one: sort_key(one.name))
+
+
+def _number_or_none(value: Any) -> int | None:
+    return int(value) if value else None
+
+
 SPECIAL = {
+    "article_id": (SelectField, {"choices": articles, "coerce": int}),
+    "plan_id": (SelectField, {"choices": plans, "coerce": _number_or_none}),
     "country": (SelectField, {"choices": countries}),
     "language": (SelectField, {"choices": languages}),
     "currency": (SelectField, {"choices": currencies}),
@@ -129,6 +163,8 @@ def _input(column: Any, label: Any, help_text: Any) -> Any:
         return BooleanField(label=label, description=help_text)
     if isinstance(type_, Date | Moment):
         return LocalDateField(**common)
+    if isinstance(type_, Integer):
+        return WholeNumberField(**common, render_kw={"inputmode": "numeric"})
     if isinstance(type_, Numeric):
         return LocalDecimalField(**common)
     if isinstance(type_, Text):

@@ -11,7 +11,7 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
-from ..models import HoldKind, Kind, LogEntry, PropertyType, Role, sort_key
+from ..models import Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
 from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
@@ -57,6 +57,46 @@ ACTIONS: dict[str, Any] = {
     "invitation.withdrawn": _l("Invitation withdrawn"),
     "invitation.accepted": _l("Invitation accepted"),
     "invitation.exported": _l("Invitations exported"),
+    "article.created": _l("Article added"),
+    "article.defined": _l("Article added"),
+    "article.updated": _l("Article changed"),
+    "article.changed": _l("Article changed"),
+    "article.archived": _l("Article archived"),
+    "article.restored": _l("Article restored"),
+    "article.deleted": _l("Article deleted"),
+    "article.exported": _l("Articles exported"),
+    "license_type.created": _l("License type added"),
+    "license_type.defined": _l("License type added"),
+    "license_type.updated": _l("License type changed"),
+    "license_type.changed": _l("License type changed"),
+    "license_type.archived": _l("License type archived"),
+    "license_type.restored": _l("License type restored"),
+    "license_type.deleted": _l("License type deleted"),
+    "license_type.exported": _l("License types exported"),
+    "plan.created": _l("Plan added"),
+    "plan.defined": _l("Plan added"),
+    "plan.updated": _l("Plan changed"),
+    "plan.changed": _l("Plan changed"),
+    "plan.archived": _l("Plan archived"),
+    "plan.restored": _l("Plan restored"),
+    "plan.deleted": _l("Plan deleted"),
+    "plan.exported": _l("Plans exported"),
+    "account.plan_chosen": _l("Price model chosen"),
+    "holding.created": _l("Article acquired"),
+    "holding.given": _l("Article given"),
+    "holding.updated": _l("Acquired article changed"),
+    "holding.deleted": _l("Acquired article deleted"),
+    "holding.exported": _l("Acquired articles exported"),
+    "license.created": _l("License issued"),
+    "license.issued": _l("License issued"),
+    "license.updated": _l("License changed"),
+    "license.suspended": _l("License suspended"),
+    "license.reinstated": _l("License reinstated"),
+    "license.revoked": _l("License revoked"),
+    "license.expired": _l("License expired"),
+    "license.deleted": _l("License deleted"),
+    "license.exported": _l("Licenses exported"),
+    "license_movement.exported": _l("Use of licenses exported"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -123,11 +163,39 @@ FIELDS: dict[str, Any] = {
     "required": _l("Required"),
     "visible_to_customer": _l("Visible to the customer"),
     "as_column": _l("Shown as a column"),
+    "number": _l("Article number"),
+    "name_en": _l("Name in English"),
+    "name_de": _l("Name in German"),
+    "description_en": _l("Description in English"),
+    "description_de": _l("Description in German"),
+    "unit_en": _l("Unit in English"),
+    "unit_de": _l("Unit in German"),
+    "policy": _l("Policy"),
+    "overage_percent": _l("Tolerated overage in %"),
+    "grants": _l("Grants"),
+    "period": _l("Billed"),
+    "price": _l("Base price"),
+    "plan": _l("Price model"),
+    "article": _l("Article"),
+    "license_type": _l("License type"),
+    "quantity": _l("Quantity"),
+    "acquired_on": _l("Acquired on"),
+    "valid_from": _l("Starts on"),
+    "valid_until": _l("Ends on"),
+    "note": _l("Note or own reference"),
+    "public_id": _l("License"),
+    "source": _l("Source"),
 }
+
+DAYS = {"acquired_on", "valid_from", "valid_until"}
+WORDS: dict[str, Any] = {
+    "role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind, "policy": Policy, "period": Cycle,
+}  # fmt: skip
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
     "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
+    "public_id", "source",
 }  # fmt: skip
 
 
@@ -208,14 +276,13 @@ def _arrow(name: str, old: Any, new: Any, about: dict[str, str] | None = None) -
     return f"{_said(name, old)} → {_said(name, new) or '–'}"
 
 
-_CHOICES: dict[str, Any] = {"role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind}
-
-
 def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return shown(value, "flag")
-    if name in _CHOICES and value:
-        return str(_CHOICES[name](value).label)
+    if name in WORDS and value:
+        return str(WORDS[name](value).label)
+    if name in DAYS and value:
+        return shown(date.fromisoformat(value), "date")
     if isinstance(value, dict):
         return value[_language()]
     if isinstance(value, list):

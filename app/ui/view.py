@@ -262,7 +262,7 @@ class BackOfficeView(ModelView):
             export_url="" if embedded or related else self._export_url(listing),
             tools=[] if embedded or related else self.tools(),
             actions=self._bulk_actions() if rows and (self.related_commands or not related) else [],
-            action_url=self.url("action_post", back=listing.url_with()),
+            action_url=self.url("action_post", back=listing.url_with()) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,
         )

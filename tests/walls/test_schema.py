@@ -34,7 +34,7 @@ def test_what_an_account_owns_carries_its_path(table):
     columns = TABLES[table].columns
 
     assert not columns.account_id.nullable and not columns.account_path.nullable
-    assert {key.column.table.name for key in columns.account_id.foreign_keys} == {"account"}
+    assert "account" in {key.column.table.name for key in columns.account_id.foreign_keys}
 
 
 def test_flask_appbuilders_own_tables_stay_empty(app):
@@ -97,6 +97,6 @@ def test_the_migrations_make_what_the_models_say(app):
 def test_copies_of_a_path_follow_their_account():
     for name in OWNED:
         for column in TABLES[name].columns:
-            if column.name == "account_path":
+            if column.name == "account_path" and name != "property_value":  # led by `moves.py`, tests/services
                 (key,) = column.foreign_keys
                 assert (str(key.column), key.onupdate) == ("account.path", "CASCADE"), name
