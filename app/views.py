@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from wtforms.validators import InputRequired, Length
 
 from . import clock, outbox, permissions, properties
@@ -682,7 +683,7 @@ class HoldingsView(BackOfficeView):
     search = ("article.name", "article.number", "account.name", "note")
     order = ("-acquired_on",)
     related_keys = {"account_id": Account, "article_id": Article}
-    include_route_methods = {"list", "add", "export", "related_list"}
+    include_route_methods = {"list", "add", "export", "action_post", "related_list"}
     empty_title = _l("No articles yet")
     empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
 
@@ -753,6 +754,7 @@ class LicensesView(BackOfficeView):
         ),
     )  # fmt: skip
     related = (("movements", _l("Movements"), "MovementsView", "license_id"),)
+    loads = (joinedload(License.account), joinedload(License.article).lazyload(Article.grants))
     related_keys = {"account_id": Account}
     include_route_methods = {"list", "show", "export", "action_post", "related_list", "suspend", "revoke"}
     empty_title = _l("No licenses yet")
@@ -898,7 +900,7 @@ class MovementsView(BackOfficeView):
     search = ("reference", "actor", "license.public_id", "account.name")
     order = ("-at",)
     related_keys = {"license_id": License}
-    include_route_methods = {"list", "export", "related_list"}
+    include_route_methods = {"list", "export", "action_post", "related_list"}
     empty_title = _l("Nothing has been used yet")
     empty_text = _l("Every use and release through the API stands here.")
 

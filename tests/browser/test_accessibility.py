@@ -17,10 +17,10 @@ from sqlalchemy import select
 
 from app import tokens
 from app.extensions import db
-from app.models import LogEntry, Member, Message, Role, Token, User
-from app.services import members
+from app.models import License, LogEntry, Member, Message, Policy, Role, Token, User
+from app.services import licenses, members
 from app.tenancy import unscoped
-from tests import cast
+from tests import cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
 from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
@@ -63,8 +63,18 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
         ],
     ),
-    (DORA, ["/", "/settings/", "/outbox/list/"]),
-    (BOB, ["/", "/roles/", "/outbox/show/{message}"]),
+    (
+        DORA,
+        [
+            "/", "/settings/", "/outbox/list/", "/articles/list/", "/articles/show/{article}", "/articles/add",
+            "/articles/edit/{article}", "/license-types/list/", "/license-types/add", "/license-types/edit/{type}",
+            "/plans/list/", "/plans/add", "/plans/edit/{plan}", "/holdings/list/",
+            "/holdings/add?account={kuestenfunk}", "/holdings/related/account_id/{kuestenfunk}", "/accounts/show/{kuestenfunk}", "/licenses/list/",
+            "/licenses/related/account_id/{kuestenfunk}", "/licenses/show/{license}", "/licenses/suspend/{license}",
+            "/licenses/revoke/{license}", "/license-movements/list/", "/license-movements/related/license_id/{license}",
+        ],
+    ),
+    (BOB, ["/", "/roles/", "/outbox/show/{message}", "/licenses/list/", "/licenses/show/{license}", "/holdings/list/"]),
     (VERA, ["/accounts/list/", "/settings/"]),
     (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
     (GREGOR, ["/no-account/"]),
@@ -77,6 +87,18 @@ NOT_LOOKED_AT = {
     "MembersView.index": "leads to the list",
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
+    "LicensesView.index": "leads to the list",
+    "MovementsView.index": "leads to the list",
+    "HoldingsView.index": "leads to the list",
+    "ArticlesView.index": "leads to the list",
+    "LicenseTypesView.index": "leads to the list",
+    "PlansView.index": "leads to the list",
+    "LicensesView.export": "a file",
+    "MovementsView.export": "a file",
+    "HoldingsView.export": "a file",
+    "ArticlesView.export": "a file",
+    "LicenseTypesView.export": "a file",
+    "PlansView.export": "a file",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
@@ -86,6 +108,7 @@ NOT_LOOKED_AT = {
 ON_A_PHONE = {
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
     "/accounts/show/{fjordline}", "/accounts/add", "/members/list/", "/roles/", "/history/list/", "/settings/",
+    "/articles/edit/{article}", "/licenses/list/", "/licenses/show/{license}", "/plans/list/", "/holdings/list/",
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
 }  # fmt: skip
 
@@ -311,7 +334,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return {
+    return _offered_and_used() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -319,6 +342,18 @@ def furnish(app) -> dict[str, str | int]:
         "message": message.id,
         "reset": _secret_in(message),
     }
+
+
+def _offered_and_used() -> dict[str, int]:
+    """An article, what it gave to Küstenfunk, and some of that in use."""
+    type_ = stock.license_type(policy=Policy.OVERAGE, percent=10)
+    article, plan = stock.article(grants={type_: 20}), stock.plan()
+    stock.give(article, "kuestenfunk")
+    with cast.acting_as(BOB) as bob:
+        license = db.session.scalars(select(License)).one()
+        for number in range(3):
+            licenses.consume(license, 6, reference=f"Greenhouse {number}", by=bob)
+    return {"type": type_, "article": article, "plan": plan, "license": license.id}
 
 
 def _remove(person: Person) -> None:

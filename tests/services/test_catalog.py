@@ -13,7 +13,7 @@ from app.models import Account, Article, Grant, License, LicenseType, LogEntry, 
 from app.services import catalog, licenses
 from app.tenancy import unscoped
 from tests import stock
-from tests.cast import ALICE, BOB, DORA, account_called, account_id, acting_as
+from tests.cast import ALICE, BOB, account_called, account_id, acting_as
 
 TYPE = {**stock.NAMES, "policy": "hard", "overage_percent": None}
 ARTICLE = {"name_en": "Pack", "name_de": "Paket"}

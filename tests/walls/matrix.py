@@ -96,7 +96,7 @@ class Place:
         return self.answers(0, permission) == {0}
 
     def sees(self, table: str, pk: int) -> bool:
-        return self.world.may_touch(self.actor, table, self.world.row(table, pk))
+        return self.world.may_see(self.actor, table, self.world.row(table, pk))
 
     def owner(self, table: str, pk: int) -> str:
         return self.world.owner(table, self.world.row(table, pk))
@@ -309,7 +309,7 @@ def _add_form(policy: AddForm, place: Place) -> Iterator[Cell]:
 def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     table = policy.of.__tablename__
     never, strays = place.path(pk=NEVER_WAS), _strays(place)
-    columns = _changed_by(policy.data)
+    columns = _changed_by(policy.data) | policy.changes
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
         good = {200} if offered else {403} if seen else {404}

@@ -11,7 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.models import Account, LogEntry, Login, Member, Message
+from app.models import (
+    Account,
+    Article,
+    Holding,
+    License,
+    LicenseMovement,
+    LicenseType,
+    LogEntry,
+    Login,
+    Member,
+    Message,
+    Plan,
+)
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -26,6 +38,11 @@ def beneath(acting: str, owner: str) -> bool:
 
 def within(acting: str, owner: str) -> bool:
     return owner == acting
+
+
+def from_above(acting: str, owner: str) -> bool:
+    """Of others; of their own only the operator."""
+    return owner != acting or acting == "kontor"
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,7 @@ class EditForm:
     of: type
     data: dict[str, str]
     offers: Allowed = anywhere
+    changes: frozenset[str] = frozenset()  # the columns that change besides those of the form
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,16 @@ ACCOUNT = {
     "name": "Neufunk", "contact": "Somebody", "email": "somebody@neufunk.example",
     "country": "DE", "language": "de", "time_zone": "Europe/Berlin", "currency": "EUR",
 }  # fmt: skip
+NAMES = {"name_en": "Something new", "name_de": "Etwas Neues"}
+ABOUT = {"description_en": "", "description_de": ""}
+ARTICLE = {"number": "NEW-1", **NAMES, **ABOUT, "grant_type": "1", "grant_quantity": "7"}
+GRANT = frozenset({"article_id", "type_id", "quantity", "account_id", "account_path"})
+LICENSE_TYPE = {
+    "key": "new", **NAMES, "unit_en": "pieces", "unit_de": "Stück", "policy": "overage", "overage_percent": "20",
+}  # fmt: skip
+PLAN = {"key": "new", **NAMES, **ABOUT, "price": "49", "currency": "EUR", "period": "yearly"}
+REASON = {"reason": "Invoice overdue"}
+ENDING = frozenset({"status", "suspended_by_id"})
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
 NOBODY = "nobody@nowhere.example"
 
@@ -158,6 +186,46 @@ POLICY: dict[str, Any] = {
     "MembersView.export": Export("member.export", Member, within),
     "MembersView.edit": EditForm("member.edit", Member, {"role": "viewer"}, within),
     "MembersView.action_post": Commands(Member, {"remove": "member.remove"}),
+    "LicensesView.index": Page("license.list", get=302),
+    "LicensesView.list": List("license.list", License),
+    "LicensesView.related_list": Related("license.list", License, {"account_id": Account}),
+    "LicensesView.export": Export("license.export", License),
+    "LicensesView.show": Detail("license.show", License),
+    "LicensesView.suspend": EditForm("license.suspend", License, REASON, from_above, ENDING),
+    "LicensesView.revoke": EditForm("license.revoke", License, REASON, from_above, ENDING),
+    "LicensesView.action_post": Commands(License, {"reinstate": "license.suspend"}),
+    "MovementsView.index": Page("license_movement.list", get=302),
+    "MovementsView.list": List("license_movement.list", LicenseMovement),
+    "MovementsView.related_list": Related("license_movement.list", LicenseMovement, {"license_id": License}),
+    "MovementsView.export": Export("license_movement.export", LicenseMovement),
+    "MovementsView.action_post": Commands(LicenseMovement),
+    "HoldingsView.index": Page("holding.list", get=302),
+    "HoldingsView.list": List("holding.list", Holding),
+    "HoldingsView.related_list": Related("holding.list", Holding, {"account_id": Account, "article_id": Article}),
+    "HoldingsView.export": Export("holding.export", Holding),
+    "HoldingsView.action_post": Commands(Holding),
+    "HoldingsView.add": AddForm("holding.add", Holding, {
+        "article_id": "1", "quantity": "2", "acquired_on": "2026-01-01", "valid_until": "", "note": "PO 4711"}),
+    "ArticlesView.index": Page("article.list", get=302),
+    "ArticlesView.list": List("article.list", Article),
+    "ArticlesView.export": Export("article.export", Article),
+    "ArticlesView.show": Detail("article.show", Article),
+    "ArticlesView.add": AddForm("article.add", Article, ARTICLE),
+    "ArticlesView.edit": EditForm("article.edit", Article, ARTICLE, changes=GRANT),
+    "ArticlesView.action_post": Commands(Article, {"archive": "article.archive", "restore": "article.archive"}),
+    "LicenseTypesView.index": Page("license_type.list", get=302),
+    "LicenseTypesView.list": List("license_type.list", LicenseType),
+    "LicenseTypesView.export": Export("license_type.export", LicenseType),
+    "LicenseTypesView.add": AddForm("license_type.add", LicenseType, LICENSE_TYPE),
+    "LicenseTypesView.edit": EditForm("license_type.edit", LicenseType, LICENSE_TYPE, changes=frozenset({"ceiling"})),
+    "LicenseTypesView.action_post": Commands(LicenseType, {
+        "archive": "license_type.archive", "restore": "license_type.archive"}),
+    "PlansView.index": Page("plan.list", get=302),
+    "PlansView.list": List("plan.list", Plan),
+    "PlansView.export": Export("plan.export", Plan),
+    "PlansView.add": AddForm("plan.add", Plan, PLAN),
+    "PlansView.edit": EditForm("plan.edit", Plan, PLAN, changes=frozenset({"price_minor"})),
+    "PlansView.action_post": Commands(Plan, {"archive": "plan.archive", "restore": "plan.archive"}),
     "HistoryView.index": Page("history.list", get=302),
     "HistoryView.list": List("history.list", LogEntry),
     "HistoryView.related_list": Related("history.list", LogEntry, {"account_id": Account}),
