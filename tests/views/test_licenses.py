@@ -13,7 +13,7 @@ from app.models import Account, Article, Grant, Holding, License, LicenseStatus,
 from app.services import licenses
 from app.tenancy import unscoped
 from tests import stock
-from tests.cast import ALICE, BOB, CHARLIE, DORA, account_id, acting_as, browse, hire
+from tests.cast import ALICE, BOB, DORA, account_id, acting_as, browse, hire
 
 TYPE = {**stock.NAMES, "key": "loggers", "policy": "overage", "overage_percent": "10"}
 PLAN = {"key": "pro", "name_en": "Pro", "name_de": "", "price": "1,234.50", "currency": "EUR", "period": "monthly"}
