@@ -845,7 +845,7 @@ class HoldingsView(BackOfficeView):
     search = ("article.name", "article.number", "account.name", "note")
     order = ("-acquired_on",)
     related_keys = {"account_id": Account, "article_id": Article}
-    include_route_methods = {"list", "add", "export", "related_list"}
+    include_route_methods = {"list", "add", "export", "action_post", "related_list"}
     empty_title = _l("No articles yet")
     empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
 
@@ -916,6 +916,7 @@ class LicensesView(BackOfficeView):
         ),
     )  # fmt: skip
     related = (("movements", _l("Movements"), "MovementsView", "license_id"),)
+    loads = (joinedload(License.account), joinedload(License.article).lazyload(Article.grants))
     related_keys = {"account_id": Account}
     include_route_methods = {"list", "show", "export", "action_post", "related_list", "suspend", "revoke"}
     empty_title = _l("No licenses yet")
@@ -1061,7 +1062,7 @@ class MovementsView(BackOfficeView):
     search = ("reference", "actor", "license.public_id", "account.name")
     order = ("-at",)
     related_keys = {"license_id": License}
-    include_route_methods = {"list", "export", "related_list"}
+    include_route_methods = {"list", "export", "action_post", "related_list"}
     empty_title = _l("Nothing has been used yet")
     empty_text = _l("Every use and release through the API stands here.")
 

@@ -47,8 +47,8 @@ def price_in_words(plan: Plan) -> str:
 
 
 def month_name(day: date) -> str:
-    """The month of that day, as it stands under a chart: "Nov 2026"."""
-    return format_date(day, "MMM yyyy", rebase=False)
+    """The month of that day, as it stands under a chart of a year: "Nov"."""
+    return format_date(day, "LLL", rebase=False)
 
 
 def country_names() -> dict[str, str]:

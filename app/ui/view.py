@@ -94,6 +94,7 @@ class BackOfficeView(ModelView):
     sections: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()  # of the detail page: key, title, columns
     related: tuple[tuple[str, Any, str, str], ...] = ()  # lists on it: key, title, endpoint, foreign key
     related_commands = True  # whether the verbs are offered in such sections, too
+    loads: tuple[Any, ...] = ()  # what is loaded with the row of a page
     related_keys: dict[str, type] = {}  # foreign keys by which this list may be a section elsewhere
     include_route_methods = {"list", "show", "export", "action_post", "related_list"}
 
@@ -490,7 +491,7 @@ class BackOfficeView(ModelView):
 
     def row(self, pk: int) -> Any:
         """The row of that key on this side of the wall, or 404."""
-        return _find(self.datamodel.obj, pk)
+        return _find(self.datamodel.obj, pk, *self.loads)
 
     def url(self, method: str, **values: Any) -> str:
         return url_for(f"{type(self).__name__}.{method}", **values)
@@ -499,9 +500,9 @@ class BackOfficeView(ModelView):
         return method in self.include_route_methods
 
 
-def _find(model: type, pk: int) -> Any:
+def _find(model: type, pk: int, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
-    return db.session.get(model, pk) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
+    return db.session.get(model, pk, options=loads) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
 
 
 def _is_htmx() -> bool:

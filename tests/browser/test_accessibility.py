@@ -20,10 +20,10 @@ from sqlalchemy import select
 from app import properties as values
 from app import tokens
 from app.extensions import db
-from app.models import HoldKind, LogEntry, Member, Message, PropertyType, Role, Token, User
-from app.services import holds, invitations, members, properties
+from app.models import HoldKind, License, LogEntry, Member, Message, Policy, PropertyType, Role, Token, User
+from app.services import holds, invitations, licenses, members, properties
 from app.tenancy import unscoped
-from tests import cast
+from tests import cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
 from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
@@ -80,8 +80,22 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
         ],
     ),
-    (DORA, ["/", "/settings/", "/outbox/list/"]),
-    (BOB, ["/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}"]),
+    (
+        DORA,
+        [
+            "/", "/settings/", "/outbox/list/", "/articles/list/", "/articles/show/{article}", "/articles/add",
+            "/articles/edit/{article}", "/license-types/list/", "/license-types/add", "/license-types/edit/{type}",
+            "/plans/list/", "/plans/add", "/plans/edit/{plan}", "/holdings/list/",
+            "/holdings/add?account={kuestenfunk}", "/holdings/related/account_id/{kuestenfunk}",
+            "/accounts/show/{kuestenfunk}", "/licenses/list/", "/licenses/related/account_id/{kuestenfunk}",
+            "/licenses/show/{license}", "/licenses/suspend/{license}", "/licenses/revoke/{license}",
+            "/license-movements/list/", "/license-movements/related/license_id/{license}",
+        ],
+    ),
+    (BOB, [
+        "/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/holdings/list/",
+    ]),
     (HELD, ["/", "/members/list/", "/settings/"]),
     (VERA, ["/accounts/list/", "/settings/", "/join/{for_vera}"]),
     (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
@@ -96,6 +110,18 @@ NOT_LOOKED_AT = {
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
     "InvitationsView.index": "leads to the list",
+    "LicensesView.index": "leads to the list",
+    "MovementsView.index": "leads to the list",
+    "HoldingsView.index": "leads to the list",
+    "ArticlesView.index": "leads to the list",
+    "LicenseTypesView.index": "leads to the list",
+    "PlansView.index": "leads to the list",
+    "LicensesView.export": "a file",
+    "MovementsView.export": "a file",
+    "HoldingsView.export": "a file",
+    "ArticlesView.export": "a file",
+    "LicenseTypesView.export": "a file",
+    "PlansView.export": "a file",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
@@ -107,6 +133,7 @@ ON_A_PHONE = {
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
     "/accounts/show/{fjordline}", "/accounts/add", "/accounts/hold/{kuestenfunk}", "/accounts/move/{kuestenfunk}",
     "/accounts/move/{kuestenfunk}?to={fjordline}", "/members/list/", "/roles/", "/history/list/", "/settings/",
+    "/articles/edit/{article}", "/licenses/list/", "/licenses/show/{license}", "/plans/list/", "/holdings/list/",
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
     "/join/{for_somebody_new}", "/join/{for_gregor}", "/accounts/edit/{kuestenfunk}", "/invitations/list/",
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
@@ -389,7 +416,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return _define_and_invite() | {
+    return _define_and_invite() | _offered_and_used() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -424,6 +451,18 @@ def _define_and_invite() -> dict[str, str | int]:
     for name, email in [("somebody_new", "nina@new.example"), ("gregor", GREGOR.email), ("vera", VERA.email)]:
         places[f"for_{name}"] = _secret_in(messages_to(Person(email, ""))[-1])
     return places
+
+
+def _offered_and_used() -> dict[str, int]:
+    """An article, what it gave to Küstenfunk, and some of that in use."""
+    type_ = stock.license_type(policy=Policy.OVERAGE, percent=10)
+    article, plan = stock.article(grants={type_: 20}), stock.plan()
+    stock.give(article, "kuestenfunk")
+    with cast.acting_as(BOB) as bob:
+        license = db.session.scalars(select(License)).one()
+        for number in range(3):
+            licenses.consume(license, 6, reference=f"Greenhouse {number}", by=bob)
+    return {"type": type_, "article": article, "plan": plan, "license": license.id}
 
 
 def _remove(person: Person) -> None:

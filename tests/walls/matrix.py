@@ -98,7 +98,7 @@ class Place:
         return self.answers(0, permission) == {0}
 
     def sees(self, table: str, pk: int) -> bool:
-        return self.world.may_touch(self.actor, table, self.world.row(table, pk))
+        return self.world.may_see(self.actor, table, self.world.row(table, pk))
 
     def owner(self, table: str, pk: int) -> str:
         return self.world.owner(table, self.world.row(table, pk))

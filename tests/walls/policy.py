@@ -11,7 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.models import Account, Invitation, LogEntry, Login, Member, Message, Property, PropertyValue
+from app.models import (
+    Account,
+    Article,
+    Holding,
+    Invitation,
+    License,
+    LicenseMovement,
+    LicenseType,
+    LogEntry,
+    Login,
+    Member,
+    Message,
+    Plan,
+    Property,
+    PropertyValue,
+)
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -26,6 +41,11 @@ def beneath(acting: str, owner: str) -> bool:
 
 def within(acting: str, owner: str) -> bool:
     return owner == acting
+
+
+def from_above(acting: str, owner: str) -> bool:
+    """Of others; of their own only the operator."""
+    return owner != acting or acting == "kontor"
 
 
 @dataclass(frozen=True)
@@ -133,6 +153,16 @@ ACCOUNT = {
 }  # fmt: skip
 HOLD = {"kind": "administrative", "reason": "Papers are missing."}
 LIFT = {"kind": "financial", "reason": "All is paid."}
+NAMES = {"name_en": "Something new", "name_de": "Etwas Neues"}
+ABOUT = {"description_en": "", "description_de": ""}
+ARTICLE = {"number": "NEW-1", **NAMES, **ABOUT, "grant_type": "1", "grant_quantity": "7"}
+GRANT = frozenset({"article_id", "type_id", "quantity", "account_id", "account_path"})
+LICENSE_TYPE = {
+    "key": "new", **NAMES, "unit_en": "pieces", "unit_de": "Stück", "policy": "overage", "overage_percent": "20",
+}  # fmt: skip
+PLAN = {"key": "new", **NAMES, **ABOUT, "price": "49", "currency": "EUR", "period": "yearly"}
+REASON = {"reason": "Invoice overdue"}
+ENDING = frozenset({"status", "suspended_by_id"})
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
 NOBODY = "nobody@nowhere.example"
 PROPERTY = {"label_en": "Segment", "label_de": "Segment"}
@@ -201,6 +231,46 @@ POLICY: dict[str, Any] = {
     "PropertiesView.order": Page("property.edit", get=0, post=422, data={"ids": "999999"}),
     "PropertiesView.archive": Deed("property.archive", Property, within, DEFINITION),
     "PropertiesView.restore": Deed("property.archive", Property, within, DEFINITION),
+    "LicensesView.index": Page("license.list", get=302),
+    "LicensesView.list": List("license.list", License),
+    "LicensesView.related_list": Related("license.list", License, {"account_id": Account}),
+    "LicensesView.export": Export("license.export", License),
+    "LicensesView.show": Detail("license.show", License),
+    "LicensesView.suspend": EditForm("license.suspend", License, REASON, from_above, alters=ENDING),
+    "LicensesView.revoke": EditForm("license.revoke", License, REASON, from_above, alters=ENDING),
+    "LicensesView.action_post": Commands(License, {"reinstate": "license.suspend"}),
+    "MovementsView.index": Page("license_movement.list", get=302),
+    "MovementsView.list": List("license_movement.list", LicenseMovement),
+    "MovementsView.related_list": Related("license_movement.list", LicenseMovement, {"license_id": License}),
+    "MovementsView.export": Export("license_movement.export", LicenseMovement),
+    "MovementsView.action_post": Commands(LicenseMovement),
+    "HoldingsView.index": Page("holding.list", get=302),
+    "HoldingsView.list": List("holding.list", Holding),
+    "HoldingsView.related_list": Related("holding.list", Holding, {"account_id": Account, "article_id": Article}),
+    "HoldingsView.export": Export("holding.export", Holding),
+    "HoldingsView.action_post": Commands(Holding),
+    "HoldingsView.add": AddForm("holding.add", Holding, {
+        "article_id": "1", "quantity": "2", "acquired_on": "2026-01-01", "valid_until": "", "note": "PO 4711"}),
+    "ArticlesView.index": Page("article.list", get=302),
+    "ArticlesView.list": List("article.list", Article),
+    "ArticlesView.export": Export("article.export", Article),
+    "ArticlesView.show": Detail("article.show", Article),
+    "ArticlesView.add": AddForm("article.add", Article, ARTICLE),
+    "ArticlesView.edit": EditForm("article.edit", Article, ARTICLE, alters=GRANT),
+    "ArticlesView.action_post": Commands(Article, {"archive": "article.archive", "restore": "article.archive"}),
+    "LicenseTypesView.index": Page("license_type.list", get=302),
+    "LicenseTypesView.list": List("license_type.list", LicenseType),
+    "LicenseTypesView.export": Export("license_type.export", LicenseType),
+    "LicenseTypesView.add": AddForm("license_type.add", LicenseType, LICENSE_TYPE),
+    "LicenseTypesView.edit": EditForm("license_type.edit", LicenseType, LICENSE_TYPE, alters=frozenset({"ceiling"})),
+    "LicenseTypesView.action_post": Commands(LicenseType, {
+        "archive": "license_type.archive", "restore": "license_type.archive"}),
+    "PlansView.index": Page("plan.list", get=302),
+    "PlansView.list": List("plan.list", Plan),
+    "PlansView.export": Export("plan.export", Plan),
+    "PlansView.add": AddForm("plan.add", Plan, PLAN),
+    "PlansView.edit": EditForm("plan.edit", Plan, PLAN, alters=frozenset({"price_minor"})),
+    "PlansView.action_post": Commands(Plan, {"archive": "plan.archive", "restore": "plan.archive"}),
     "HistoryView.index": Page("history.list", get=302),
     "HistoryView.list": List("history.list", LogEntry),
     "HistoryView.related_list": Related("history.list", LogEntry, {"account_id": Account}),

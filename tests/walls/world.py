@@ -29,15 +29,25 @@ from app import clock, tokens
 from app.extensions import db
 from app.models import (
     Account,
+    Article,
+    Grant,
     Hold,
+    Holding,
     HoldKind,
     Invitation,
     Kind,
+    License,
+    LicenseMovement,
+    LicenseStatus,
+    LicenseType,
     LogEntry,
     Login,
     Member,
     Message,
     MessageStatus,
+    MovementKind,
+    Plan,
+    Policy,
     Property,
     PropertyType,
     Purpose,
@@ -88,7 +98,18 @@ NEEDS = {
     "log_entry": "history.list",
     "log_inside": "history.list",
     "message": "message.list",
+    "holding": "holding.list",
+    "license": "license.list",
+    "license_movement": "license_movement.list",
+    "article": "holding.list",  # whoever sees what was acquired reads its name
+    "license_type": "license.list",
+    "plan": "plan.list",
 }
+
+# What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
+CATALOGUE = {"article", "license_type", "plan", "article_grant"}
+
+ADDED_TO = {"log_entry", "license_movement"}  # can be changed no more, so their rows are born with canaries
 
 
 @dataclass(frozen=True)
@@ -152,6 +173,7 @@ def build() -> None:
         db.session.flush()
         for actor in NEWCOMERS:
             cast.add_member(f"{actor.name}@x.example", actor.name, cast.account_called(actor.home), actor.role or ADMIN)
+        _fill_catalogue(cast.account_called("kontor"))
         for account in db.session.scalars(select(Account)).all():
             _fill(account)
         for account in db.session.scalars(select(Account)).all():
@@ -160,6 +182,40 @@ def build() -> None:
         _let_go(session)
     with unscoped("letting the canaries in") as session:
         _let_canaries_in(session)
+
+
+def _fill_catalogue(kontor: Account) -> None:
+    """One offer of each kind, in the operator's account."""
+    names = {"name_en": "", "name_de": ""}
+    type_ = LicenseType(account=kontor, **names, key="x", policy=Policy.OVERAGE, overage_percent=20)
+    article = Article(account=kontor, **names, number="x", created_at=clock.now())
+    article.grants.append(Grant(account=kontor, type=type_, quantity=7))
+    db.session.add_all([type_, article, Plan(account=kontor, **names, key="x", price_minor=100)])
+    db.session.flush()
+
+
+def _fill_licenses(account: Account) -> None:
+    """An article acquired, what it gave, and some of that in use."""
+    now, article = clock.now(), db.session.scalars(select(Article)).one()
+    day = now.date()
+    holding = Holding(account=account, article=article, quantity=1, acquired_on=day, created_at=now)
+    license = License(
+        account=account, holding=holding, article=article, type=article.grants[0].type, public_id=account.slug,
+        quantity=7, ceiling=8, in_use=1, valid_from=day, created_at=now, reason="x",
+        status=LicenseStatus.SUSPENDED, suspended_by_id=account.id,
+    )  # fmt: skip
+    movement = LicenseMovement(account=account, license=license, at=now, kind=MovementKind.CONSUMED, quantity=1)
+    movement.in_use = 1
+    _let_canary_in(movement, account.slug, "license_movement")
+    account.plan = db.session.scalars(select(Plan)).one()
+    db.session.add_all([holding, license, movement])
+
+
+def _let_canary_in(row: Any, whose: str, name: str) -> None:
+    """Put a canary into every text of a row that can be changed no more once it is there."""
+    for column in type(row).__table__.columns:
+        if isinstance(column.type, String) and not isinstance(column.type, Enum) and column.name not in PLAIN:
+            setattr(row, column.name, f"canary-{whose}-{name}-{column.name}"[: column.type.length])
 
 
 def _fill(account: Account) -> None:
@@ -174,9 +230,7 @@ def _fill(account: Account) -> None:
     for inside in (False, True):
         entry = LogEntry(at=now, action="account.updated", account=account, inside=inside, actor_id=member.user_id)
         name = "log_inside" if inside else "log_entry"
-        for column in LogEntry.__table__.columns:
-            if isinstance(column.type, String) and column.name not in PLAIN:
-                setattr(entry, column.name, f"canary-{account.slug}-{name}-{column.name}"[: column.type.length])
+        _let_canary_in(entry, account.slug, name)
         entry.changes = {"contact": ["", f"canary-{account.slug}-{name}-changes"]}
         db.session.add(entry)
     hold = Hold(account=account, kind=HoldKind.FINANCIAL, reason="", set_at=now, set_by="")
@@ -187,6 +241,7 @@ def _fill(account: Account) -> None:
     message.status, message.created_at, message.next_try_at = MessageStatus.FAILED, now, now
     db.session.add(message)
     _invite_and_define(account, member)
+    _fill_licenses(account)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
@@ -245,7 +300,7 @@ def _let_canaries_in(session: Session) -> None:
             elif table.name == "ab_user":
                 whose = homes.get(names[row["id"]], "nordlicht")
             words = {c.name: _word(whose, table, c, row) for c in table.columns if _takes_canary(c, row)}
-            if words and table.name != "log_entry":
+            if words and table.name not in ADDED_TO:
                 connection.execute(update(table).where(table.c.id == row["id"]).values(words))
 
 
@@ -302,6 +357,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return actor.known and whose == actor.name
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
+    if table in CATALOGUE:
+        return table in NEEDS and may(actor, NEEDS[table])
     reach = whose == actor.slug if table in {"log_inside", "message"} else is_within(whose, actor.slug)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
@@ -370,6 +427,8 @@ class World:
             return True  # what one did about one's own sign-in
         if actor.role is None:
             return False
+        if table in CATALOGUE:
+            return actor.slug == "kontor"
         if table == "message" or row.get("inside"):
             return row["account_id"] == self._account_id(actor.slug)
         return row.get("account_path", row.get("path")).startswith(self.paths[actor.slug])
@@ -383,6 +442,8 @@ class World:
             return False
         if table == "property_value":
             return self.may_touch(actor, "account", {"path": row["account_path"], "id": row["account_id"]})
+        if table in CATALOGUE:
+            return actor.role is not None
         return self.may_touch(actor, table, row)
 
     def _path_of(self, account_id: int) -> str:
