@@ -204,8 +204,10 @@ def build(size: int) -> tuple[Any, list[Property]]:
     with unscoped("filling the benchmark") as session:
         for n, slug in enumerate(("p", "q")):
             fill(session, scopes[slug], own[slug], size // (n + 1), 10 + n * size, dice)
-    with db.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE")
+        session.connection().exec_driver_sql("ANALYZE")
+    if db.engine.dialect.name == "postgresql":  # as autovacuum does after a while
+        with db.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
     return scopes["p"], own["p"]
 
 

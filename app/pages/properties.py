@@ -125,7 +125,8 @@ class PropertiesView(BaseView):
         numbers = request.form.get("ids", "").split(",")
         if not all(number.isdecimal() and number.isascii() and len(number) < 19 for number in numbers):
             abort(400)
-        return _do(None, lambda: properties.reorder([int(n) for n in numbers], by=me()), _("The order was changed."))
+        wanted = [int(number) for number in numbers]
+        return _do(None, lambda: properties.reorder(wanted, by=me()), _place_in_words(wanted))
 
     @expose("/archive/<int:pk>", methods=["POST"])
     @has_access
@@ -139,6 +140,16 @@ class PropertiesView(BaseView):
     def restore(self, pk: int) -> Any:
         definition = _own(pk)
         return _do(None, lambda: properties.restore(definition, by=me()), _("The column is back, with its values."))
+
+
+def _place_in_words(wanted: Any) -> str:
+    """Where the property that was moved has come to stand, for those who do not see it."""
+    moved = request.form.get("focus", "").partition("-")[2] or request.form.get("moved", "")
+    definition = next((one for one in values.definitions_of(me().account_id) if str(one.id) == moved), None)
+    if definition is None or definition.id not in wanted:
+        return _("The order was changed.")
+    place, label = wanted.index(definition.id) + 1, values.label_of(definition)
+    return _("%(name)s is number %(place)s of %(count)s now.", name=label, place=place, count=len(wanted))
 
 
 def _own(pk: int) -> Property:

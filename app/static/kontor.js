@@ -284,12 +284,14 @@
     });
     list.addEventListener("drop", (event) => event.preventDefault());
     list.addEventListener("dragend", () => {
+      const moved = dragged?.dataset.id;
       dragged?.classList.remove("is-dragged");
       dragged = null;
       if (order() === before) return;
       before = order();
       const form = $(list.dataset.sorts);
       form.elements.ids.value = before;
+      form.elements.moved.value = moved;
       form.requestSubmit();
     });
   }
