@@ -18,6 +18,8 @@ from . import clock
 from .extensions import Session, db
 from .models import (
     Account,
+    ApiAnswer,
+    ApiKey,
     Invitation,
     LogEntry,
     Login,
@@ -34,17 +36,24 @@ from .models import (
 from .tenancy import Scope
 
 # What is watched, and the word history uses for it.
-WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "invitation", Property: "property"}
+WATCHED: dict[type, str] = {
+    Account: "account",
+    Member: "member",
+    Invitation: "invitation",
+    Property: "property",
+    ApiKey: "api_key",
+}
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
 # Properties have lines of their own, at their owner (`properties.py`).
 SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "label_en_key", "label_de_key", "position",
     "properties", "token_id", "inviter_id", "inviter_account_id", "accepted_by_id",
+    "secret_hash", "created_by_id",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none.
-UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue}
+UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, ApiAnswer}
 
 
 def record(
@@ -99,7 +108,7 @@ def _entry(session: AnySession, action: str, subject: Any, *, inside: bool = Fal
     entry = LogEntry(at=clock.now(), action=action, inside=inside, changes={})
     if isinstance(scope, Scope):
         entry.actor, entry.actor_id, entry.ip = scope.actor, scope.user_id, scope.ip
-        entry.acting_account = scope.account_name
+        entry.acting_account, entry.via = scope.account_name, scope.via
     if subject is not None:
         entry.subject_type = WATCHED.get(type(subject), type(subject).__name__.lower())
         entry.subject_id = getattr(subject, "id", None)

@@ -18,7 +18,7 @@ from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 
-from . import limits, outbox
+from . import idempotency, limits, outbox
 from .extensions import db
 from .models import Message, Token
 from .tenancy import unscoped
@@ -46,9 +46,10 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
-        """What has only been counted is forgotten."""
-        with app.app_context(), unscoped("tries are counted before anybody is known"):
+        """What was only counted, or kept for a day, is forgotten."""
+        with app.app_context(), unscoped("what is past its time goes, whosever it was"):
             limits.forget_old()
+            idempotency.forget_old()
 
     app.extensions["deliver"] = deliver
 

@@ -58,6 +58,10 @@ TABLE: dict[str, Permission] = {
     "message.show":     Permission(_l("Read messages"), ANYWHERE, {A, M}),
     "message.export":   Permission(_l("Export the outbox to Excel"), ANYWHERE, {A, M}),
     "message.resend":   Permission(_l("Send messages again"), ANYWHERE, {A, M}),
+    "api.show":         Permission(_l("Read about the API"), ANYWHERE, EVERYBODY),
+    "api_key.list":     Permission(_l("See API keys"), ANYWHERE, {A}),
+    "api_key.add":      Permission(_l("Create API keys"), ANYWHERE, {A}),
+    "api_key.revoke":   Permission(_l("Revoke API keys"), ANYWHERE, {A}),
     "role.list":        Permission(_l("See what roles may do"), ANYWHERE, EVERYBODY),
     "settings.edit":    Permission(_l("Change the account's settings"), ANYWHERE, {A}),
     # fmt: on
@@ -71,9 +75,16 @@ NOUNS = {
     "invitation": _l("Invitations"),
     "history": _l("History"),
     "message": _l("Outbox"),
+    "api": _l("API"),
+    "api_key": _l("API keys"),
     "role": _l("Roles"),
     "settings": _l("Settings"),
 }
+
+# What a program can be given (`app/api.py` offers it): of these nouns, what is not for people alone.
+BY_PROGRAMS = ("account", "property", "member", "invitation")
+FOR_PEOPLE = {"export", "leave"}
+READING = {"list", "show"}
 
 
 def allows(kind: Kind, role: Role, permission: str) -> bool:
@@ -93,3 +104,18 @@ def by_noun(kind: Kind) -> Iterator[tuple[Any, list[Permission]]]:
         rules = [rule for name, rule in TABLE.items() if name.split(".")[0] == noun and kind in rule.kinds]
         if rules:
             yield label, rules
+
+
+def scopes(kind: Kind, role: Role) -> dict[str, list[str]]:
+    """The permissions a member with that role can hand on to a program, by noun."""
+    offered: dict[str, list[str]] = {noun: [] for noun in BY_PROGRAMS}
+    for name in TABLE:
+        noun, verb = name.split(".")
+        if noun in offered and verb not in FOR_PEOPLE and allows(kind, role, name):
+            offered[noun].append(name)
+    return {noun: names for noun, names in offered.items() if names}
+
+
+def reads(permission: str) -> bool:
+    """Whether that permission changes nothing."""
+    return permission.split(".")[1] in READING

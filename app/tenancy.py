@@ -57,6 +57,8 @@ class Scope:
     actor: str  # how history names the person
     account_name: str
     ip: str = ""
+    via: str = ""  # the API key with which a program acts for the person
+    scopes: frozenset[str] | None = None  # the permissions it was given; none: a person, who has those of their role
 
     @property
     def beyond(self) -> str:
@@ -118,8 +120,8 @@ def unscoped(reason: str, *, writes: bool = True) -> Any:
     return acting(Unscoped(reason), writes=writes)
 
 
-def scope_for(member: Member, *, ip: str = "") -> Scope:
-    """The scope of a member acting in their account."""
+def scope_for(member: Member, *, ip: str = "", via: str = "", scopes: frozenset[str] | None = None) -> Scope:
+    """The scope of a member acting in their account, or of a program acting for them."""
     return Scope(
         account_id=member.account_id,
         path=member.account.path,
@@ -130,6 +132,8 @@ def scope_for(member: Member, *, ip: str = "") -> Scope:
         actor=f"{member.user.name} <{member.user.email}>",
         account_name=member.account.name,
         ip=ip,
+        via=via,
+        scopes=scopes,
     )
 
 

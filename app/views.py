@@ -165,9 +165,7 @@ class AccountsView(BackOfficeView):
         return account
 
     def change(self, row: Account, form: Any) -> None:
-        for name in self.edit_columns:
-            form[name].populate_obj(row, name)
-        accounts.accept(row)
+        accounts.change(row, **{name: form[name].data for name in self.edit_columns})
         properties.write(row, property_columns.typed(_own_properties(), form))
 
     @command(

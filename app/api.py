@@ -1,0 +1,314 @@
+"""Every resource of the REST API, declared; the table of contents of `/api/v1/`.
+
+What a verb does stands in `services/`, as for the screens; what a resource can do in `ui/rest/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, g
+from flask_appbuilder import expose
+from flask_appbuilder.api import BaseApi
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from . import clock, properties, property_types
+from .errors import Refused
+from .extensions import db
+from .models import Account, Invitation, Member, Property, PropertyType, Role
+from .permissions import TABLE, allows
+from .services import accounts, invitations, members
+from .services import properties as definitions
+from .tenancy import current_scope
+from .ui import properties as property_columns
+from .ui.acting import me
+from .ui.columns import Field
+from .ui.interface import BackOffice, Table
+from .ui.rest.api import BackOfficeApi, verb
+from .ui.rest.bodies import plain, plain_value, shape_of_value, told, value_from
+from .ui.rest.openapi import OpenApi
+from .ui.rest.problems import Problem
+from .ui.rest.shapes import LARGEST, Shape
+from .views import AccountsView, InvitationsView, MembersView
+
+WHOSE = ["account.id", "account.name"]  # the account a row belongs to
+
+
+class AccountApi(BackOfficeApi):
+    """The accounts beneath the acting one, archived ones among them; with their properties (M-1 … M-9)."""
+
+    resource_name = "account"
+    datamodel = Table(Account)
+    noun = "account"
+    description = _l("The accounts beneath yours, archived ones among them, with your properties of them.")
+    label_columns = {**AccountsView.label_columns, "slug": _l("Address"), "is_archived": _l("Archived")}
+    list_columns = [
+        "id", "slug", "name", "kind", "parent.id", "parent.name", "contact", "email", "country", "language",
+        "time_zone", "currency", "created_at", "archived_at", "is_archived",
+    ]  # fmt: skip
+    add_columns = edit_columns = AccountsView.add_columns
+    order = ("name",)
+    looking = "show"
+    include_route_methods = {"info", "get_list", "get", "post", "put"}
+
+    def conditions(self) -> tuple[Any, ...]:
+        return (Account.id != current_scope().account_id,)
+
+    def fields(self) -> dict[str, Field]:
+        fields = super().fields()
+        archived = replace(fields["is_archived"], kind="flag", expression=Account.archived_at.is_not(None))
+        every = Field("properties", _("Properties"), "json", _properties_of)
+        columns = property_columns.columns(_own_properties()).values()
+        own = {f"properties.{column.definition.key}": column for column in columns}
+        return fields | {"is_archived": archived, "properties": every} | own
+
+    def plain(self, field: Field, row: Any) -> Any:
+        definition = getattr(field, "definition", None)
+        return plain(field.value(row)) if definition is None else plain_value(definition, field.value(row))
+
+    def usual(self, fields: dict[str, Field]) -> list[str]:
+        """All properties at once; one by one they can be asked for."""
+        return [name for name in fields if not name.startswith("properties.")]
+
+    def body(self, columns: list[str], needed: list[str]) -> Shape:
+        shape = super().body(columns, needed)
+        own = {definition.key: shape_of_value(definition) for definition in _own_properties()}
+        more = "scope" not in g  # the document is for every account
+        shape["properties"]["properties"] = {"type": "object", "properties": own, "additionalProperties": more}
+        return shape
+
+    def may_edit(self, row: Account) -> bool:
+        return row.id != current_scope().account_id
+
+    def create(self, sent: dict[str, Any]) -> Account:
+        proposed = {definition: properties.default_of(definition) for definition in _own_properties()}
+        values = proposed | _property_values(sent.pop("properties", {}))
+        facts = {name: sent[name] for name in self.add_columns if name in sent}
+        own = db.session.get(Account, current_scope().account_id)
+        usual = {name: getattr(own, name) for name in ("country", "language", "time_zone", "currency")}
+        _refuse_wrong(values)
+        account = accounts.open_account(parent=own, by=me(), **usual | facts)
+        properties.write(account, values)
+        return account
+
+    def change(self, row: Account, sent: dict[str, Any]) -> None:
+        values = _property_values(sent.pop("properties", {}))
+        _refuse_wrong(values)
+        accounts.change(row, **sent)
+        if values:
+            properties.write(row, values)
+
+    @verb("archive", _l("Put the account away; nothing is deleted"))
+    def archive(self, account: Account) -> None:
+        accounts.archive(account, by=me())
+
+    @verb("restore", _l("Take the account out of the archive"), permission="archive")
+    def restore(self, account: Account) -> None:
+        accounts.restore(account, by=me())
+
+    @verb("enable_partner", _l("Switch partner management on"), permission="promote")
+    def enable_partner(self, account: Account) -> None:
+        accounts.enable_partner(account, by=me())
+
+    @verb("disable_partner", _l("Switch partner management off"), permission="promote")
+    def disable_partner(self, account: Account) -> None:
+        accounts.disable_partner(account, by=me())
+
+
+class MemberApi(BackOfficeApi):
+    """The people of the acting account and, as management data, of those beneath (M-7b)."""
+
+    resource_name = "member"
+    datamodel = Table(Member)
+    noun = "member"
+    description = _l("The people of your account and of those beneath. Roles are changed in your own account alone.")
+    label_columns = {**MembersView.label_columns, "account.name": _l("Account")}
+    list_columns = ["id", *WHOSE, "user.first_name", "user.last_name", "user.email", "role", "created_at"]
+    edit_columns = ["role"]
+    order = ("user.last_name", "user.first_name")
+    include_route_methods = {"info", "get_list", "get", "put", "delete"}
+
+    def may_edit(self, row: Member) -> bool:
+        return row.account_id == current_scope().account_id
+
+    def change(self, row: Member, sent: dict[str, Any]) -> None:
+        if "role" in sent:
+            members.change_role(row, to=Role(sent["role"]), by=me())
+
+    def remove(self, row: Member) -> None:
+        if row.id == current_scope().member_id:
+            raise Refused(_("To go yourself, choose “Leave account”."))
+        members.remove(row, by=me())
+
+
+class InvitationApi(BackOfficeApi):
+    """Who has been asked to become a member of the acting account or of one beneath (M-7)."""
+
+    resource_name = "invitation"
+    datamodel = Table(Invitation)
+    noun = "invitation"
+    description = _l("Who has been asked to become a member, of your account or of one beneath.")
+    label_columns = {**InvitationsView.label_columns, "account.name": _l("Account")}
+    list_columns = [
+        "id", *WHOSE, "email", "role", "status", "inviter", "created_at", "expires_at", "accepted_at",
+    ]  # fmt: skip
+    add_columns = ["email", "role"]
+    order = ("-created_at",)
+    include_route_methods = {"info", "get_list", "get", "post"}
+
+    def fields(self) -> dict[str, Field]:
+        fields = super().fields()
+        status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
+        return fields | {"status": replace(fields["status"], **status)}
+
+    def shape_to_add(self) -> Shape:
+        shape = super().shape_to_add()
+        shape["properties"]["account_id"] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+        return shape
+
+    def create(self, sent: dict[str, Any]) -> Invitation:
+        account = db.session.get(Account, sent.get("account_id", current_scope().account_id))
+        if account is None:
+            raise Refused(_("There is no such account."), field="account_id")
+        return invitations.invite(sent["email"], role=Role(sent["role"]), account=account, by=me())
+
+    @verb("resend", _l("Send a new link; the old one opens nothing any more"))
+    def resend(self, invitation: Invitation) -> None:
+        invitations.resend(invitation, by=me())
+
+    @verb("withdraw", _l("Take the offer back"))
+    def withdraw(self, invitation: Invitation) -> None:
+        invitations.withdraw(invitation, by=me())
+
+
+class PropertyApi(BackOfficeApi):
+    """The acting account's own definitions; those of accounts beneath are theirs alone (M-8)."""
+
+    resource_name = "property"
+    datamodel = Table(Property)
+    noun = "property"
+    description = _l("What you want to know of the accounts beneath: the definitions of your own columns.")
+    list_columns = [
+        "id", "key", "type", "label_en", "label_de", "help_en", "help_de", "position", "choices", "minimum",
+        "maximum", "max_length", "default_value", "currency", "required", "visible_to_customer", "as_column",
+        "archived_at",
+    ]  # fmt: skip
+    edit_columns = [
+        "label_en", "label_de", "help_en", "help_de", "max_length", "currency", "required", "visible_to_customer",
+        "as_column",
+    ]  # fmt: skip
+    add_columns = ["type", *edit_columns]
+    order = ("position",)
+    include_route_methods = {"info", "get_list", "post", "put", "get"}
+
+    def conditions(self) -> tuple[Any, ...]:
+        return (Property.account_id == current_scope().account_id,)
+
+    def is_shown(self, row: Property) -> bool:
+        return row.account_id == current_scope().account_id
+
+    def body(self, columns: list[str], needed: list[str]) -> Shape:
+        """Limits and proposed value are as values of the property are; choices have a key and two labels."""
+        shape = super().body(columns, [name for name in needed if name == "type"])
+        words = {"type": "string", "maxLength": 80}
+        choice = {"type": "object", "properties": dict.fromkeys(("key", "label_en", "label_de"), words)}
+        shape["properties"] |= {
+            "choices": {"type": "array", "items": choice | {"additionalProperties": False}},
+            "minimum": {"type": ["string", "number", "null"]},
+            "maximum": {"type": ["string", "number", "null"]},
+            "default_value": {},
+        }
+        for name in ("label_en", "label_de"):
+            shape["properties"][name].pop("minLength", None)  # one of the two is enough
+        return shape
+
+    def create(self, sent: dict[str, Any]) -> Property:
+        type_ = PropertyType(sent.pop("type"))
+        draft = Property(type=type_, account_id=current_scope().account_id)
+        return definitions.define(type_, by=me(), **_facts(draft, sent))
+
+    def change(self, row: Property, sent: dict[str, Any]) -> None:
+        definitions.change(row, by=me(), **_facts(row, sent))
+
+    @verb("archive", _l("Take the property out of lists and forms; its values stay"))
+    def archive(self, definition: Property) -> None:
+        definitions.archive(definition, by=me())
+
+    @verb("restore", _l("Bring the property back, with the values it had"), permission="archive")
+    def restore(self, definition: Property) -> None:
+        definitions.restore(definition, by=me())
+
+
+class MeApi(BaseApi):
+    """For whom a key acts, where, and what it may do: the first thing to try."""
+
+    resource_name = "me"
+
+    @expose("/", methods=["GET"])
+    def get(self) -> Response:
+        scope, member = g.scope, me()
+        may = [name for name in TABLE if allows(scope.kind, scope.role, name)]
+        return told(
+            {
+                "account": {"id": scope.account_id, "name": scope.account_name, "slug": member.account.slug},
+                "user": {"name": member.user.name, "email": member.user.email},
+                "role": scope.role.value,
+                "key": scope.via or None,
+                "permissions": may if scope.scopes is None else [name for name in may if name in scope.scopes],
+            }
+        )
+
+
+RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi)
+
+
+def register(backoffice: BackOffice) -> None:
+    """The resources, and the document that tells of them."""
+    for resource in (MeApi, *RESOURCES, OpenApi):
+        backoffice.add_api(resource)
+
+
+# --- properties, in and out --------------------------------------------------------------------------------------
+
+
+def _own_properties() -> list[Property]:
+    """The acting account's; none where nobody acts, as in the OpenAPI document."""
+    return properties.definitions_for(g.scope) if "scope" in g else []
+
+
+def _properties_of(account: Account) -> dict[str, Any]:
+    values = {definition: properties.value_of(definition, account) for definition in _own_properties()}
+    return {definition.key: plain_value(definition, value) for definition, value in values.items()}
+
+
+def _property_values(sent: dict[str, Any]) -> dict[Property, Any]:
+    """Key → value as JSON says it, by definition and as `properties.write` takes it."""
+    by_key = {definition.key: definition for definition in _own_properties()}
+    return {by_key[key]: _at(f"properties.{key}", value_from, by_key[key], value) for key, value in sent.items()}
+
+
+def _refuse_wrong(values: dict[Property, Any]) -> None:
+    """Every value that does not fit, said at once."""
+    wrong = []
+    for definition, value in values.items():
+        try:
+            property_types.check(definition, value)
+        except Refused as refusal:
+            wrong.append((f"properties.{definition.key}", refusal.sentence))
+    if wrong:
+        raise Problem(422, errors=wrong)
+
+
+def _facts(definition: Property, sent: dict[str, Any]) -> dict[str, Any]:
+    """What was sent, as the verbs of definitions take it."""
+    typed = ("minimum", "maximum", "default_value")
+    return {name: _at(name, value_from, definition, v) if name in typed else v for name, v in sent.items()}
+
+
+def _at(place: str, read: Any, definition: Property, value: Any) -> Any:
+    try:
+        return read(definition, value)
+    except Refused as refusal:
+        raise Refused(refusal.sentence, field=place) from refusal
