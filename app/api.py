@@ -25,6 +25,7 @@ from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import me
 from .ui.columns import Field
+from .ui.history import FIELDS
 from .ui.interface import BackOffice, Table
 from .ui.rest.api import BackOfficeApi, verb
 from .ui.rest.bodies import plain, plain_value, shape_of_value, told, value_from
@@ -124,7 +125,7 @@ class MemberApi(BackOfficeApi):
     datamodel = Table(Member)
     noun = "member"
     description = _l("The people of your account and of those beneath. Roles are changed in your own account alone.")
-    label_columns = {**MembersView.label_columns, "account.name": _l("Account")}
+    label_columns = MembersView.label_columns
     list_columns = ["id", *WHOSE, "user.first_name", "user.last_name", "user.email", "role", "created_at"]
     edit_columns = ["role"]
     order = ("user.last_name", "user.first_name")
@@ -150,7 +151,7 @@ class InvitationApi(BackOfficeApi):
     datamodel = Table(Invitation)
     noun = "invitation"
     description = _l("Who has been asked to become a member, of your account or of one beneath.")
-    label_columns = {**InvitationsView.label_columns, "account.name": _l("Account")}
+    label_columns = InvitationsView.label_columns
     list_columns = [
         "id", *WHOSE, "email", "role", "status", "inviter", "created_at", "expires_at", "accepted_at",
     ]  # fmt: skip
@@ -190,6 +191,7 @@ class PropertyApi(BackOfficeApi):
     datamodel = Table(Property)
     noun = "property"
     description = _l("What you want to know of the accounts beneath: the definitions of your own columns.")
+    label_columns = {**FIELDS, "position": _l("Position")}
     list_columns = [
         "id", "key", "type", "label_en", "label_de", "help_en", "help_de", "position", "choices", "minimum",
         "maximum", "max_length", "default_value", "currency", "required", "visible_to_customer", "as_column",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from ..models import Kind, LogEntry, PropertyType, Role
@@ -48,6 +49,10 @@ ACTIONS: dict[str, Any] = {
     "invitation.withdrawn": _l("Invitation withdrawn"),
     "invitation.accepted": _l("Invitation accepted"),
     "invitation.exported": _l("Invitations exported"),
+    "api_key.created": _l("API key created"),
+    "api_key.updated": _l("API key changed"),
+    "api_key.deleted": _l("API key deleted"),
+    "api_key.revoked": _l("API key revoked"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -102,16 +107,27 @@ FIELDS: dict[str, Any] = {
     "required": _l("Required"),
     "visible_to_customer": _l("Visible to the customer"),
     "as_column": _l("Shown as a column"),
+    "prefix": _l("Begins with"),
+    "scopes": _l("May do"),
+    "created_by": _l("Acts for"),
+    "last_used_at": _l("Last used"),
+    "revoked_at": _l("Revoked"),
 }
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
-    "status", "locale", "inviter", "expires_at", "accepted_at",
+    "status", "locale", "inviter", "expires_at", "accepted_at", "created_by", "revoked_at",
 }  # fmt: skip
 
 
 def action_in_words(entry: LogEntry) -> str:
     return str(ACTIONS.get(entry.action, entry.action))
+
+
+def actor_in_words(entry: LogEntry) -> str:
+    """Who did it; a program is told by the name of its key."""
+    name = entry.actor.partition(" <")[0]
+    return _("%(person)s via API key %(key)s", person=name, key=entry.via) if entry.via else name
 
 
 def changes_in_words(entry: LogEntry) -> str:

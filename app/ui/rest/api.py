@@ -16,6 +16,7 @@ from typing import Any
 from flask import Response, g, request, url_for
 from flask_appbuilder import ModelRestApi, expose
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import JSON, inspect
 
 from ... import idempotency
@@ -28,6 +29,13 @@ from . import question, shapes
 from .bodies import given, plain, told
 from .problems import Problem
 
+LABELS = {
+    "id": _l("Number"),
+    "account.id": _l("Account, by its number"),
+    "account.name": _l("Account"),
+    "parent.id": _l("Parent account, by its number"),
+    "archived_at": _l("Archived"),
+}  # where a resource does not say
 ONCE = "X-Idempotency-Key"
 LONGEST_KEY = 200
 
@@ -107,7 +115,7 @@ class BackOfficeApi(ModelRestApi):
 
     def fields(self) -> dict[str, Field]:
         """The columns, by the names programs know them by."""
-        model, labels = self.datamodel.obj, self.label_columns
+        model, labels = self.datamodel.obj, {**LABELS, **self.label_columns}
         return {name: _field(model, name, labels.get(name, name)) for name in self.list_columns}
 
     def usual(self, fields: dict[str, Field]) -> builtins.list[str]:
@@ -253,8 +261,7 @@ class BackOfficeApi(ModelRestApi):
 
     def do(self, deed: Any, row: Any, body: dict[str, Any] | None) -> Response:
         """A verb on a row."""
-        sent = [given({"type": "object", "properties": body, "required": [*body], "additionalProperties": False})] if body else []
-        said = deed(self, row, *sent)
+        said = deed(self, row, given(shapes.of_object(body))) if body else deed(self, row)
         db.session.flush()
         return told(self._item(row) | (said or {}))
 
@@ -264,12 +271,7 @@ class BackOfficeApi(ModelRestApi):
 
     def body(self, columns: builtins.list[str], needed: builtins.list[str]) -> shapes.Shape:
         model = self.datamodel.obj
-        return {
-            "type": "object",
-            "properties": {name: shapes.of_input(model, name) for name in columns},
-            "required": needed,
-            "additionalProperties": False,
-        }
+        return shapes.of_object({name: shapes.of_input(model, name) for name in columns}, needed)
 
     def once(self, deed: Callable[[], Response]) -> Response:
         """Do it, or, if it was done under the same idempotency key before, say again what was said then."""
@@ -326,7 +328,7 @@ class BackOfficeApi(ModelRestApi):
         return {name: str(fields[name].label) for name in names}
 
     def _label(self, name: str) -> str:
-        return str(self.label_columns.get(name, name))
+        return str({**LABELS, **self.label_columns}.get(name, name))
 
 
 def _field(model: type, name: str, label: Any) -> Field:

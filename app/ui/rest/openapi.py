@@ -17,7 +17,7 @@ from . import question
 from .api import LONGEST_KEY, ONCE, BackOfficeApi
 from .bodies import told
 from .problems import MIME, title
-from .shapes import LARGEST, Shape, of_output
+from .shapes import LARGEST, Shape, of_object, of_output
 
 PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500)
 ANYBODY_READING = (400, 401, 403, 404, 429, 500)
@@ -79,16 +79,16 @@ def _paths(api: BackOfficeApi) -> Iterator[tuple[str, dict[str, Any]]]:
         many["post"] = _written(api, "post", _("Add"), {"201": _created(name)}, api.shape_to_add())
     yield f"{base}/", many
     yield f"{base}/_info", {"get": _info(api)}
-    one["get"] = _operation(api, "get", _("Look at one"), {"200": _answer(_item_of(name))}, [_ref("parameters", "q_item")])
+    found = {"200": _answer(_item_of(name))}
+    one["get"] = _operation(api, "get", _("Look at one"), found, [_ref("parameters", "q_item")])
     if "put" in has:
-        one["put"] = _written(api, "put", _("Change"), {"200": _answer(_item_of(name))}, api.shape_to_edit())
+        one["put"] = _written(api, "put", _("Change"), found, api.shape_to_edit())
     if "delete" in has:
         said = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
         one["delete"] = _operation(api, "delete", _("Remove"), {"200": _answer(said)}, problems=(*ANYBODY_READING, 409))
     yield f"{base}/{{pk}}", one
     for method, (verb, summary, body) in sorted(api.verbs.items()):
-        shape = _object(body, list(body)) if body else None
-        done = _written(api, method, str(summary), {"200": _answer(_item_of(name))}, shape)
+        done = _written(api, method, str(summary), found, of_object(body) if body else None)
         yield f"{base}/{{pk}}/{verb}", {"parameters": [_ref("parameters", "pk")], "post": done}
 
 
@@ -130,7 +130,8 @@ def _info(api: BackOfficeApi) -> dict[str, Any]:
             "filters": {"type": "object"},
         }
     )
-    return _operation(api, "info", _("What can be sent and asked"), {"200": _answer(shape)}, [_ref("parameters", "q_info")])
+    summary, parameters = _("What can be sent and asked"), [_ref("parameters", "q_info")]
+    return _operation(api, "info", summary, {"200": _answer(shape)}, parameters)
 
 
 def _me() -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _parameters() -> dict[str, Any]:
     pk = {"name": "pk", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST}}
     once = {"name": ONCE, "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}}
     once["schema"]["pattern"] = "^[A-Za-z0-9_.:-]+$"
-    once["description"] = _("A key of your own: sent again within 24 hours, the request is done once and answered twice.")
+    once["description"] = _("A word of your own: sent again within 24 hours, the request is done once, answered twice.")
     return {
         "pk": pk,
         "once": once,

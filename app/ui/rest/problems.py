@@ -25,7 +25,8 @@ class Problem(HTTPException):
 
 def problem(code: int, detail: str = "", *, errors: Errors = (), headers: dict[str, str] | None = None) -> Response:
     """The answer. `about:blank` says that the status tells what kind of problem it is."""
-    said: dict[str, Any] = {"type": "about:blank", "title": title(code), "status": code, "detail": detail or _usual(code)}
+    said: dict[str, Any] = {"type": "about:blank", "title": title(code), "status": code}
+    said["detail"] = detail or _usual(code)
     if errors:
         said["errors"] = [{"field": field, "message": message} for field, message in errors]
     if code == 401:

@@ -59,7 +59,8 @@ def asked(shape: dict[str, Any]) -> dict[str, Any]:
         raise Problem(400, _("The question q is too long."))
     question = read_json(text) if text.startswith("{") else _rison(text)
     if wrong := faults(shape, question):
-        raise Problem(400, _("The question q was not understood."), errors=[("q." + f if f else "q", s) for f, s in wrong])
+        errors = [(f"q.{field}".rstrip("."), sentence) for field, sentence in wrong]
+        raise Problem(400, _("The question q was not understood."), errors=errors)
     return question
 
 

@@ -33,6 +33,12 @@ def of_input(model: type, name: str) -> Shape:
     return {**shape, "type": [shape["type"], "null"]} if column.nullable else shape
 
 
+def of_object(properties: dict[str, Shape], needed: list[str] | None = None) -> Shape:
+    """Fields of those shapes and no others; those `needed` have to be there, without word all of them."""
+    needed = [*properties] if needed is None else needed
+    return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
+
+
 def required(model: type, names: list[str]) -> list[str]:
     columns = inspect(model).columns
     return [name for name in names if _is_required(columns[name])]
@@ -109,7 +115,8 @@ def faults(shape: Shape, value: Any) -> list[tuple[str, str]]:
 def _told(error: Any) -> list[tuple[str, str]]:
     place = [str(step) for step in error.absolute_path]
     if error.validator == "required":
-        return [(".".join([*place, n]), _("Please fill this in.")) for n in error.validator_value if n not in error.instance]
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return [(".".join([*place, name]), _("Please fill this in.")) for name in missing]
     if error.validator == "additionalProperties":
         unknown = sorted(set(error.instance) - set(error.schema.get("properties", {})))
         return [(".".join([*place, name[:60]]), _("There is no such field.")) for name in unknown]
