@@ -5,7 +5,8 @@ What a verb does stands in `services/`, as for the screens; what a resource can 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 from flask import Response, g
@@ -13,13 +14,27 @@ from flask_appbuilder import expose
 from flask_appbuilder.api import BaseApi
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from . import clock, properties, property_types
-from .errors import Refused
+from .errors import Conflict, Refused
 from .extensions import db
-from .models import Account, Invitation, Member, Property, PropertyType, Role
+from .models import (
+    LARGEST_QUANTITY,
+    Account,
+    Article,
+    Grant,
+    Invitation,
+    License,
+    Member,
+    Policy,
+    Property,
+    PropertyType,
+    Role,
+)
 from .permissions import TABLE, allows
-from .services import accounts, invitations, members
+from .services import accounts, invitations, licenses, members
 from .services import properties as definitions
 from .tenancy import current_scope
 from .ui import properties as property_columns
@@ -27,11 +42,11 @@ from .ui.acting import me
 from .ui.columns import Field
 from .ui.history import FIELDS
 from .ui.interface import BackOffice, Table
-from .ui.rest.api import BackOfficeApi, verb
+from .ui.rest.api import BackOfficeApi, idempotency_key, query, verb
 from .ui.rest.bodies import plain, plain_value, shape_of_value, told, value_from
 from .ui.rest.openapi import OpenApi
 from .ui.rest.problems import Problem
-from .ui.rest.shapes import LARGEST, Shape
+from .ui.rest.shapes import LARGEST, Shape, of_object
 from .views import AccountsView, InvitationsView, MembersView
 
 WHOSE = ["account.id", "account.name"]  # the account a row belongs to
@@ -243,6 +258,122 @@ class PropertyApi(BackOfficeApi):
         definitions.restore(definition, by=me())
 
 
+class ArticleApi(BackOfficeApi):
+    """What is on offer, and what each piece of it grants (M-11, M-12)."""
+
+    resource_name = "article"
+    datamodel = Table(Article)
+    noun = "article"
+    looking = "show"
+    description = _l("What the operator offers, and the licenses each piece of it grants.")
+    label_columns = {
+        "number": _l("Article number"),
+        "name_en": _l("Name in English"),
+        "name_de": _l("Name in German"),
+        "description_en": _l("Description in English"),
+        "description_de": _l("Description in German"),
+        "created_at": _l("Created"),
+        "grants": _l("Grants"),
+    }
+    list_columns = [
+        "id", "number", "name_en", "name_de", "description_en", "description_de", "created_at", "archived_at",
+    ]  # fmt: skip
+    order = ("number",)
+
+    def fields(self) -> dict[str, Field]:
+        granted = cache(_granted)
+        grants = Field("grants", self.label_columns["grants"], "json", lambda row: granted().get(row.id, []))
+        return super().fields() | {"grants": grants}
+
+
+WORDS: Shape = {"type": "string"}
+WHOLE: Shape = {"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY, "default": 1}
+REASON = of_object({"reason": {"type": "string", "minLength": 1, "maxLength": licenses.LONGEST_REASON}})
+USE = of_object(
+    {"quantity": WHOLE, "reference": {"type": "string", "minLength": 1, "maxLength": licenses.LONGEST_REFERENCE}},
+    ["reference"],
+)
+ANSWER = of_object(
+    {
+        "allowed": {"type": "boolean"},
+        "quantity": {"type": "integer"},
+        "in_use": {"type": "integer"},
+        "available": {"type": "integer"},
+        "limit": {"type": ["integer", "null"]},
+        "policy": WORDS | {"enum": [policy.value for policy in Policy]},
+        "warning": {"type": ["string", "null"]},
+        "reason": {"type": ["string", "null"], "enum": [*(reason.value for reason in licenses.Reason), None]},
+        "message": WORDS,
+    }
+)
+
+
+class LicenseApi(BackOfficeApi):
+    """What accounts may use, and the one place where use is allowed or refused (M-13)."""
+
+    resource_name = "license"
+    datamodel = Table(License)
+    noun = "license"
+    looking = "show"
+    description = _l("What accounts may use: ask, take into use, release. Every answer comes with the numbers.")
+    label_columns = {
+        "public_id": _l("License number"),
+        "type.key": _l("License type"),
+        "type.policy": _l("Policy"),
+        "article.number": _l("Article number"),
+        "quantity": _l("Quantity"),
+        "in_use": _l("In use"),
+        "available": _l("Available"),
+        "valid_from": _l("Valid from"),
+        "valid_until": _l("The first day on which it counts no longer"),
+        "status": _l("Status"),
+        "reason": _l("Reason"),
+        "created_at": _l("Created"),
+    }
+    list_columns = [
+        "id", "public_id", *WHOSE, "type.key", "type.policy", "article.number", "quantity", "in_use", "available",
+        "valid_from", "valid_until", "status", "reason", "created_at",
+    ]  # fmt: skip
+    order = ("public_id",)
+
+    def fields(self) -> dict[str, Field]:
+        """Status and what is left are those of this moment, each account's day its own."""
+        fields = super().fields()
+        status = replace(
+            fields["status"],
+            value=lambda row: row.status_on(clock.today(row.account.time_zone)),
+            expression=licenses.status_column(clock.today()),
+        )
+        available = replace(fields["available"], kind="number", expression=licenses.available_column())
+        return fields | {"status": status, "available": available}
+
+    @query("check", _l("Whether so much more could be taken into use now"), permission="show",
+           sends=of_object({"quantity": WHOLE}, []), tells=ANSWER)  # fmt: skip
+    def check(self, license: License, asked: dict[str, Any]) -> dict[str, Any]:
+        return _answer(licenses.check(license, asked.get("quantity", 1)))
+
+    @verb("consume", _l("Take so much into use, all of it or nothing"), permission="use",
+          sends=USE, tells=ANSWER, once=False)  # fmt: skip
+    def consume(self, license: License, sent: dict[str, Any]) -> dict[str, Any]:
+        return _used(licenses.consume, license, sent)
+
+    @verb("release", _l("Give so much free again"), permission="use", sends=USE, tells=ANSWER, once=False)
+    def release(self, license: License, sent: dict[str, Any]) -> dict[str, Any]:
+        return _used(licenses.release, license, sent)
+
+    @verb("suspend", _l("Stop all use for the time being"), sends=REASON)
+    def suspend(self, license: License, sent: dict[str, Any]) -> None:
+        licenses.suspend(license, reason=sent["reason"], by=me())
+
+    @verb("reinstate", _l("Lift a suspension"), permission="suspend")
+    def reinstate(self, license: License) -> None:
+        licenses.reinstate(license, by=me())
+
+    @verb("revoke", _l("Take the license back for good"), sends=REASON)
+    def revoke(self, license: License, sent: dict[str, Any]) -> None:
+        licenses.revoke(license, reason=sent["reason"], by=me())
+
+
 class MeApi(BaseApi):
     """For whom a key acts, where, and what it may do: the first thing to try."""
 
@@ -263,13 +394,38 @@ class MeApi(BaseApi):
         )
 
 
-RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi)
+RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi)
 
 
 def register(backoffice: BackOffice) -> None:
     """The resources, and the document that tells of them."""
     for resource in (MeApi, *RESOURCES, OpenApi):
         backoffice.add_api(resource)
+
+
+# --- licenses, in and out ---------------------------------------------------------------------------------------
+
+
+def _used(deed: Any, license: License, sent: dict[str, Any]) -> dict[str, Any]:
+    """Take or release. The idempotency key is the license's own, which keeps it longer than a day."""
+    key = idempotency_key()
+    try:
+        return _answer(deed(license, sent.get("quantity", 1), reference=sent["reference"], by=me(), key=key))
+    except Conflict as conflict:
+        raise Problem(422, conflict.sentence) from conflict
+
+
+def _answer(answer: licenses.Answer) -> dict[str, Any]:
+    told = {name: plain(value) for name, value in asdict(answer).items()}
+    return told | {"warning": answer.warning or None, "message": str(answer)}
+
+
+def _granted() -> dict[int, list[dict[str, Any]]]:
+    """What a piece of each article gives; the catalogue is short."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for grant in db.session.scalars(select(Grant).options(joinedload(Grant.type)).order_by(Grant.id)):
+        found.setdefault(grant.article_id, []).append({"license_type": grant.type.key, "quantity": grant.quantity})
+    return found
 
 
 # --- properties, in and out --------------------------------------------------------------------------------------

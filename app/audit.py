@@ -20,12 +20,19 @@ from .models import (
     Account,
     ApiAnswer,
     ApiKey,
+    Article,
+    Grant,
+    Holding,
     Invitation,
+    License,
+    LicenseMovement,
+    LicenseType,
     LogEntry,
     Login,
     Member,
     Message,
     OwnedByAccount,
+    Plan,
     Property,
     PropertyValue,
     RecoveryCode,
@@ -37,23 +44,25 @@ from .tenancy import Scope
 
 # What is watched, and the word history uses for it.
 WATCHED: dict[type, str] = {
-    Account: "account",
-    Member: "member",
-    Invitation: "invitation",
-    Property: "property",
+    Account: "account", Member: "member", Invitation: "invitation", Property: "property",
+    LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
     ApiKey: "api_key",
-}
+}  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
 # Properties have lines of their own, at their owner (`properties.py`).
 SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "label_en_key", "label_de_key", "position",
     "properties", "token_id", "inviter_id", "inviter_account_id", "accepted_by_id",
+    "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
     "secret_hash", "created_by_id",
 }  # fmt: skip
 
-# Written by the program for its own use; each has its own trail or needs none.
-UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, ApiAnswer}
+# Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
+# article's line.
+UNWATCHED = {
+    User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Grant, LicenseMovement, ApiAnswer,
+}  # fmt: skip
 
 
 def record(
@@ -71,8 +80,8 @@ def record(
     """Write down a deed, past tense: `record("account.archived", account)`.
 
     Field changes of the subject in the same flush join this line instead of making one of their own. `account` is
-    the account whose history it is, by default the subject's own. Actor and address come from the scope; unscoped
-    work names them itself.
+    the account whose history it is, by default the subject's own. A detail is a value, or (old, new). Actor and
+    address come from the scope; unscoped work names them itself.
     """
     session = db.session()
     with session.no_autoflush:  # looking a name up must not write the change down before its line is there
@@ -84,10 +93,14 @@ def record(
         else:
             entry.account_id = account_id or session.info["scope"].account_id
         entry.actor, entry.actor_id, entry.ip = actor or entry.actor, actor_id or entry.actor_id, ip or entry.ip
-        entry.changes = {name: [None, readable(value)] for name, value in details.items()}
+        entry.changes = {name: _pair(value) for name, value in details.items()}
         if subject is not None:
             session.info.setdefault("named_deeds", {})[_key(subject)] = entry
         session.add(entry)
+
+
+def _pair(value: Any) -> list[Any]:
+    return [readable(one) for one in (value if isinstance(value, tuple) else (None, value))]
 
 
 def note(

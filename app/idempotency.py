@@ -14,16 +14,12 @@ from flask_babel import gettext as _
 from sqlalchemy import delete, func, select
 
 from . import clock
-from .errors import Refused
+from .errors import Conflict, Refused
 from .extensions import db
 from .models import ApiAnswer
 from .tenancy import current_scope
 
 KEPT = timedelta(hours=24)
-
-
-class StillRunning(Refused):
-    """The same request is being worked on at this moment."""
 
 
 class Mismatch(Refused):
@@ -42,10 +38,11 @@ class Question(NamedTuple):
 def answered(question: Question) -> ApiAnswer | None:
     """The answer given before, if there is one; from here to the commit nobody else works on the same question.
 
-    Raises `StillRunning` or `Mismatch`. On SQLite whoever comes second waits: one unit of work writes at a time.
+    Raises `Conflict` while somebody else works on it, and `Mismatch` when it was another question. On SQLite whoever
+    comes second waits: one unit of work writes at a time.
     """
     if db.session.get_bind().dialect.name == "postgresql" and not db.session.scalar(_lock(question)):
-        raise StillRunning(_("A request under this idempotency key is still being worked on."))
+        raise Conflict(_("A request under this idempotency key is still being worked on."))
     caller, route, key, said = question
     given = db.session.scalar(
         select(ApiAnswer).where(

@@ -21,6 +21,7 @@ from huey.contrib.sql_huey import SqlHuey
 from . import idempotency, limits, outbox
 from .extensions import db
 from .models import Message, Token
+from .services import licenses
 from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,12 @@ def init_app(app: Flask) -> None:
         with app.app_context(), unscoped("what is past its time goes, whosever it was"):
             limits.forget_old()
             idempotency.forget_old()
+
+    @queue.periodic_task(crontab(minute="20"))
+    def every_hour() -> None:
+        """Which licenses have ended: somewhere it is always just past midnight."""
+        with app.app_context(), unscoped("licenses of every account end by themselves"):
+            licenses.note_expired()
 
     app.extensions["deliver"] = deliver
 

@@ -2,7 +2,8 @@
 
 Every table says whom it belongs to (decision 2):
 `OwnedByAccount` management data, seen from the account and from above · `InsideAccount` seen from the account
-alone · `OwnedByUser` seen by its person alone · `Sealed` never seen from within a scope.
+alone · `OfCatalogue` the operator's offers, seen from everywhere · `OwnedByUser` seen by its person alone ·
+`Sealed` never seen from within a scope.
 """
 
 from __future__ import annotations
@@ -16,11 +17,24 @@ from typing import Any, ClassVar
 
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
+from flask_babel import get_locale, lazy_pgettext
 from flask_babel import lazy_gettext as _l
-from flask_babel import lazy_pgettext
-from sqlalchemy import JSON, CheckConstraint, Enum, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship, validates
 
+from . import clock, money
 from .extensions import Moment, Number
 
 PATH = String(240, collation="C").with_variant(String(240), "sqlite")  # compared by range, so byte order counts
@@ -55,6 +69,10 @@ class OwnedByAccount:
 
 class InsideAccount(OwnedByAccount):
     """Inside data: only the account itself sees it, nobody above (M-5)."""
+
+
+class OfCatalogue(OwnedByAccount):
+    """What the operator offers: read in every account, written in the operator's own alone (M-11)."""
 
 
 class OwnedByUser:
@@ -177,10 +195,15 @@ class Account(Model):
     created_at: Mapped[datetime] = mapped_column(Moment)
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    # use_alter: the plan belongs to an account, too, and one table has to be made first
+    plan_id: Mapped[int | None] = mapped_column(
+        ForeignKey("plan.id", name="fk_account_plan", use_alter=True), index=True
+    )
     # What partners know of it besides: definition id → value. Always replaced, never changed in place.
     properties: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}", active_history=True)
 
     parent: Mapped[Account | None] = relationship(remote_side=[id], foreign_keys=[parent_id])
+    plan: Mapped[Plan | None] = relationship(foreign_keys=[plan_id])
     members: Mapped[list[Member]] = relationship(back_populates="account", viewonly=True)
     indexed: Mapped[list[PropertyValue]] = relationship(viewonly=True, lazy="raise")  # lists are sorted along it
 
@@ -215,6 +238,12 @@ def new_path(parent: Account | None) -> str:
     """A fresh place beneath that parent. Random, so that it tells nobody how many accounts there are."""
     label = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(8))
     return f"{parent.path if parent else ''}{label}/"
+
+
+def public_id(prefix: str) -> str:
+    """A name for people to say and type, telling nobody how many there are: `LIC-2026-7F3K9QXM`."""
+    word = "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(8))
+    return f"{prefix}-{clock.today().year}-{word}"
 
 
 class Member(OwnedByAccount, Model):
@@ -447,6 +476,341 @@ class PropertyValue(OwnedByAccount, Model):
     def stand(self, text: Any = None, rest: Any = None, number: Any = None, date: Any = None) -> None:
         """Take a place among the other values."""
         self.text, self.rest, self.number, self.date = text, rest, number, date
+
+
+# --- the catalogue ---------------------------------------------------------------------------------------------
+
+
+class Bilingual:
+    """Named in both languages; people read theirs."""
+
+    name_en: Mapped[str] = mapped_column(String(120))
+    name_de: Mapped[str] = mapped_column(String(120))
+
+    @property
+    def name(self) -> str:
+        """In the language of whoever reads it now."""
+        return in_language(self, "name")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def in_language(row: Any, name: str) -> str:
+    """`name_en` or `name_de` of a row, as the person at hand reads it."""
+    return getattr(row, f"{name}_de" if str(get_locale() or "").startswith("de") else f"{name}_en")
+
+
+class Archivable:
+    """Put away when it is no longer offered; what was made of it stays."""
+
+    archived_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+
+class Policy(StrEnum):
+    """What happens at the quantity of a license: refused, allowed with a warning, or allowed up to a percentage."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    OVERAGE = "overage"
+
+    @property
+    def label(self) -> Any:
+        return _POLICY_LABELS[self]
+
+
+_POLICY_LABELS = {
+    Policy.HARD: _l("Hard: refuses above the quantity"),
+    Policy.SOFT: _l("Soft: warns above the quantity"),
+    Policy.OVERAGE: _l("Overage: tolerates a percentage more"),
+}
+LARGEST_QUANTITY = 1_000_000_000  # of anything counted; twice as many still fit into the column
+LARGEST_USE = 2_000_000_000
+
+
+class LicenseType(Bilingual, Archivable, OfCatalogue, Model):
+    """A kind of right, what it is counted in, and how strictly (M-13)."""
+
+    __tablename__ = "license_type"
+    __table_args__ = (
+        CheckConstraint("(policy = 'overage') = (overage_percent IS NOT NULL)", name="ck_license_type_overage"),
+        CheckConstraint("overage_percent BETWEEN 1 AND 100", name="ck_license_type_percent"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(60), unique=True)  # its name in the API
+    unit_en: Mapped[str] = mapped_column(String(40))
+    unit_de: Mapped[str] = mapped_column(String(40))
+    policy: Mapped[Policy] = mapped_column(_stored(Policy), default=Policy.HARD)
+    overage_percent: Mapped[int | None] = mapped_column()
+
+    @property
+    def unit(self) -> str:
+        return in_language(self, "unit")
+
+    def ceiling(self, quantity: int) -> int:
+        """The most that may be in use of a license over so many; part of a unit is none."""
+        if self.policy is Policy.SOFT:
+            return LARGEST_USE
+        return quantity + quantity * (self.overage_percent or 0) // 100
+
+
+class Article(Bilingual, Archivable, OfCatalogue, Model):
+    """The commercial product that accounts acquire and orders and invoices name (M-11)."""
+
+    __tablename__ = "article"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(60), unique=True)
+    description_en: Mapped[str] = mapped_column(Text, default="")
+    description_de: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    grants: Mapped[list[Grant]] = relationship(back_populates="article", cascade="all, delete-orphan")
+
+    @property
+    def description(self) -> str:
+        return in_language(self, "description")
+
+
+class Grant(OfCatalogue, Model):
+    """What one piece of an article gives: so much of a right (M-12)."""
+
+    __tablename__ = "article_grant"
+    __table_args__ = (
+        UniqueConstraint("article_id", "type_id", name="uq_article_grant"),
+        CheckConstraint("quantity > 0", name="ck_article_grant_quantity"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id"))
+    type_id: Mapped[int] = mapped_column(ForeignKey("license_type.id"), index=True)
+    quantity: Mapped[int] = mapped_column()
+
+    article: Mapped[Article] = relationship(back_populates="grants")
+    type: Mapped[LicenseType] = relationship()
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.type}"
+
+
+class Cycle(StrEnum):
+    """How often a plan's price is due."""
+
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+
+    @property
+    def label(self) -> Any:
+        return _CYCLE_LABELS[self]
+
+
+_CYCLE_LABELS = {Cycle.MONTHLY: lazy_pgettext("cycle", "Monthly"), Cycle.YEARLY: lazy_pgettext("cycle", "Yearly")}
+
+
+class Plan(Bilingual, Archivable, OfCatalogue, Model):
+    """A price model: what an account pays for the service, and how often (M-10)."""
+
+    __tablename__ = "plan"
+    __table_args__ = (CheckConstraint("price_minor >= 0", name="ck_plan_price"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(60), unique=True)  # its name in the API
+    description_en: Mapped[str] = mapped_column(Text, default="")
+    description_de: Mapped[str] = mapped_column(Text, default="")
+    period: Mapped[Cycle] = mapped_column(_stored(Cycle), default=Cycle.MONTHLY)
+    price_minor: Mapped[int] = mapped_column(BigInteger)  # in the currency's smallest unit
+    currency: Mapped[str] = mapped_column(String(3), default="EUR")
+
+    @property
+    def price(self) -> Decimal:
+        return money.from_minor(self.price_minor, self.currency)
+
+    @property
+    def description(self) -> str:
+        return in_language(self, "description")
+
+
+# --- what accounts have of it ----------------------------------------------------------------------------------
+
+
+class Source(StrEnum):
+    """How an account came by an article."""
+
+    GIVEN = "given"  # by the operator, without an order
+
+    @property
+    def label(self) -> Any:
+        return _SOURCE_LABELS[self]
+
+
+_SOURCE_LABELS = {Source.GIVEN: _l("Given by the operator")}
+
+
+class Holding(OwnedByAccount, Model):
+    """So many pieces of an article that an account has acquired; its grants became licenses (M-11, M-12)."""
+
+    __tablename__ = "holding"
+    __table_args__ = (
+        UniqueConstraint("account_id", "id", name="uq_holding_of_account"),
+        CheckConstraint("quantity > 0", name="ck_holding_quantity"),
+        CheckConstraint("valid_until > acquired_on", name="ck_holding_days"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id"), index=True)
+    quantity: Mapped[int] = mapped_column(default=1)
+    acquired_on: Mapped[date] = mapped_column()
+    valid_until: Mapped[date | None] = mapped_column()  # the first day on which its licenses count no longer
+    note: Mapped[str] = mapped_column(String(200), default="")
+    source: Mapped[Source] = mapped_column(_stored(Source), default=Source.GIVEN)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    article: Mapped[Article] = relationship()
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.article}"
+
+
+class LicenseStatus(StrEnum):
+    UPCOMING = "upcoming"  # never kept: what is active is upcoming before its first day
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+    @property
+    def label(self) -> Any:
+        return _LICENSE_LABELS[self]
+
+
+_LICENSE_LABELS = {
+    LicenseStatus.UPCOMING: lazy_pgettext("license", "Upcoming"),
+    LicenseStatus.ACTIVE: lazy_pgettext("license", "Active"),
+    LicenseStatus.SUSPENDED: lazy_pgettext("license", "Suspended"),
+    LicenseStatus.EXPIRED: lazy_pgettext("license", "Expired"),
+    LicenseStatus.REVOKED: lazy_pgettext("license", "Revoked"),
+}
+
+
+class License(OwnedByAccount, Model):
+    """The right of an account to use so much of something, until it ends, is suspended or revoked (M-13).
+
+    `in_use` is moved by one conditional UPDATE alone (`services/licenses.py`); `ceiling` is what the policy of its
+    type makes of the quantity, kept here so that the database itself can hold the one against the other.
+    """
+
+    __tablename__ = "license"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "holding_id"], ["holding.account_id", "holding.id"]),
+        UniqueConstraint("account_id", "id", name="uq_license_of_account"),
+        CheckConstraint("quantity > 0 AND ceiling >= quantity", name="ck_license_quantity"),
+        CheckConstraint("in_use >= 0 AND in_use <= ceiling", name="ck_license_use"),
+        CheckConstraint("valid_until > valid_from", name="ck_license_days"),
+        Index("ix_license_ending", "status", "valid_until"),
+    )
+
+    MOVES: ClassVar = {
+        LicenseStatus.ACTIVE: {LicenseStatus.SUSPENDED, LicenseStatus.EXPIRED, LicenseStatus.REVOKED},
+        LicenseStatus.SUSPENDED: {LicenseStatus.ACTIVE, LicenseStatus.EXPIRED, LicenseStatus.REVOKED},
+        LicenseStatus.EXPIRED: set(),
+        LicenseStatus.REVOKED: set(),
+    }
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(60), unique=True)
+    type_id: Mapped[int] = mapped_column(ForeignKey("license_type.id"), index=True)
+    article_id: Mapped[int | None] = mapped_column(ForeignKey("article.id"), index=True)
+    holding_id: Mapped[int | None] = mapped_column(index=True)
+    quantity: Mapped[int] = mapped_column()
+    ceiling: Mapped[int] = mapped_column()
+    in_use: Mapped[int] = mapped_column(default=0)
+    told: Mapped[int] = mapped_column(default=0)  # the highest mark its administrators have been told of, in percent
+    valid_from: Mapped[date] = mapped_column()
+    valid_until: Mapped[date | None] = mapped_column()  # the first day on which it counts no longer
+    status: Mapped[LicenseStatus] = mapped_column(_stored(LicenseStatus), default=LicenseStatus.ACTIVE)
+    reason: Mapped[str] = mapped_column(String(300), default="")  # of being suspended or revoked
+    suspended_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    type: Mapped[LicenseType] = relationship()
+    article: Mapped[Article | None] = relationship()
+    holding: Mapped[Holding | None] = relationship(
+        primaryjoin="License.holding_id == Holding.id", foreign_keys="License.holding_id"
+    )
+
+    @property
+    def available(self) -> int:
+        """How much of the quantity is left; what a policy tolerates above it is not counted."""
+        return max(0, self.quantity - self.in_use)
+
+    @property
+    def limit(self) -> int | None:
+        """The most that may be in use; `None` where the policy only warns."""
+        return None if self.type.policy is Policy.SOFT else self.ceiling
+
+    def may_become(self, status: LicenseStatus) -> bool:
+        return status in self.MOVES[self.status]
+
+    def status_on(self, day: date) -> LicenseStatus:
+        """How it stands on that day, whether or not anybody has noted that it has ended."""
+        if self.status is LicenseStatus.REVOKED:
+            return self.status
+        if self.status is LicenseStatus.EXPIRED or (self.valid_until is not None and self.valid_until <= day):
+            return LicenseStatus.EXPIRED
+        if self.status is LicenseStatus.ACTIVE and day < self.valid_from:
+            return LicenseStatus.UPCOMING
+        return self.status
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class MovementKind(StrEnum):
+    CONSUMED = "consumed"
+    RELEASED = "released"
+
+    @property
+    def label(self) -> Any:
+        return _MOVEMENT_LABELS[self]
+
+
+_MOVEMENT_LABELS = {MovementKind.CONSUMED: _l("Taken into use"), MovementKind.RELEASED: _l("Released")}
+
+
+class LicenseMovement(OwnedByAccount, Model):
+    """Some of a license taken into use or released, by what, and how much was in use then. Only added to."""
+
+    __tablename__ = "license_movement"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "license_id"], ["license.account_id", "license.id"]),
+        UniqueConstraint("license_id", "key", name="uq_license_movement_key"),
+        CheckConstraint("quantity > 0", name="ck_license_movement_quantity"),
+        Index("ix_license_movement_license", "license_id", "at"),
+        Index("ix_license_movement_reference", "license_id", "reference"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    license_id: Mapped[int] = mapped_column()
+    at: Mapped[datetime] = mapped_column(Moment, index=True)
+    kind: Mapped[MovementKind] = mapped_column(_stored(MovementKind))
+    quantity: Mapped[int] = mapped_column()
+    in_use: Mapped[int] = mapped_column()  # of the license, afterwards
+    reference: Mapped[str] = mapped_column(String(200))  # who or what uses it
+    actor: Mapped[str] = mapped_column(String(140))
+    key: Mapped[str | None] = mapped_column(String(120))  # the caller's, so that a repeated call has no effect
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # to be said again to that key
+
+    license: Mapped[License] = relationship(
+        primaryjoin="LicenseMovement.license_id == License.id", foreign_keys="LicenseMovement.license_id"
+    )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} · {self.reference}"
 
 
 # --- signing in ------------------------------------------------------------------------------------------------

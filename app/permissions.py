@@ -16,9 +16,10 @@ from .models import Kind, Role
 A, M, S, U, F, V = Role.ADMINISTRATOR, Role.MANAGER, Role.SALES, Role.SUPPORT, Role.FINANCE, Role.VIEWER
 EVERYBODY = {A, M, S, U, F, V}
 
-# Where a permission has a meaning at all: in every account, or only in those that manage others.
+# Where a permission has a meaning at all: in every account, in those that manage others, or in the operator's alone.
 ANYWHERE = frozenset(Kind)
 MANAGING = frozenset({Kind.OPERATOR, Kind.PARTNER})
+OPERATOR = frozenset({Kind.OPERATOR})
 
 
 class Permission(NamedTuple):
@@ -51,6 +52,34 @@ TABLE: dict[str, Permission] = {
     "invitation.resend": Permission(_l("Send invitations again"), ANYWHERE, {A, M}),
     "invitation.withdraw": Permission(_l("Withdraw invitations"), ANYWHERE, {A, M}),
     "invitation.export": Permission(_l("Export invitations to Excel"), ANYWHERE, {A, M}),
+    "license.list":     Permission(_l("See licenses"), ANYWHERE, EVERYBODY),
+    "license.show":     Permission(_l("Open a license's details"), ANYWHERE, EVERYBODY),
+    "license.use":      Permission(_l("Take licenses into use and release them"), ANYWHERE, {A, M}),
+    "license.suspend":  Permission(_l("Suspend and reinstate licenses"), MANAGING, {A, M}),
+    "license.revoke":   Permission(_l("Revoke licenses"), OPERATOR, {A, M}),
+    "license.export":   Permission(_l("Export licenses to Excel"), ANYWHERE, {A, M, S, F}),
+    "license_movement.list": Permission(_l("See the use of licenses"), ANYWHERE, EVERYBODY),
+    "license_movement.export": Permission(_l("Export the use of licenses to Excel"), ANYWHERE, {A, M, S, F}),
+    "holding.list":     Permission(_l("See acquired articles"), ANYWHERE, EVERYBODY),
+    "holding.add":      Permission(_l("Give articles to accounts"), OPERATOR, {A, M}),
+    "holding.export":   Permission(_l("Export acquired articles to Excel"), ANYWHERE, {A, M, S, F}),
+    "article.list":     Permission(_l("See the articles on offer"), MANAGING, EVERYBODY),
+    "article.show":     Permission(_l("Open an article's details"), MANAGING, EVERYBODY),
+    "article.add":      Permission(_l("Add articles"), OPERATOR, {A, M}),
+    "article.edit":     Permission(_l("Edit articles and what they grant"), OPERATOR, {A, M}),
+    "article.archive":  Permission(_l("Archive and restore articles"), OPERATOR, {A, M}),
+    "article.export":   Permission(_l("Export articles to Excel"), MANAGING, {A, M, S, F}),
+    "license_type.list": Permission(_l("See license types"), OPERATOR, EVERYBODY),
+    "license_type.add": Permission(_l("Add license types"), OPERATOR, {A, M}),
+    "license_type.edit": Permission(_l("Edit license types"), OPERATOR, {A, M}),
+    "license_type.archive": Permission(_l("Archive and restore license types"), OPERATOR, {A, M}),
+    "license_type.export": Permission(_l("Export license types to Excel"), OPERATOR, {A, M, S, F}),
+    "plan.list":        Permission(_l("See price models"), MANAGING, EVERYBODY),
+    "plan.choose":      Permission(_l("Choose the price model of accounts"), MANAGING, {A, M}),
+    "plan.add":         Permission(_l("Add price models"), OPERATOR, {A, M}),
+    "plan.edit":        Permission(_l("Edit price models"), OPERATOR, {A, M}),
+    "plan.archive":     Permission(_l("Archive and restore price models"), OPERATOR, {A, M}),
+    "plan.export":      Permission(_l("Export price models to Excel"), MANAGING, {A, M, S, F}),
     "history.list":     Permission(_l("Read the history"), ANYWHERE, {A, M, F}),
     "history.show":     Permission(_l("Read the details of an entry"), ANYWHERE, {A, M, F}),
     "history.export":   Permission(_l("Export the history to Excel"), ANYWHERE, {A, M}),
@@ -73,6 +102,12 @@ NOUNS = {
     "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
+    "license": _l("Licenses"),
+    "license_movement": _l("Use of licenses"),
+    "holding": _l("Acquired articles"),
+    "article": _l("Articles"),
+    "license_type": _l("License types"),
+    "plan": _l("Price models"),
     "history": _l("History"),
     "message": _l("Outbox"),
     "api": _l("API"),
@@ -81,9 +116,15 @@ NOUNS = {
     "settings": _l("Settings"),
 }
 
-# What a program can be given (`app/api.py` offers it): of these nouns, what is not for people alone.
-BY_PROGRAMS = ("account", "property", "member", "invitation")
-FOR_PEOPLE = {"export", "leave"}
+# What a program can be given: what `app/api.py` offers, by noun.
+BY_PROGRAMS = {
+    "account": ("list", "show", "add", "edit", "archive", "promote"),
+    "property": ("list", "add", "edit", "archive"),
+    "member": ("list", "edit", "remove"),
+    "invitation": ("list", "add", "resend", "withdraw"),
+    "article": ("list", "show"),
+    "license": ("list", "show", "use", "suspend", "revoke"),
+}
 READING = {"list", "show"}
 
 
@@ -108,11 +149,10 @@ def by_noun(kind: Kind) -> Iterator[tuple[Any, list[Permission]]]:
 
 def scopes(kind: Kind, role: Role) -> dict[str, list[str]]:
     """The permissions a member with that role can hand on to a program, by noun."""
-    offered: dict[str, list[str]] = {noun: [] for noun in BY_PROGRAMS}
-    for name in TABLE:
-        noun, verb = name.split(".")
-        if noun in offered and verb not in FOR_PEOPLE and allows(kind, role, name):
-            offered[noun].append(name)
+    offered = {
+        noun: [f"{noun}.{verb}" for verb in verbs if allows(kind, role, f"{noun}.{verb}")]
+        for noun, verbs in BY_PROGRAMS.items()
+    }
     return {noun: names for noun, names in offered.items() if names}
 
 

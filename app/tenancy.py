@@ -19,7 +19,7 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
-from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select
+from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select, true
 from sqlalchemy import func as sql
 from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm import Session as AnySession
@@ -33,6 +33,7 @@ from .models import (
     Kind,
     LogEntry,
     Member,
+    OfCatalogue,
     OwnedByAccount,
     OwnedByUser,
     Role,
@@ -148,6 +149,8 @@ def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
         return _in_range(cls.path, scope)
     if issubclass(cls, LogEntry):
         return _in_range(cls.account_path, scope) & (~cls.inside | (cls.account_id == scope.account_id))
+    if issubclass(cls, OfCatalogue):
+        return true()
     if issubclass(cls, InsideAccount):
         return cls.account_id == scope.account_id
     if issubclass(cls, OwnedByAccount):
@@ -167,6 +170,8 @@ def _sees(scope: Scope, row: Any) -> bool:
         return scope.path <= row.path < scope.beyond
     if isinstance(row, LogEntry) and row.inside:
         return row.account_id == scope.account_id
+    if isinstance(row, OfCatalogue):
+        return True
     if isinstance(row, InsideAccount):
         return row.account_id == scope.account_id
     if isinstance(row, OwnedByAccount):
@@ -174,6 +179,13 @@ def _sees(scope: Scope, row: Any) -> bool:
     if isinstance(row, OwnedByUser):
         return row.user_id == scope.user_id
     return not isinstance(row, Sealed)
+
+
+def _may_write(scope: Scope, row: Any) -> bool:
+    """Whether a row that is seen may be written, as far as the wall goes: the catalogue by the operator alone."""
+    if isinstance(row, OfCatalogue):
+        return scope.kind is Kind.OPERATOR and row.account_id == scope.account_id
+    return _sees(scope, row)
 
 
 @lru_cache(maxsize=1)
@@ -202,6 +214,9 @@ def _add_criteria(state: ORMExecuteState) -> None:
         raise OutsideScope("rows are added through the session, where the wall can look at them")
     if state.is_update and isinstance(state.parameters, list):
         raise OutsideScope("a bulk update by primary key passes the criteria by")
+    if (state.is_update or state.is_delete) and scope.kind is not Kind.OPERATOR:
+        if issubclass(state.bind_mapper.class_, OfCatalogue):
+            raise OutsideScope("the catalogue is written by the operator alone")
     state.statement = state.statement.options(*scope.criteria)
 
 
@@ -277,10 +292,11 @@ def _check_writes(session: AnySession, _context: Any, _instances: Any) -> None:
             return
         for row in list(session.new) + [row for row in session.dirty if session.is_modified(row)]:
             _check_foreign_keys(session, scope, row)
-            if not isinstance(row, Sealed | FabUser) and not _sees(scope, row):
+            if not isinstance(row, Sealed | FabUser) and not _may_write(scope, row):
                 raise OutsideScope(type(row).__name__)
         for row in session.deleted:
-            _refuse_foreign(session, row)
+            if not _may_write(scope, row):
+                raise OutsideScope(type(row).__name__)
 
 
 def _place(session: AnySession, row: Any) -> None:
@@ -296,6 +312,8 @@ def _place(session: AnySession, row: Any) -> None:
         row.account_path = account.path
         if account.id is not None:
             row.account_id = account.id
+        if isinstance(row, OfCatalogue) and account.kind is not Kind.OPERATOR:
+            raise OutsideScope("the catalogue is the operator's")
 
 
 def _account(session: AnySession, account_id: int | None) -> Account | None:
@@ -331,7 +349,7 @@ def _references(cls: type) -> tuple[tuple[str, type], ...]:
     for column in mapper.columns:
         for key in column.foreign_keys:
             target = _class_of(key.column.table)
-            if target is not None:
+            if target is not None and key.column.primary_key:  # of a composite key, the part that names the row
                 found.append((mapper.get_property_by_column(column).key, target))
     return tuple(found)
 

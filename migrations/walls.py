@@ -16,6 +16,12 @@ INSIDE = (
     "{path} >= current_setting('kontor.low', true) COLLATE \"C\" "
     "AND {path} <= current_setting('kontor.inside', true) COLLATE \"C\""
 )
+# The catalogue stands in the root alone, whose path has one label; written by who acts there, or unscoped.
+CATALOGUE = "current_setting('kontor.high', true) <> ''"
+CATALOGUE_WRITTEN = (
+    "strpos({path}, '/') = length({path}) "
+    "AND ({path} = current_setting('kontor.low', true) OR current_setting('kontor.high', true) = '~')"
+)
 OWN = "current_setting('kontor.user', true) IN ('0', user_id::text)"
 
 
@@ -29,11 +35,21 @@ def protect(table: str, rule: str, path: str = "account_path", write_rule: str =
     op.execute(f"CREATE POLICY wall ON {table} USING ({seen}) WITH CHECK ({written})")
 
 
+def protect_catalogue(table: str) -> None:
+    """The same around a table that every account reads and the operator alone writes.
+
+    Two policies, since one for everything would let a row that is seen be deleted.
+    """
+    protect(table, CATALOGUE_WRITTEN)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"CREATE POLICY catalogue ON {table} FOR SELECT USING ({CATALOGUE})")
+
+
 def only_add_to(table: str) -> None:
     """Let rows be added and read, never changed or deleted."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
-            "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
             "$$BEGIN RAISE EXCEPTION '% is only added to', TG_TABLE_NAME; END$$"
         )
         op.execute(

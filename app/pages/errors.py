@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
-from ..errors import OutsideScope, Refused
+from ..errors import Conflict, OutsideScope, Refused
 from ..extensions import db
 from ..ui.acting import for_programs
 from ..ui.page import Link
@@ -45,7 +45,7 @@ def _http(error: HTTPException) -> Any:
 
 def _refused(refusal: Refused) -> Any:
     """A rule says no: to a program at the field, where the reason lies in what it sent."""
-    if for_programs() and refusal.field:
+    if for_programs() and refusal.field and not isinstance(refusal, Conflict):
         db.session.rollback()
         return problem(422, errors=[(refusal.field, refusal.sentence)])
     return page(409, refusal.sentence)

@@ -8,7 +8,7 @@ from migrations.walls import INSIDE, protect
 
 # revision identifiers, used by Alembic.
 revision = "0006"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -11,7 +11,7 @@ import builtins
 import hashlib
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, g, request, url_for
 from flask_appbuilder import ModelRestApi, expose
@@ -37,7 +37,7 @@ LABELS = {
     "archived_at": _l("Archived"),
 }  # where a resource does not say
 ONCE = "X-Idempotency-Key"
-LONGEST_KEY = 200
+LONGEST_KEY = 120
 
 
 def offers(permission: str) -> Callable[[Any], Any]:
@@ -56,18 +56,60 @@ def offers(permission: str) -> Callable[[Any], Any]:
     return mark
 
 
-def verb(name: str, summary: Any, *, permission: str = "", body: dict[str, Any] | None = None) -> Callable[[Any], Any]:
-    """Offer a method as `POST /<pk>/<name>`. It is handed the row, and what was sent if it has a `body`; it may
-    return what to answer besides the row. `body` are the shapes of the fields, all of them required."""
+class Verb(NamedTuple):
+    """What `@verb` and `@query` say of a method."""
+
+    name: str
+    summary: Any
+    method: str
+    sends: shapes.Shape | None
+    tells: shapes.Shape | None  # besides a row
+
+
+def verb(
+    name: str,
+    summary: Any,
+    *,
+    permission: str = "",
+    sends: shapes.Shape | None = None,
+    tells: shapes.Shape | None = None,
+    once: bool = True,
+) -> Callable[[Any], Any]:
+    """Offer a method as `POST /<pk>/<name>`. It is handed the row, and what was sent if something is to be (`sends`).
+    It is answered with the row as it is then, or with what it `tells`. Without `once` it minds repeated calls itself.
+    """
 
     def mark(deed: Any) -> Any:
         @expose(f"/<int:pk>/{name}", methods=["POST"])
         @offers(permission or name)
         @wraps(deed)
         def endpoint(self: BackOfficeApi, pk: int) -> Response:
-            return self.once(lambda: self.do(deed, self.row(pk), body))
+            if not once:
+                return self.do(deed, self.row(pk), sends)
+            return self.once(lambda: self.do(deed, self.row(pk), sends))
 
-        endpoint._verb = (name, summary, body)
+        endpoint._verb = Verb(name, summary, "POST", sends, tells)
+        return endpoint
+
+    return mark
+
+
+def query(
+    name: str, summary: Any, *, permission: str, sends: shapes.Shape, tells: shapes.Shape
+) -> Callable[[Any], Any]:
+    """Offer a method as `GET /<pk>/<name>?…`. It is handed the row and what the address says, whole numbers all."""
+
+    def mark(answer: Any) -> Any:
+        @expose(f"/<int:pk>/{name}", methods=["GET"])
+        @offers(permission)
+        @wraps(answer)
+        def endpoint(self: BackOfficeApi, pk: int) -> Response:
+            asked = {k: int(v) if v.isascii() and v.isdecimal() else v for k, v in request.args.items() if len(v) < 20}
+            if wrong := shapes.faults(sends, asked):
+                raise Problem(400, errors=wrong)
+            return told(answer(self, self.row(pk), asked))
+
+        endpoint._verb = Verb(name, summary, "GET", sends, tells)
         return endpoint
 
     return mark
@@ -94,7 +136,8 @@ class BackOfficeApi(ModelRestApi):
     def __init__(self) -> None:
         self.class_permission_name = self.noun
         cls = type(self)
-        self.verbs = {name: getattr(cls, name)._verb for name in dir(cls) if hasattr(getattr(cls, name), "_verb")}
+        marked = [name for name in dir(cls) if hasattr(getattr(cls, name), "_verb")]
+        self.verbs: dict[str, Verb] = {name: getattr(cls, name)._verb for name in marked}
         self.include_route_methods = {*self.include_route_methods, *self.verbs}
         super().__init__()
 
@@ -259,11 +302,11 @@ class BackOfficeApi(ModelRestApi):
         db.session.flush()
         return told({"message": "OK"})
 
-    def do(self, deed: Any, row: Any, body: dict[str, Any] | None) -> Response:
+    def do(self, deed: Any, row: Any, sends: shapes.Shape | None) -> Response:
         """A verb on a row."""
-        said = deed(self, row, given(shapes.of_object(body))) if body else deed(self, row)
+        said = deed(self, row, given(sends)) if sends else deed(self, row)
         db.session.flush()
-        return told(self._item(row) | (said or {}))
+        return told(self._item(row) if said is None else said)
 
     def _item(self, row: Any) -> dict[str, Any]:
         fields = self.fields()
@@ -275,11 +318,9 @@ class BackOfficeApi(ModelRestApi):
 
     def once(self, deed: Callable[[], Response]) -> Response:
         """Do it, or, if it was done under the same idempotency key before, say again what was said then."""
-        key = request.headers.get(ONCE, "")
+        key = idempotency_key()
         if not key:
             return deed()
-        if len(key) > LONGEST_KEY or not key.isprintable():
-            raise Problem(400, _("%(header)s is at most %(count)s characters long.", header=ONCE, count=LONGEST_KEY))
         said = hashlib.sha256(request.get_data()).hexdigest()
         asked = idempotency.Question(g.caller, f"{request.method} {request.path}"[:200], key, said)
         try:
@@ -329,6 +370,14 @@ class BackOfficeApi(ModelRestApi):
 
     def _label(self, name: str) -> str:
         return str({**LABELS, **self.label_columns}.get(name, name))
+
+
+def idempotency_key() -> str:
+    """The key the request came with; none is empty. Raises `Problem` (400) for what is none."""
+    key = request.headers.get(ONCE, "")
+    if len(key) > LONGEST_KEY or not (key.isprintable() and key.isascii()):
+        raise Problem(400, _("%(header)s is at most %(count)s characters long.", header=ONCE, count=LONGEST_KEY))
+    return key
 
 
 def _field(model: type, name: str, label: Any) -> Field:

@@ -14,10 +14,10 @@ from flask_appbuilder.api import BaseApi
 from flask_babel import gettext as _
 
 from . import question
-from .api import LONGEST_KEY, ONCE, BackOfficeApi
+from .api import LONGEST_KEY, ONCE, BackOfficeApi, Verb
 from .bodies import told
 from .problems import MIME, title
-from .shapes import LARGEST, Shape, of_object, of_output
+from .shapes import LARGEST, Shape, of_output
 
 PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500)
 ANYBODY_READING = (400, 401, 403, 404, 429, 500)
@@ -87,9 +87,17 @@ def _paths(api: BackOfficeApi) -> Iterator[tuple[str, dict[str, Any]]]:
         said = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
         one["delete"] = _operation(api, "delete", _("Remove"), {"200": _answer(said)}, problems=(*ANYBODY_READING, 409))
     yield f"{base}/{{pk}}", one
-    for method, (verb, summary, body) in sorted(api.verbs.items()):
-        done = _written(api, method, str(summary), found, of_object(body) if body else None)
-        yield f"{base}/{{pk}}/{verb}", {"parameters": [_ref("parameters", "pk")], "post": done}
+    for method, verb in sorted(api.verbs.items()):
+        yield f"{base}/{{pk}}/{verb.name}", {"parameters": [_ref("parameters", "pk")]} | _verb(api, method, verb)
+
+
+def _verb(api: BackOfficeApi, method: str, verb: Verb) -> dict[str, Any]:
+    done = {"200": _answer(verb.tells or _item_of(_name(api)))}
+    if verb.method == "POST":
+        return {"post": _written(api, method, str(verb.summary), done, verb.sends)}
+    asked = (verb.sends or {}).get("properties", {}).items()
+    parameters = [{"name": name, "in": "query", "required": False, "schema": shape} for name, shape in asked]
+    return {"get": _operation(api, method, str(verb.summary), done, parameters)}
 
 
 def _operation(

@@ -72,19 +72,23 @@ def of_output(field: Field) -> Shape:
     """What is told of a column. Enumerations are told in full; codes by the standard they are from."""
     if field.kind == "json":
         return {}
-    column = getattr(field.expression, "property", None)
-    type_ = column.columns[0].type if column is not None and hasattr(column, "columns") else None
+    type_ = getattr(field.expression, "type", None)
     if field.kind == "choice" and field.choices:
         shape: Shape = {"type": "string", "enum": [choice.value for choice in field.choices]}
     elif isinstance(type_, Integer) and field.kind == "number":
         shape = {"type": "integer"}
     else:
         shape = {"type": "string", **_FORMATS.get(field.kind, {})}
-    if column is None or column.columns[0].nullable:
+    if _may_be_null(field.expression):
         shape = {**shape, "type": [shape["type"], "null"]}
         if "enum" in shape:
             shape["enum"] = [*shape["enum"], None]
     return shape
+
+
+def _may_be_null(expression: Any) -> bool:
+    column = getattr(expression, "property", None)
+    return column is None or column.columns[0].nullable
 
 
 _FORMATS: dict[str, Shape] = {

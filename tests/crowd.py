@@ -1,0 +1,39 @@
+"""Several processes at once, each an application of its own on the same database, as a server's workers are."""
+
+from __future__ import annotations
+
+from multiprocessing import get_context
+from typing import Any
+
+from flask import Flask
+
+from app import create_app
+from app.extensions import db
+from app.models import License
+from app.services import licenses
+from tests.cast import BOB, acting_as
+from tests.conftest import SETTINGS
+
+
+def consume_until_full(app: Flask, license_id: int, processes: int) -> list[int]:
+    """Let so many processes take one seat after the other until they are refused; how many each of them got."""
+    settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
+    context = get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        start = manager.Barrier(processes)
+        return pool.starmap(_consume, [(settings, license_id, n, start) for n in range(processes)], chunksize=1)
+
+
+def _consume(settings: dict[str, Any], license_id: int, number: int, start: Any) -> int:
+    app = create_app(**SETTINGS | settings)
+    got = 0
+    with app.app_context():
+        start.wait(60)
+        while True:
+            with acting_as(BOB) as by:
+                license = db.session.get(License, license_id)
+                if not licenses.consume(license, reference=f"{number}-{got}", by=by).allowed:
+                    break
+            got += 1
+        db.engine.dispose()
+    return got
