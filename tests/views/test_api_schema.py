@@ -1,0 +1,89 @@
+"""The OpenAPI document against the API itself: schemathesis sends what it allows, and what it does not."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    ignored_auth,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests import stock
+from tests.cast import DORA, program
+from tests.walls.matrix import blank_app
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    allow_header_conformance,
+    ignored_auth,
+]
+EXAMPLES = 12  # of each operation; many enough to find a 500, few enough to be done in a minute
+
+
+@cache
+def document() -> dict:
+    return blank_app().test_client().get("/api/v1/_openapi").json
+
+
+def operations() -> list[tuple[str, str]]:
+    return [(path, method) for path, at in document()["paths"].items() for method in at if method != "parameters"]
+
+
+@pytest.mark.parametrize("path, method", operations(), ids=lambda part: part)
+def test_what_the_document_says_holds(app, path, method):
+    stock.give(stock.article(grants={stock.license_type(): 5}), "kuestenfunk")
+    asking = program(DORA, app=app)
+    schema = schemathesis.openapi.from_wsgi("/api/v1/_openapi", app)
+    headers = {"Authorization": f"Bearer {asking.secret}"}
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @schema[path][method.upper()].parametrize_with() if False else _given(schema[path][method.upper()])
+    def send(case):
+        case.call_and_validate(headers=headers, checks=CHECKS)
+
+    send()
+
+
+def _given(operation):
+    from hypothesis import given
+
+    return given(case=operation.as_strategy())
+
+
+def test_the_document_is_whole():
+    """Every route of the API is in it, and nothing else."""
+    routes = {
+        (re.sub(r"<(\w+:)?(\w+)>", r"{\2}", rule.rule), method.lower())
+        for rule in blank_app().url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/") and rule.endpoint != "OpenApi.spec"
+    }
+
+    assert routes == set(operations())
+
+
+def test_every_operation_says_what_it_asks_for_and_how_it_ends():
+    for path, method in operations():
+        operation = document()["paths"][path][method]
+        assert operation["summary"] and {"200", "201"} & set(operation["responses"]), path
+        assert {"401", "429", "500"} <= set(operation["responses"]), path
+        assert path == "/api/v1/me/" or operation["x-scope"], path
+
+
+def test_the_document_knows_nobody():
+    assert "properties" in document()["components"]["schemas"]["Account"]["properties"]
+    assert blank_app().test_client().get("/a/nordlicht/api/v1/_openapi").status_code == 404
