@@ -382,7 +382,8 @@ def test_a_strangers_account_is_neither_changed_nor_archived(app):
 
 def test_a_member_gets_a_role_and_goes(warehouse):
     hire("vera@nordlicht.example", "nordlicht", Role.VIEWER, "Vera Voss")
-    vera = ask(warehouse, "/api/v1/member/", filters=[{"col": "user.email", "opr": "sw", "value": "vera"}]).json["ids"][0]
+    hers = [{"col": "user.email", "opr": "sw", "value": "vera"}]
+    vera = ask(warehouse, "/api/v1/member/", filters=hers).json["ids"][0]
 
     assert warehouse.put(f"/api/v1/member/{vera}", json={"role": "sales"}).json["result"]["role"] == "sales"
     assert wrong_fields(warehouse.put(f"/api/v1/member/{vera}", json={"role": "king"})) == ["role"]
@@ -503,7 +504,8 @@ def test_properties_are_sorted_with_the_empty_ones_last(warehouse, columns):
     for slug, seats in (("deichbau", 3), ("fjordline", 10)):
         warehouse.put(f"{ACCOUNTS}{account_id(slug)}", json={"properties": {"seats": seats}})
 
-    answer = ask(warehouse, order_column="properties.seats", order_direction="desc", columns=["name", "properties.seats"])
+    columns = ["name", "properties.seats"]
+    answer = ask(warehouse, order_column="properties.seats", order_direction="desc", columns=columns)
 
     assert named(answer)[:2] == ["Fjordline", "Deichbau"]
     assert answer.json["result"][0] == {"name": "Fjordline", "properties": {"seats": 10}}
@@ -586,7 +588,7 @@ def test_use_under_a_key_counts_once(sensors, license_path):
     assert sensors.get(license_path).json["result"]["in_use"] == 4
 
 
-@pytest.mark.parametrize("query", ["quantity=0", "quantity=-1", "quantity=x", "quantity=1.5", "nonsense=1", "quantity="])
+@pytest.mark.parametrize("query", ["quantity=0", "quantity=-1", "quantity=x", "quantity=1.5", "quantity=", "what=1"])
 def test_a_check_that_cannot_be_meant_is_told_so(sensors, license_path, query):
     problem(sensors.get(f"{license_path}/check?{query}"), 400)
 
