@@ -222,7 +222,8 @@ def test_filters_add_up_and_pages_follow_the_order(warehouse):
     "question",
     [
         "(", "!", "nonsense:", "!!!", "((((((", "(a:b)", "[]", '{"page": -1}', '{"page_size": 101}', '{"page_size": 0}',
-        '{"order_column": "path"}', '{"order_column": "parent.path"}', '{"columns": ["name_key"]}',
+        '{"order_column": "path"}', '{"order_column": "properties"}', '{"order_column": "parent.path"}',
+        '{"columns": ["name_key"]}',
         '{"filters": [{"col": "path", "opr": "sw", "value": "a"}]}',
         '{"filters": [{"col": "user.password", "opr": "sw", "value": "a"}]}',
         '{"filters": [{"col": "name", "opr": "rel_o_m", "value": 1}]}',
