@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models import Account, ApiKey, Invitation, LogEntry, Message, Property, PropertyType, Role
 from app.services import api_keys, properties
 from tests import stock
-from tests.cast import ALICE, BOB, CHARLIE, Program, account_id, acting_as, browse, hire, program
+from tests.cast import ALICE, BOB, CHARLIE, DORA, Program, account_id, acting_as, browse, hire, program
 
 ACCOUNTS, NONE = "/api/v1/account/", "keys:!(none)"
 
@@ -518,6 +518,16 @@ def test_a_required_property_is_asked_for_when_an_account_is_added(warehouse):
 
     assert wrong_fields(warehouse.post(ACCOUNTS, json={"name": "Neufunk"})) == ["properties.region"]
     assert warehouse.post(ACCOUNTS, json={"name": "Neufunk", "properties": {"region": "N"}}).status_code == 201
+
+
+def test_definitions_of_accounts_beneath_are_theirs_alone(warehouse, columns):
+    pk = warehouse.get("/api/v1/property/").json["ids"][0]
+    above = program(DORA)
+
+    assert above.get("/api/v1/property/").json["count"] == 0
+    problem(above.get(f"/api/v1/property/{pk}"), 404)
+    problem(above.put(f"/api/v1/property/{pk}", json={"label_en": "X"}), 404)
+    problem(above.post(f"/api/v1/property/{pk}/archive"), 404)
 
 
 def test_another_partners_properties_are_not_there(warehouse, columns):
