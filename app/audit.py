@@ -18,6 +18,8 @@ from . import clock
 from .extensions import Session, db
 from .models import (
     Account,
+    ApiAnswer,
+    ApiKey,
     Article,
     Grant,
     Hold,
@@ -45,6 +47,7 @@ from .tenancy import Scope
 WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
+    ApiKey: "api_key",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -53,13 +56,14 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "price_minor",
+    "price_minor", "secret_hash", "created_by_id",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
 # article's line.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
+    ApiAnswer,
 }  # fmt: skip
 
 
@@ -119,7 +123,7 @@ def _entry(session: AnySession, action: str, subject: Any, *, inside: bool = Fal
     entry = LogEntry(at=clock.now(), action=action, inside=inside, changes={})
     if isinstance(scope, Scope):
         entry.actor, entry.actor_id, entry.ip = scope.actor, scope.user_id, scope.ip
-        entry.acting_account = scope.account_name
+        entry.acting_account, entry.via = scope.account_name, scope.via
     if subject is not None:
         entry.subject_type = WATCHED.get(type(subject), type(subject).__name__.lower())
         entry.subject_id = getattr(subject, "id", None)

@@ -73,7 +73,7 @@ def init_app(app: Flask) -> None:
 
 def clear_away() -> None:
     """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
-    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins):
+    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old):
         for _round in range(MOST_ROUNDS):
             with unscoped("what is past belongs to nobody at work"):
                 cleared = forget(AT_ONCE)

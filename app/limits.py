@@ -31,6 +31,8 @@ LIMITS = {
     "code-day": Limit(50, 24 * 60),
     "reset-address": Limit(5, 60),  # links asked for, for one e-mail address
     "reset-ip": Limit(20, 60),
+    "api-ip": Limit(60, 15),  # wrong API keys from one computer
+    "api-key": Limit(1_000, 1),  # requests under one API key
 }
 
 
@@ -55,6 +57,11 @@ def give_back(kind: str, whose: Any) -> None:
 def forget(kind: str, whose: Any) -> None:
     """Start counting anew."""
     _change(kind, whose, 0)
+
+
+def seconds_left(kind: str) -> int:
+    """How long the window is still open; afterwards counting starts anew."""
+    return max(1, _end_of_window(LIMITS[kind]) * 60 - int(clock.now().timestamp()))
 
 
 def forget_old(most: int) -> int:

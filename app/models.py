@@ -988,6 +988,69 @@ class Throttle(Sealed, Model):
     tries: Mapped[int] = mapped_column(default=0)
 
 
+# --- programs --------------------------------------------------------------------------------------------------
+
+
+class ApiKeyStatus(StrEnum):
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+    @property
+    def label(self) -> Any:
+        return _API_KEY_LABELS[self]
+
+
+_API_KEY_LABELS = {
+    ApiKeyStatus.ACTIVE: lazy_pgettext("API key", "Active"),
+    ApiKeyStatus.EXPIRED: _l("Expired"),
+    ApiKeyStatus.REVOKED: lazy_pgettext("API key", "Revoked"),
+}
+
+
+class ApiKey(InsideAccount, Model):
+    """What a program carries: it acts in the account for the member who made it, and no further than its scopes."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    prefix: Mapped[str] = mapped_column(String(16))  # by which people tell keys apart
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON, default=list)  # permissions, as `permissions.TABLE` names them
+    created_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    created_by: Mapped[str] = mapped_column(String(140))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    last_used_at: Mapped[datetime | None] = mapped_column(Moment)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    def status_at(self, moment: datetime) -> ApiKeyStatus:
+        if self.revoked_at is not None:
+            return ApiKeyStatus.REVOKED
+        return ApiKeyStatus.EXPIRED if self.expires_at <= moment else ApiKeyStatus.ACTIVE
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiAnswer(InsideAccount, Model):
+    """What a program was told when it asked for something under a key of its own, to be told again (security 5.6)."""
+
+    __tablename__ = "api_answer"
+    __table_args__ = (UniqueConstraint("account_id", "caller", "route", "key", name="uq_api_answer_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    caller: Mapped[str] = mapped_column(String(40))  # the API key, or the person in a browser
+    route: Mapped[str] = mapped_column(String(200))
+    key: Mapped[str] = mapped_column(String(200))
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column()
+    location: Mapped[str] = mapped_column(String(300), default="")
+    body: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
 # --- what is written down --------------------------------------------------------------------------------------
 
 
@@ -1008,6 +1071,7 @@ class LogEntry(OwnedByAccount, Model):
     actor: Mapped[str] = mapped_column(String(140), default="")
     acting_account: Mapped[str] = mapped_column(String(120), default="")
     on_behalf_of: Mapped[str] = mapped_column(String(140), default="")
+    via: Mapped[str] = mapped_column(String(80), default="", server_default="")  # the API key a program did it with
     subject_type: Mapped[str] = mapped_column(String(40), default="")
     subject_id: Mapped[int | None] = mapped_column()
     subject: Mapped[str] = mapped_column(String(200), default="")

@@ -89,6 +89,10 @@ TABLE: dict[str, Permission] = {
     "message.show":     Permission(_l("Read messages"), ANYWHERE, {A, M}),
     "message.export":   Permission(_l("Export the outbox to Excel"), ANYWHERE, {A, M}),
     "message.resend":   Permission(_l("Send messages again"), ANYWHERE, {A, M}),
+    "api.show":         Permission(_l("Read about the API"), ANYWHERE, EVERYBODY),
+    "api_key.list":     Permission(_l("See API keys"), ANYWHERE, {A}),
+    "api_key.add":      Permission(_l("Create API keys"), ANYWHERE, {A}),
+    "api_key.revoke":   Permission(_l("Revoke API keys"), ANYWHERE, {A}),
     "role.list":        Permission(_l("See what roles may do"), ANYWHERE, EVERYBODY),
     "settings.edit":    Permission(_l("Change the account's settings"), ANYWHERE, {A}),
     # fmt: on
@@ -108,9 +112,22 @@ NOUNS = {
     "plan": _l("Plans"),
     "history": _l("History"),
     "message": _l("Outbox"),
+    "api": _l("API"),
+    "api_key": _l("API keys"),
     "role": _l("Roles"),
     "settings": _l("Settings"),
 }
+
+# What a program can be given: what `app/api.py` offers, by noun.
+BY_PROGRAMS = {
+    "account": ("list", "show", "add", "edit", "archive", "promote"),
+    "property": ("list", "add", "edit", "archive"),
+    "member": ("list", "edit", "remove"),
+    "invitation": ("list", "add", "resend", "withdraw"),
+    "article": ("list", "show"),
+    "license": ("list", "show", "use", "suspend", "revoke"),
+}
+READING = {"list", "show"}
 
 
 # The verbs that are left to the members of an account on administrative hold: they read, take their data home, go.
@@ -144,3 +161,17 @@ def by_noun(kind: Kind) -> Iterator[tuple[Any, list[Permission]]]:
         rules = [rule for name, rule in TABLE.items() if name.split(".")[0] == noun and kind in rule.kinds]
         if rules:
             yield label, rules
+
+
+def scopes(kind: Kind, role: Role) -> dict[str, list[str]]:
+    """The permissions a member with that role can hand on to a program, by noun."""
+    offered = {
+        noun: [f"{noun}.{verb}" for verb in verbs if allows(kind, role, f"{noun}.{verb}")]
+        for noun, verbs in BY_PROGRAMS.items()
+    }
+    return {noun: names for noun, names in offered.items() if names}
+
+
+def reads(permission: str) -> bool:
+    """Whether that permission changes nothing."""
+    return permission.split(".")[1] in READING

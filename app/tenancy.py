@@ -72,6 +72,8 @@ class Scope:
     account_name: str
     ip: str = ""
     held: bool = False  # the account is on administrative hold: its members read, and change nothing
+    via: str = ""  # the API key with which a program acts for the person
+    scopes: frozenset[str] | None = None  # the permissions it was given; none: a person, who has those of their role
 
     @property
     def beyond(self) -> str:
@@ -134,8 +136,8 @@ def unscoped(reason: str, *, writes: bool = True) -> Any:
     return acting(Unscoped(reason), writes=writes)
 
 
-def scope_for(member: Member, *, ip: str = "") -> Scope:
-    """The scope of a member acting in their account."""
+def scope_for(member: Member, *, ip: str = "", via: str = "", scopes: frozenset[str] | None = None) -> Scope:
+    """The scope of a member acting in their account, or of a program acting for them."""
     return Scope(
         account_id=member.account_id,
         path=member.account.path,
@@ -147,6 +149,8 @@ def scope_for(member: Member, *, ip: str = "") -> Scope:
         account_name=member.account.name,
         ip=ip,
         held=member.account.is_held,
+        via=via,
+        scopes=scopes,
     )
 
 

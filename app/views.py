@@ -23,6 +23,8 @@ from .errors import Refused
 from .extensions import db
 from .models import (
     Account,
+    ApiKey,
+    ApiKeyStatus,
     Article,
     Holding,
     HoldKind,
@@ -42,17 +44,19 @@ from .models import (
     Role,
     sort_key,
 )
+from .pages import api_keys as key_pages
+from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
-from .services import accounts, catalog, holds, invitations, license_use, licenses, members, moves
+from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
 from .ui.fields import LocalDecimalField, Trimmed, choices
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
-from .ui.history import action_column, action_in_words, changes_in_words, changes_line_by_line
+from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
@@ -328,10 +332,7 @@ class AccountsView(BackOfficeView):
         return account
 
     def change(self, row: Account, form: Any) -> None:
-        for name in self.edit_columns:
-            if name != "plan_id":
-                form[name].populate_obj(row, name)
-        accounts.accept(row)
+        accounts.change(row, **{name: form[name].data for name in self.edit_columns if name != "plan_id"})
         _choose_plan(row, form)
         properties.write(row, property_columns.typed(_own_properties(), form))
 
@@ -1185,6 +1186,9 @@ def _choose_plan(account: Account, form: Any) -> None:
         catalog.choose_plan(account, plan, by=me())
 
 
+HISTORY_FACTS = ("at", "actor", "on_behalf_of", "via", "acting_account", "subject", "account.name", "ip")
+
+
 class HistoryView(BackOfficeView):
     """Who did what, when, on whose behalf; of the acting account and those beneath."""
 
@@ -1198,6 +1202,7 @@ class HistoryView(BackOfficeView):
         "at": _l("When"),
         "actor": _l("Who"),
         "on_behalf_of": _l("On behalf of"),
+        "via": _l("API key"),
         "action": _l("What"),
         "subject": _l("Concerning"),
         "acting_account": _l("Acting in"),
@@ -1209,7 +1214,7 @@ class HistoryView(BackOfficeView):
     search = ("actor", "action", "subject")
     order = ("-at",)
     sections = (
-        ("entry", _l("Entry"), ("at", "actor", "on_behalf_of", "acting_account", "subject", "account.name", "ip")),
+        ("entry", _l("Entry"), HISTORY_FACTS),
         ("changes", _l("Changes"), ("told_changes",)),
     )
     related_keys = {"account_id": Account}
@@ -1225,7 +1230,7 @@ class HistoryView(BackOfficeView):
     def fields(self, names: Any = None) -> dict[str, Field]:
         said = {"told_changes": changes_in_words}
         if names is None:
-            said["actor"] = lambda entry: entry.actor.partition(" <")[0]
+            said["actor"] = actor_in_words
         plain = super().fields(names)
         told = {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
         if names is not None and "told_changes" in told:
@@ -1284,6 +1289,75 @@ class OutboxView(BackOfficeView):
         for message in chosen:
             outbox.resend(message)
         return ngettext("One message is sent again.", "%(num)s messages are sent again.", len(chosen))
+
+
+class ApiKeysView(BackOfficeView):
+    """The keys with which programs act in the account, each for the member who made it (section 6)."""
+
+    route_base = "/api-keys"
+    datamodel = Table(ApiKey)
+    noun = "api_key"
+    list_title = _l("API keys")
+    list_lead = _l("A program with such a key acts for the person who made it, and can do no more than the key says.")
+    add_title = add_label = _l("Create key")
+    label_columns = {
+        "name": _l("Name"),
+        "status": _l("Status"),
+        "prefix": _l("Begins with"),
+        "may": _l("May do"),
+        "created_by": _l("Acts for"),
+        "last_used_at": _l("Last used"),
+        "expires_at": _l("Valid until"),
+    }
+    help_columns = {"name": _l("What the program is called, such as “Warehouse”; history names it.")}
+    list_columns = ["name", "status", "prefix", "may", "created_by", "last_used_at", "expires_at"]
+    add_columns = ["name"]
+    search = ("name", "prefix", "created_by")
+    order = ("name",)
+    include_route_methods = {"list", "add", "action_post"}
+    empty_title = _l("No API keys yet")
+    empty_text = _l("Create one for each program that is to read or change things here.")
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        """The status is that of this moment: nobody notes when a key expires."""
+        fields = super().fields(names)
+        status = {"value": lambda row: row.status_at(clock.now()), "expression": api_keys.status_column()}
+        status |= {"kind": "choice", "choices": [*ApiKeyStatus]}
+        may_do = {"value": lambda row: key_pages.scopes_in_words(row.scopes)}
+        return {n: replace(f, **{"status": status, "may": may_do}.get(n, {})) for n, f in fields.items()}
+
+    def is_muted(self, row: ApiKey) -> bool:
+        return row.status_at(clock.now()) is not ApiKeyStatus.ACTIVE
+
+    def tools(self) -> list[Link]:
+        return [Link(_("API reference"), url_for("ApiReferenceView.show"), "api")] if may("api.show") else []
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        """Make a key and show its secret, this once."""
+        form = key_pages.form_on(self.add_form)(data={"days": str(api_keys.USUAL_LIFETIME)})
+        page = key_pages.page_on(self._form_page(form, self.add_title, self.url("add")))
+        if request.method != "POST" or not form.validate():
+            return self._render_form(form, page)
+        scopes, days = request.form.getlist("scopes"), int(form.days.data)
+        try:
+            key, secret = api_keys.create(form.name.data, scopes=scopes, days=days, by=me())
+        except Refused as refusal:
+            return self._refused(form, refusal, page)
+        return key_pages.show_secret(key, secret, modal=page.modal)
+
+    @command(
+        "revoke",
+        _l("Revoke"),
+        confirm=_l("Revoke these API keys? Programs that use them are turned away from this moment on."),
+        icon="ban",
+        danger=True,
+    )
+    def revoke(self, chosen: list[ApiKey]) -> str:
+        for key in chosen:
+            api_keys.revoke(key, by=me())
+        return ngettext("One API key was revoked.", "%(num)s API keys were revoked.", len(chosen))
 
 
 class RolesView(BaseView):
@@ -1383,7 +1457,9 @@ def register(backoffice: BackOffice) -> None:
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
+    add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
+    backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"app.errors", "app.clock", "app.money"},
     {"app.extensions", "app.models", "app.reading"},
     {"app.tenancy", "app.permissions", "app.audit", "app.outbox", "app.tokens", "app.limits", "app.passwords"}
-    | {"app.properties", "app.property_types", "app.vat"},
+    | {"app.properties", "app.property_types", "app.vat", "app.idempotency"},
     {"app.services"},
     {"app.ui"},
     {"app.views", "app.pages", "app.api", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}

@@ -46,6 +46,13 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
     return account
 
 
+def change(account: Account, **facts: Any) -> None:
+    """Change what stands on an account. Raises `Refused`, with the field, for what it cannot be."""
+    for name, value in facts.items():
+        setattr(account, name, value)
+    accept(account)
+
+
 def accept(account: Account) -> None:
     """Check and tidy what a form or an import has put into an account."""
     if not account.name_key:

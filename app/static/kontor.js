@@ -177,6 +177,11 @@
       await navigator.clipboard.writeText($(element.dataset.copy).innerText.trim());
       $("[data-copied]", element.parentElement).textContent = words().copied;
     },
+    "data-tick": (element) => {
+      for (const box of $$("input[type=checkbox]", element.closest("fieldset"))) {
+        box.checked = Boolean(element.dataset.tick) && box.matches(element.dataset.tick);
+      }
+    },
     "data-choice-more": (element) => {
       const list = $("[data-choices]", element.parentElement), line = list.lastElementChild.cloneNode(true);
       $$("input, select", line).forEach((field) => { field.value = ""; });

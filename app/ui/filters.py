@@ -161,7 +161,8 @@ def _number(_field: Field, text: str) -> Any:
 
 
 def _day(_field: Field, text: str) -> Any:
-    return read_date(text)
+    day = read_date(text)
+    return day if 1000 <= day.year <= 9000 else _fail(text)  # further than any calendar of ours
 
 
 def _start_of(day: Any) -> datetime:
@@ -179,17 +180,23 @@ _NUMBER = [
     Operator("=", _number, lambda column, value: column == value),
     Operator("≥", _number, lambda column, value: column >= value),
     Operator("≤", _number, lambda column, value: column <= value),
+    Operator(">", _number, lambda column, value: column > value),
+    Operator("<", _number, lambda column, value: column < value),
 ]
 _DATE = [
     Operator(_l("on"), _day, lambda column, value: column == value),
     Operator(_l("from"), _day, lambda column, value: column >= value),
     Operator(_l("until"), _day, lambda column, value: column <= value),
+    Operator(_l("after"), _day, lambda column, value: column > value),
+    Operator(_l("before"), _day, lambda column, value: column < value),
 ]
 _NEXT = timedelta(days=1)
 _MOMENT = [
     Operator(_l("on"), _day, lambda column, day: (column >= _start_of(day)) & (column < _start_of(day + _NEXT))),
     Operator(_l("from"), _day, lambda column, day: column >= _start_of(day)),
     Operator(_l("until"), _day, lambda column, day: column < _start_of(day + _NEXT)),
+    Operator(_l("after"), _day, lambda column, day: column >= _start_of(day + _NEXT)),
+    Operator(_l("before"), _day, lambda column, day: column < _start_of(day)),
 ]
 _CHOICE = [
     Operator(_l("is"), _choice, lambda column, value: column == value),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
@@ -97,6 +98,10 @@ ACTIONS: dict[str, Any] = {
     "license.deleted": _l("License deleted"),
     "license.exported": _l("Licenses exported"),
     "license_movement.exported": _l("Use of licenses exported"),
+    "api_key.created": _l("API key created"),
+    "api_key.updated": _l("API key changed"),
+    "api_key.deleted": _l("API key deleted"),
+    "api_key.revoked": _l("API key revoked"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -185,6 +190,11 @@ FIELDS: dict[str, Any] = {
     "note": _l("Note or own reference"),
     "public_id": _l("License"),
     "source": _l("Source"),
+    "prefix": _l("Begins with"),
+    "scopes": _l("May do"),
+    "created_by": _l("Acts for"),
+    "last_used_at": _l("Last used"),
+    "revoked_at": _l("Revoked"),
 }
 
 DAYS = {"acquired_on", "valid_from", "valid_until"}
@@ -195,7 +205,7 @@ WORDS: dict[str, Any] = {
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
     "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
-    "public_id", "source",
+    "public_id", "source", "created_by", "revoked_at",
 }  # fmt: skip
 
 
@@ -243,6 +253,12 @@ _ACTION_OPERATORS = [
 
 def action_in_words(entry: LogEntry) -> str:
     return str(ACTIONS.get(entry.action, entry.action))
+
+
+def actor_in_words(entry: LogEntry) -> str:
+    """Who did it; a program is told by the name of its key."""
+    name = entry.actor.partition(" <")[0]
+    return _("%(person)s via API key %(key)s", person=name, key=entry.via) if entry.via else name
 
 
 def changes_in_words(entry: LogEntry) -> str:

@@ -210,6 +210,8 @@ _NUMBER = [
     Operator("=", _small, lambda value, number: value.number == number),
     Operator("≥", _small, lambda value, number: value.number >= number),
     Operator("≤", _small, lambda value, number: value.number <= number),
+    Operator(">", _small, lambda value, number: value.number > number),
+    Operator("<", _small, lambda value, number: value.number < number),
 ]
 _DATE = [
     Operator(of_date.label, of_date.read, lambda value, day, of=of_date: of.condition(value.date, day))

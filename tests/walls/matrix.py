@@ -8,6 +8,7 @@ never was, byte for byte.
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ from tests.conftest import SETTINGS
 from tests.walls.policy import (
     POLICY,
     AddForm,
+    ApiAdd,
+    ApiDeed,
+    ApiItem,
+    ApiList,
+    ApiPage,
     Commands,
     Deed,
     Detail,
@@ -64,10 +70,13 @@ class Cell:
     changes: frozenset[str] = frozenset()  # the columns of rows already there that may change; with the wall's leave
     csrf: bool = True
     notes: bool = False  # whether a refused try is written down
+    json: Any = None
+    by_key: bool = False  # asked by a program, with the actor's API key and no cookie
 
     def __str__(self) -> str:
         data = f" {self.data}" if self.data else ""
-        return f"{self.method} {self.path}{data}{' htmx' if self.headers else ''}"
+        how = " htmx" if self.headers else " by key" if self.by_key else ""
+        return f"{self.method} {self.path}{data}{how}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class Place:
         To who is stopped before any row is looked at, two are as good as all.
         """
         if not self.is_in(permission):
-            yield from ((pk, False) for pk in (self.world.ids(table)[0], NEVER_WAS))
+            yield from ((pk, False) for pk in (*self.world.ids(table)[:1], NEVER_WAS))
             return
         for pk in self.world.ids(table):
             yield pk, self.sees(table, pk)
@@ -142,6 +151,8 @@ def cells(world: World, actor: Actor, endpoint: str) -> Iterator[Cell]:
         place = Place(world, actor, rule)
         if isinstance(policy, Public):
             yield from _of_public(policy, place)
+        elif isinstance(policy, ApiList | ApiItem | ApiAdd | ApiDeed | ApiPage):
+            yield from _of_api(policy, place)
         else:
             yield from _of(policy, place)
             yield from _around(place)
@@ -299,13 +310,14 @@ def _add_form(policy: AddForm, place: Place) -> Iterator[Cell]:
     beside = {name: value for name, value in strays.items() if name != policy.into}
     for query in ({}, beside, {f"_flt_0_{name}": strays[name] for name in strays}):
         yield Cell("GET", f"{path}&{urlencode(query)}", place.answers(200, policy.permission))
-    good = place.answers(302, policy.permission)
+    good = place.answers(policy.done, policy.permission)
     yield Cell("POST", path, good, policy.data)
     yield Cell("POST", path, good, policy.data | strays)
     yield Cell("POST", f"{path}&{urlencode(beside)}", good, policy.data)
     yield Cell("POST", path, place.answers(422, policy.permission), {})
     if place.is_in():
-        yield Cell("POST", path, place.answers(policy.within_page, policy.permission), policy.data | strays, HTMX)
+        in_dialog = place.answers(policy.within_page if policy.done == 302 else policy.done, policy.permission)
+        yield Cell("POST", path, in_dialog, policy.data | strays, HTMX)
     if policy.into:
         yield from _add_into(policy, place)
 
@@ -394,6 +406,98 @@ def _changed_by(data: dict[str, str]) -> frozenset[str]:
     return frozenset({*data, "name_key", "name_sort"})
 
 
+# --- the API -----------------------------------------------------------------------------------------------------
+
+
+def _of_api(policy: Any, place: Place) -> Iterator[Cell]:
+    """Every cell twice: from a browser in the account, and from a program with the actor's key, which names no
+    account. Then what is the same at every door of the API."""
+    for cell in _api(policy, place):
+        yield cell if cell.method in SAFE else replace(cell, csrf=True)
+        if place.actor.has_key:
+            bare = cell.path.removeprefix(f"/a/{place.actor.slug}")
+            like = cell.like.removeprefix(f"/a/{place.actor.slug}")
+            yield replace(cell, path=bare, like=like, csrf=False, by_key=True, expects=_by_key(cell, place))
+    yield from _around_api(policy, place)
+
+
+def _by_key(cell: Cell, place: Place) -> set[int]:
+    """A key that is dead opens nothing, whatever the person behind it once was; a live one as much as the person."""
+    return cell.expects if place.actor.role else {401}
+
+
+def _around_api(policy: Any, place: Place) -> Iterator[Cell]:
+    method = next(iter(place.rule.methods - {"HEAD", "OPTIONS"}))
+    path = place.path(**dict.fromkeys(place.rule.arguments, NEVER_WAS))
+    bare = path.removeprefix(f"/a/{place.actor.slug}")
+    yield Cell(method, bare, {401})
+    yield Cell(method, bare, {401}, headers={"Authorization": "Bearer kontor_guess"})
+    yield Cell(method, path, {401}, headers={"Authorization": "Bearer kontor_guess"})
+    if place.actor.has_key:
+        another = "kontor" if place.actor.slug == "gletscherbau" else "gletscherbau"
+        strange = path.replace(f"/a/{place.actor.slug}/", f"/a/{another}/")
+        yield Cell(method, strange, {404} if place.actor.role or place.actor.member_of else {401}, by_key=True)
+    if method not in SAFE:
+        yield Cell(method, path, _api_answers(place, 400, ""), json=getattr(policy, "json", None), csrf=False)
+
+
+def _api_answers(place: Place, good: int | set[int], permission: str) -> set[int]:
+    """As everywhere, but nobody is led to sign-in."""
+    return {401} if not place.actor.known else place.answers(good, permission)
+
+
+@singledispatch
+def _api(policy: Any, place: Place) -> Iterator[Cell]:
+    raise NotImplementedError(type(policy))
+
+
+@_api.register
+def _api_page(policy: ApiPage, place: Place) -> Iterator[Cell]:
+    yield Cell("GET", place.path(), _api_answers(place, 200, policy.permission))
+
+
+@_api.register
+def _api_list(policy: ApiList, place: Place) -> Iterator[Cell]:
+    good = _api_answers(place, 200, policy.permission)
+    yield Cell("HEAD", place.path(), good)
+    yield Cell("GET", place.path(), good)
+    if not place.is_in(policy.permission):
+        return
+    yield Cell("GET", place.path(), good, shows=_canary_on(policy, place))
+    for name in ("password", "user.password", "path", "account_path", "name_key", "secret_hash", "account.path"):
+        by_name = [{"col": name, "opr": "sw", "value": "canary"}]
+        for asked in ({"order_column": name}, {"columns": [name]}, {"filters": by_name}):
+            yield Cell("GET", place.path("?" + urlencode({"q": json.dumps(asked)})), {400})
+
+
+@_api.register
+def _api_item(policy: ApiItem, place: Place) -> Iterator[Cell]:
+    table = policy.of.__tablename__
+    for pk, seen in place.on_rows(table, policy.permission):
+        there = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = _api_answers(place, 200 if there else 404, policy.permission)
+        yield Cell("GET", place.path(pk=pk), good, like="" if there else place.path(pk=NEVER_WAS))
+
+
+@_api.register
+def _api_add(policy: ApiAdd, place: Place) -> Iterator[Cell]:
+    yield Cell("POST", place.path(), _api_answers(place, 201, policy.permission), json=policy.json)
+    yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json={})
+    yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json=policy.json | _strays(place))
+
+
+@_api.register
+def _api_deed(policy: ApiDeed, place: Place) -> Iterator[Cell]:
+    """409: the row is in no state for it. Where a row is not there, the answer is that of one that never was."""
+    table, method = policy.of.__tablename__, next(iter(place.rule.methods - {"HEAD", "OPTIONS"}))
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = {200, 409, 422} if offered else {policy.instead} if seen else {404}
+        like = "" if seen else place.path(pk=NEVER_WAS)
+        answers = _api_answers(place, good, policy.permission)
+        yield Cell(method, place.path(pk=pk), answers, json=policy.json, changes=ANY, like=like)
+
+
 # --- whether it did --------------------------------------------------------------------------------------------
 
 
@@ -417,19 +521,21 @@ def faults(world: World, actor: Actor, wanted: list[Cell]) -> list[str]:
     return found
 
 
-UNASKED = {"last_account_id", "seen_at", "locale"}  # what the program notes of the person by itself
+UNASKED = {"last_account_id", "seen_at", "last_used_at", "locale"}  # what the program notes of the person by itself
 LOOKING = Cell("GET", "", set())
 
 
 def _ask(world: World, actor: Actor, cell: Cell) -> Any:
-    client = world.browser(actor)
-    return world.open(client, cell.method, cell.path, data=cell.data, headers=cell.headers, csrf=cell.csrf)
+    client = world.app.test_client() if cell.by_key else world.browser(actor)
+    shown = {"Authorization": f"Bearer {actor.secret}"} if cell.by_key else {}
+    body = {"json": cell.json} if cell.json is not None else {"data": cell.data}
+    return world.open(client, cell.method, cell.path, headers=cell.headers | shown, csrf=cell.csrf, **body)
 
 
 def _faults_of(world: World, actor: Actor, cell: Cell, answer: Any, twin: Any) -> Iterator[str]:
     if answer.status_code not in cell.expects:
         yield f"answered {answer.status_code}, not {sorted(cell.expects)}"
-    asked = f"{cell.path} {urlencode(cell.data or {}, doseq=True)}"
+    asked = f"{cell.path} {urlencode(cell.data or {}, doseq=True)} {json.dumps(cell.json or '')}"
     if leaks := world.leaks(actor, answer, asked):
         yield f"leaks {sorted(leaks)}"
     if cell.shows and cell.shows not in world.text_of(answer):

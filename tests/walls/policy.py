@@ -13,6 +13,7 @@ from typing import Any
 
 from app.models import (
     Account,
+    ApiKey,
     Article,
     Holding,
     Invitation,
@@ -115,6 +116,7 @@ class AddForm:
     data: dict[str, str]
     query: str = ""  # what its address needs besides
     into: str = ""  # the argument of its address that names the account to add to
+    done: int = 302  # 200: what was made is shown at once
     within_page: int = 204  # what the dialog's own request is answered
 
 
@@ -144,6 +146,49 @@ class Commands:
 
     of: type
     verbs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ApiList:
+    """The rows of a resource, for a program with a key and for a browser with its cookie."""
+
+    permission: str
+    of: type
+    offers: Allowed = anywhere
+
+
+@dataclass(frozen=True)
+class ApiItem:
+    """One row of it; `offers` says whose it has at all."""
+
+    permission: str
+    of: type
+    offers: Allowed = anywhere
+
+
+@dataclass(frozen=True)
+class ApiAdd:
+    permission: str
+    of: type
+    json: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ApiDeed:
+    """Something done to one row; where it is not offered, the answer is `instead`."""
+
+    permission: str
+    of: type
+    json: dict[str, Any] | None = None
+    offers: Allowed = anywhere
+    instead: int = 404
+
+
+@dataclass(frozen=True)
+class ApiPage:
+    """An address of the API without rows of a table; without a permission it is for every member."""
+
+    permission: str = ""
 
 
 ACCOUNT = {
@@ -283,4 +328,47 @@ POLICY: dict[str, Any] = {
     "OutboxView.show": Detail("message.show", Message),
     "OutboxView.preview": Detail("message.show", Message),
     "OutboxView.action_post": Commands(Message, {"resend": "message.resend"}),
+    "ApiKeysView.index": Page("api_key.list", get=302),
+    "ApiKeysView.list": List("api_key.list", ApiKey),
+    "ApiKeysView.add": AddForm("api_key.add", ApiKey, {"name": "New", "days": "90", "scopes": "invitation.list"},
+        done=200),
+    "ApiKeysView.action_post": Commands(ApiKey, {"revoke": "api_key.revoke"}),
+    "ApiReferenceView.show": Page("api.show"),
+    # --- the API ---
+    "OpenApi.spec": Public("the document that tells of the API; nobody's data is in it"),
+    "MeApi.get": ApiPage(),
+    **{f"{api}.info": ApiPage(f"{noun}.list") for api, noun in {
+        "AccountApi": "account", "MemberApi": "member", "InvitationApi": "invitation", "PropertyApi": "property",
+        "ArticleApi": "article", "LicenseApi": "license"}.items()},
+    "AccountApi.get_list": ApiList("account.list", Account, beneath),
+    "AccountApi.get": ApiItem("account.show", Account),
+    "AccountApi.post": ApiAdd("account.add", Account, ACCOUNT),
+    "AccountApi.put": ApiDeed("account.edit", Account, ACCOUNT, beneath, 403),
+    **{f"AccountApi.{verb}": ApiDeed(f"account.{right}", Account) for verb, right in {
+        "archive": "archive", "restore": "archive", "enable_partner": "promote", "disable_partner": "promote"}.items()},
+    "MemberApi.get_list": ApiList("member.list", Member),
+    "MemberApi.get": ApiItem("member.list", Member),
+    "MemberApi.put": ApiDeed("member.edit", Member, {"role": "viewer"}, within, 403),
+    "MemberApi.delete": ApiDeed("member.remove", Member),
+    "InvitationApi.get_list": ApiList("invitation.list", Invitation),
+    "InvitationApi.get": ApiItem("invitation.list", Invitation),
+    "InvitationApi.post": ApiAdd("invitation.add", Invitation, {"email": NOBODY, "role": "viewer"}),
+    "InvitationApi.resend": ApiDeed("invitation.resend", Invitation),
+    "InvitationApi.withdraw": ApiDeed("invitation.withdraw", Invitation),
+    "PropertyApi.get_list": ApiList("property.list", Property, within),
+    "PropertyApi.get": ApiItem("property.list", Property, within),
+    "PropertyApi.post": ApiAdd("property.add", Property, {"type": "text", "label_en": "New"}),
+    "PropertyApi.put": ApiDeed("property.edit", Property, {"label_en": "Newer"}, within),
+    "PropertyApi.archive": ApiDeed("property.archive", Property, None, within),
+    "PropertyApi.restore": ApiDeed("property.archive", Property, None, within),
+    "ArticleApi.get_list": ApiList("article.list", Article),
+    "ArticleApi.get": ApiItem("article.show", Article),
+    "LicenseApi.get_list": ApiList("license.list", License),
+    "LicenseApi.get": ApiItem("license.show", License),
+    "LicenseApi.check": ApiItem("license.show", License),
+    "LicenseApi.consume": ApiDeed("license.use", License, {"reference": "x"}),
+    "LicenseApi.release": ApiDeed("license.use", License, {"reference": "x"}),
+    "LicenseApi.suspend": ApiDeed("license.suspend", License, {"reason": "x"}),
+    "LicenseApi.reinstate": ApiDeed("license.suspend", License),
+    "LicenseApi.revoke": ApiDeed("license.revoke", License, {"reason": "x"}),
 }  # fmt: skip

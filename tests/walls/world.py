@@ -29,6 +29,8 @@ from app import clock, tokens
 from app.extensions import db
 from app.models import (
     Account,
+    ApiAnswer,
+    ApiKey,
     Article,
     Grant,
     Hold,
@@ -57,7 +59,7 @@ from app.models import (
     Token,
     User,
 )
-from app.permissions import allows
+from app.permissions import BY_PROGRAMS, allows
 from app.services import accounts
 from app.tenancy import Scope, scope_for, unscoped
 from tests import cast
@@ -85,6 +87,7 @@ NEVER_SHOWN = {
     "login": ("key_hash",),
     "message": ("message_id",),
     "property": ("label_en_key", "label_de_key"),
+    "api_key": ("secret_hash",),
 }
 
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
@@ -104,6 +107,7 @@ NEEDS = {
     "article": "holding.list",  # whoever sees what was acquired reads its name
     "license_type": "license.list",
     "plan": "plan.list",
+    "api_key": "api_key.list",
 }
 
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
@@ -125,6 +129,16 @@ class Actor:
     @property
     def key(self) -> str:
         return f"the-cookie-of-{self.name}"
+
+    @property
+    def secret(self) -> str:
+        """Of the API key they made while they could."""
+        return f"kontor_the-key-of-{self.name}"
+
+    @property
+    def has_key(self) -> bool:
+        """Everybody who was a member once; who has merely signed out lets the program go on."""
+        return self.name not in {"anonymous", "gone", "neighbour"}
 
     @property
     def email(self) -> str:
@@ -247,6 +261,20 @@ def _fill(account: Account) -> None:
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
             db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
         db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
+        db.session.add(_key_of(person, now))
+    answer = ApiAnswer(account=account, caller="", route="", key=account.slug, request_hash="", status=200, body="")
+    answer.at = now
+    db.session.add(answer)
+
+
+def _key_of(person: Member, now: Any) -> ApiKey:
+    """An API key of a person that can do whatever they can."""
+    name = person.user.email.partition("@")[0]
+    every = [f"{noun}.{verb}" for noun, verbs in BY_PROGRAMS.items() for verb in verbs]
+    key = ApiKey(account=person.account, name=name, prefix="", created_by="", scopes=every, created_at=now)
+    key.created_by_id, key.expires_at = person.user_id, now + timedelta(days=90)
+    key.secret_hash = tokens.hash_of(f"kontor_the-key-of-{name}")
+    return key
 
 
 def _invite_and_define(account: Account, by: Member) -> None:
@@ -311,8 +339,8 @@ def _takes_canary(column: Column[Any], row: Any) -> bool:
 
 def _word(whose: str, table: Table, column: Column[Any], row: Any) -> str:
     word = f"canary-{whose}-{table.name}-{column.name}"
-    if table.name == "login" and column.name == "key_hash":
-        return row["key_hash"]  # cookies must go on working
+    if (table.name, column.name) in {("login", "key_hash"), ("api_key", "secret_hash")}:
+        return row[column.name]  # cookies and keys must go on working
     if column.name in {"email", "username"}:
         return f"{(row[column.name] or 'info').partition('@')[0]}@{word}.example"
     if _is_unique(table, column):
@@ -355,11 +383,13 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return False
     if table == "login":
         return actor.known and whose == actor.name
+    if (table, column) == ("api_key", "name") and whose == actor.slug:
+        return True  # a program is told by which of the account's keys it got in
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
     if table in CATALOGUE:
         return table in NEEDS and may(actor, NEEDS[table])
-    reach = whose == actor.slug if table in {"log_inside", "message"} else is_within(whose, actor.slug)
+    reach = whose == actor.slug if table in {"log_inside", "message", "api_key"} else is_within(whose, actor.slug)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
 
@@ -429,7 +459,7 @@ class World:
             return False
         if table in CATALOGUE:
             return actor.slug == "kontor"
-        if table == "message" or row.get("inside"):
+        if table in {"message", "api_key", "api_answer"} or row.get("inside"):
             return row["account_id"] == self._account_id(actor.slug)
         return row.get("account_path", row.get("path")).startswith(self.paths[actor.slug])
 
