@@ -31,6 +31,13 @@ class Session(FlaskSession):
         finally:
             flushing.reset(mark)
 
+    def look_at_the_tables(self) -> None:
+        """SQLite chooses its ways by what it last knew of the tables; PostgreSQL looks by itself."""
+        connection = self.connection()
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA analysis_limit=1000")
+            connection.exec_driver_sql("PRAGMA optimize")
+
 
 flushing: ContextVar[bool] = ContextVar("flushing", default=False)
 

@@ -60,7 +60,8 @@ def init_app(app: Flask) -> None:
         """What has only been counted is forgotten, and so are logins and secrets long past."""
         with app.app_context():
             clear_away()
-            _look_at_the_tables()
+            with unscoped("the tables belong to everybody"):
+                db.session().look_at_the_tables()
 
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:
@@ -96,15 +97,6 @@ def work() -> None:
     """Run the worker until it is stopped."""
     consumer: Consumer = current_app.extensions["jobs"].create_consumer(workers=2, initial_delay=0.2, max_delay=2.0)
     consumer.run()
-
-
-def _look_at_the_tables() -> None:
-    """SQLite chooses its ways by what it last knew of them; PostgreSQL looks by itself."""
-    if db.engine.dialect.name == "sqlite":
-        with db.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA analysis_limit=1000")
-            connection.exec_driver_sql("PRAGMA optimize")
-            connection.commit()
 
 
 # --- properties ------------------------------------------------------------------------------------------------

@@ -1176,7 +1176,7 @@ def _with_plan(form: Any, current: Plan | None = None) -> Any:
     if not may("plan.choose"):
         del form.plan_id
     elif current is not None and current.is_archived:
-        form.plan_id.choices = [*form.plan_id.choices, (current.id, current.name)]
+        form.plan_id.choices = [*form.plan_id.choices, *choices([(current.id, current.name)])]
     return form
 
 

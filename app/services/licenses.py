@@ -58,6 +58,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     ARCHIVED = "account_archived"
+    HELD = "account_on_hold"
     NOT_HELD = "not_held"
 
     @property
@@ -72,6 +73,7 @@ _REASON_LABELS = {
     Reason.EXPIRED: _l("The license has expired."),
     Reason.REVOKED: _l("The license has been revoked."),
     Reason.ARCHIVED: _l("The account is archived."),
+    Reason.HELD: _l("The account is on hold."),
     Reason.NOT_HELD: _l("So much is not in use under this reference."),
 }
 
@@ -296,7 +298,7 @@ def _earlier(license: License, kind: MovementKind, quantity: int, reference: str
 def _take(license: License, quantity: int) -> bool:
     """The one statement that decides. Written so that no sum can leave the range of the column."""
     day = _today(license)
-    living = select(Account.id).where(Account.archived_at.is_(None))
+    living = select(Account.id).where(Account.archived_at.is_(None), Account.administrative_hold_at.is_(None))
     return _move(
         license,
         quantity,
@@ -338,6 +340,8 @@ def _against(license: License) -> Reason | None:
     """What speaks against using it at all."""
     if license.account.is_archived:
         return Reason.ARCHIVED
+    if license.account.is_held:
+        return Reason.HELD
     status = license.status_on(_today(license))
     return None if status is LicenseStatus.ACTIVE else Reason(status.value)
 

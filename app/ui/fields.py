@@ -79,7 +79,7 @@ class EmailField(Trimmed):
         self.data = self.data.lower()
 
 
-def choices(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
+def choices(pairs: Iterable[tuple[Any, Any]]) -> list[SelectChoice]:
     """Pairs of value and label as a select wants them."""
     return [SelectChoice(value, label) for value, label in pairs]
 
@@ -106,16 +106,16 @@ def roles() -> list[SelectChoice]:
     return choices((role.value, str(role.label)) for role in Role if may_grant(own, role))
 
 
-def articles() -> list[tuple[int, str]]:
+def articles() -> list[SelectChoice]:
     """What can be acquired."""
     offered = db.session.scalars(select(Article).where(Article.archived_at.is_(None)))
-    return [(one.id, f"{one.name} ({one.number})") for one in _by_name(offered)]
+    return choices((one.id, f"{one.name} ({one.number})") for one in _by_name(offered))
 
 
-def plans() -> list[tuple[int | str, str]]:
+def plans() -> list[SelectChoice]:
     """What can be chosen; none is a choice, too."""
     offered = db.session.scalars(select(Plan).where(Plan.archived_at.is_(None)))
-    return [("", ""), *((one.id, one.name) for one in _by_name(offered))]
+    return choices([("", ""), *((one.id, one.name) for one in _by_name(offered))])
 
 
 def _by_name(offered: Any) -> list[Any]:

@@ -49,7 +49,7 @@ def _is_required(column: Any) -> bool:
 
 
 def _of_code(name: str) -> Shape:
-    return {"type": "string", "enum": [code for code, _label in SPECIAL[name][1]["choices"]()]}
+    return {"type": "string", "enum": [choice.value for choice in SPECIAL[name][1]["choices"]()]}
 
 
 def _of_type(type_: Any) -> Shape:
