@@ -686,8 +686,8 @@ class LicenseTypesView(BackOfficeView):
         "key": _l("Its name in the API; it cannot be changed later."),
         "name_de": _l("One of the two is enough."),
         "unit_en": _l("What is counted, in the plural: assets, users, GB."),
-        "policy": _l("Above its quantity a hard license refuses, a soft one warns, overage tolerates some more."),
-        "overage_percent": _l("1 to 100; asked for by the policy overage alone."),
+        "policy": _l("Above the quantity “Hard” refuses, “Soft” only warns, “Overage” tolerates some more."),
+        "overage_percent": _l("1 to 100; needed for the policy “Overage” alone."),
     }
     list_columns = ["name", "key", "unit", "policy", "overage_percent"]
     edit_columns = ["name_en", "name_de", "unit_en", "unit_de", "policy", "overage_percent"]
@@ -820,7 +820,7 @@ class HoldingsView(BackOfficeView):
     datamodel = Table(Holding)
     noun = "holding"
     list_title = _l("Acquired articles")
-    list_lead = _l("What this account and those beneath have acquired, and since when.")
+    list_lead = _l("What accounts have acquired, and since when.")
     add_title = _l("Give article to %(name)s")
     add_label = _l("Give article")
     label_columns = {
@@ -885,7 +885,7 @@ class LicensesView(BackOfficeView):
     datamodel = Table(License)
     noun = "license"
     list_title = _l("Licenses")
-    list_lead = _l("What this account and those beneath may use, and how much of it they do.")
+    list_lead = _l("What accounts may use, and how much of it they do.")
     show_title = _l("License")
     label_columns = {
         "public_id": _l("License"),
@@ -979,12 +979,13 @@ class LicensesView(BackOfficeView):
         status = row.status_on(clock.today(row.account.time_zone))
         asked = []
         if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
-            url = self.url("suspend", pk=row.id)
-            asked.append(Action("suspend", _("Suspend"), "player-pause", url=url, modal=True))
+            asked.append(self._question(row, "suspend", _("Suspend"), icon="player-pause"))
         if may("license.revoke") and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
-            url = self.url("revoke", pk=row.id)
-            asked.append(Action("revoke", _("Revoke"), "ban", danger=True, url=url, modal=True))
+            asked.append(self._question(row, "revoke", _("Revoke"), icon="ban", danger=True))
         return asked
+
+    def _question(self, row: License, verb: str, label: str, **looks: Any) -> Action:
+        return Action(verb, label, url=self.url(verb, pk=row.id), modal=True, **looks)
 
     @command(
         "reinstate",
@@ -1107,11 +1108,12 @@ def _grants_asked(pk: int | None) -> list[tuple[str, str]]:
 
 def _types_offered(types: list[LicenseType]) -> list[tuple[str, str]]:
     """The license types to choose from; archived ones say so, for the articles that grant them."""
-    archived = f" – {_('archived')}"
-    return [
-        (str(type_.id), f"{type_.name} ({type_.unit}){archived if type_.is_archived else ''}")
-        for type_ in sorted(types, key=lambda one: sort_key(one.name))
-    ]
+    return [(str(type_.id), _type_in_words(type_)) for type_ in sorted(types, key=lambda one: sort_key(one.name))]
+
+
+def _type_in_words(type_: LicenseType) -> str:
+    words = {"name": type_.name, "unit": type_.unit}
+    return _("%(name)s (%(unit)s), archived", **words) if type_.is_archived else _("%(name)s (%(unit)s)", **words)
 
 
 def _gauge(license: License) -> dict[str, Any]:

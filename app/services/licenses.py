@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
+from flask_babel import force_locale, format_decimal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
@@ -397,16 +398,19 @@ def _claim(license: License, condition: ColumnElement[bool], mark: int) -> bool:
 
 def _write(license: License, user: User, mark: int, by: Member) -> None:
     """The mail stands in the outbox of the account in which the license was used."""
+    locale = user.locale or license.account.language
+    with force_locale(locale):
+        numbers = {name: format_decimal(getattr(license, name)) for name in ("in_use", "quantity", "ceiling")}
     outbox.write(
         "license_mark",
         to=user.email,
-        locale=user.locale or license.account.language,
+        locale=locale,
         account_id=by.account_id,
         link_path=f"a/{license.account.slug}/licenses/show/{license.id}",
         license=license,
         account=license.account.name,
-        mark=mark,
         used_up=mark == max(MARKS),
+        **numbers,
     )
 
 
