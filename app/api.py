@@ -49,6 +49,11 @@ from .ui.rest.problems import Problem
 from .ui.rest.shapes import LARGEST, Shape, of_object
 from .views import AccountsView, InvitationsView, MembersView
 
+HELD = {
+    "administrative_hold_at": _l("On administrative hold since"),
+    "financial_hold_at": _l("On financial hold since"),
+    "plan.key": _l("Price model"),
+}
 WHOSE = ["account.id", "account.name"]  # the account a row belongs to
 
 
@@ -59,12 +64,13 @@ class AccountApi(BackOfficeApi):
     datamodel = Table(Account)
     noun = "account"
     description = _l("The accounts beneath yours, archived ones among them, with your properties of them.")
-    label_columns = {**AccountsView.label_columns, "slug": _l("Address"), "is_archived": _l("Archived")}
+    label_columns = {**AccountsView.label_columns, "slug": _l("Address"), "is_archived": _l("Archived"), **HELD}
     list_columns = [
-        "id", "slug", "name", "kind", "parent.id", "parent.name", "contact", "email", "country", "language",
-        "time_zone", "currency", "created_at", "archived_at", "is_archived",
+        "id", "slug", "name", "kind", "parent.id", "parent.name", "contact", "email", "phone", "street", "postal_code",
+        "city", "country", "website", "vat_id", "language", "time_zone", "currency", "plan.key", "created_at",
+        "archived_at", "is_archived", "administrative_hold_at", "financial_hold_at",
     ]  # fmt: skip
-    add_columns = edit_columns = AccountsView.add_columns
+    add_columns = edit_columns = [name for name in AccountsView.add_columns if name != "plan_id"]
     order = ("name",)
     looking = "show"
     include_route_methods = {"info", "get_list", "get", "post", "put"}

@@ -19,7 +19,7 @@ from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 from sqlalchemy import event
 
-from . import limits, outbox, tokens
+from . import idempotency, limits, outbox, tokens
 from .extensions import Session, db
 from .models import Message, Token
 from .services import conversions, licenses, signin

@@ -20,6 +20,7 @@ from app.models import (
     LARGEST_USE,
     Article,
     Holding,
+    HoldKind,
     License,
     LicenseMovement,
     LicenseStatus,
@@ -29,7 +30,7 @@ from app.models import (
     Policy,
     Role,
 )
-from app.services import accounts, catalog, licenses, signin
+from app.services import accounts, catalog, holds, licenses, signin
 from app.services.licenses import Answer, Reason
 from app.tenancy import unscoped
 from tests import crowd, stock
@@ -375,6 +376,17 @@ def test_an_archived_account_uses_nothing(app, alice, dora):
         accounts.archive(account_called("deichbau"), by=by)
 
     assert use(number, by=dora).reason is Reason.ARCHIVED
+
+
+def test_an_account_on_hold_uses_nothing_but_may_release(app, alice, dora):
+    number = stock.license_of("deichbau")
+    use(number, by=dora)
+    with acting_as(alice) as by:
+        holds.put_on_hold(account_called("deichbau"), HoldKind.ADMINISTRATIVE, reason="Papers are missing.", by=by)
+
+    assert use(number, by=dora).reason is Reason.HELD
+    assert ask(number, by=dora).reason is Reason.HELD
+    assert free(number, by=dora).allowed
 
 
 # --- keys --------------------------------------------------------------------------------------------------------
