@@ -403,7 +403,7 @@ def _strays(place: Place) -> dict[str, str]:
 
 
 def _changed_by(data: dict[str, str]) -> frozenset[str]:
-    return frozenset({*data, "name_key", "name_sort"})
+    return frozenset({*data, "name_key", "name_sort", "words"})
 
 
 # --- the API -----------------------------------------------------------------------------------------------------
