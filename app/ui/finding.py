@@ -81,6 +81,8 @@ class Finding:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
         field, direction = self.order[0]
         value, own = field.index, [one for one in self._indexed if one is not self.search and one.field == field]
+        if any(one.lacks for one in own):
+            return self._lacking(field, size, offset, self.count)
         mine = [field.of(value), field.order.is_not(None), *(one.condition(value) for one in own)]
         having = select(value.account_id).where(*mine, *self._beside(value.account_id, *own))
         further = [self._looked_up(wanted, to, value) for wanted, to in self.order[1:]]

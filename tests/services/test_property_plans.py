@@ -34,7 +34,7 @@ def many(app, alice):
         connection.execute(insert(Account.__table__), [_account(number, scope) for number in range(1000, 1000 + MANY)])
         connection.execute(insert(PropertyValue.__table__), [
             {"account_id": number, "account_path": f"{scope.path}{number:08}/", "definition_id": definition.id,
-             "text": None, "number": None} | properties.index_of(definition, kept)
+             "text": None, "rest": None, "number": None, "date": None} | properties.index_of(definition, kept)
             for number in range(1000, 1000 + MANY)
             for definition, kept in zip(own, _values(number), strict=True)
         ])  # fmt: skip
