@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, func, inspect, select, union_all
+from sqlalchemy import Select, func, inspect, select, union, union_all
 from sqlalchemy.orm import contains_eager
 
 from ..extensions import db
@@ -48,9 +48,24 @@ class Finding:
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
             others = tuple(one for one in self.filters if one is not lacking)
             return replace(self, filters=others).count - replace(self, filters=(*others, lacking.opposite())).count
+        if self._hits is not None:
+            return len(self._hits)
+        if self.left_out and not self._on_row:
+            return self._with_those_left_out() - self._left_out_of_them()
+        driven = self._driver and self._driven(func.count())
+        return _number(self._table(select(func.count()).select_from(self.model)) if driven is None else driven)
+
+    def _with_those_left_out(self) -> int:
+        """All that the indexes know; nothing is asked of a row."""
         if self._driver is None:
-            return _number(self._table(select(func.count()).select_from(self.model)))
-        return _number(self._driven(func.count())) if self._hits is None else len(self._hits)
+            return _number(select(func.count()).select_from(self.model))
+        found = self._driver.keys().subquery()
+        tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
+        return _number(select(func.count()).select_from(found).where(*tests))
+
+    def _left_out_of_them(self) -> int:
+        out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
+        return _number(select(func.count()).select_from(out).where(*(one.of(out.c.key) for one in self._indexed)))
 
     # --- which ---
 
