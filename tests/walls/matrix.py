@@ -579,6 +579,6 @@ def _plain(answer: Any, path: str) -> tuple[int, str, str]:
     for word in (path.split("/")[2], *re.findall(r"/(\d+)", path)):
         body = body.replace(f"/{word}", "/…").replace(f"%2F{word}", "%2F…")
     for name, number in re.findall(r"(\w+)=(\d+)", path):
-        body = re.sub(rf"\b({name}(?:=|%3D)){number}\b", r"\1…", body)
+        body = re.sub(rf"({name}(?:=|%3D)){number}\b", r"\1…", body)
     varying = {"Content-Length", "Content-Security-Policy", "Set-Cookie"}
     return answer.status_code, body, "\n".join(f"{k}: {v}" for k, v in answer.headers if k not in varying)
