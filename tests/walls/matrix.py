@@ -115,14 +115,17 @@ class Place:
     def on_rows(self, table: str, permission: str = "") -> Iterator[tuple[int, bool]]:
         """A row of each account and ids that never were, with whether the actor sees them.
 
-        To who is stopped before any row is looked at, two are as good as all.
+        To who is stopped before any row is looked at, two are as good as all. The roles of one account see the same
+        rows, so the Administrator looks at each and the others at some; the same goes for numbers that are none.
         """
         if not self.is_in(permission):
-            yield from ((pk, False) for pk in (*self.world.ids(table)[:1], NEVER_WAS))
+            yield from ((pk, False) for pk in (self.world.ids(table)[0], NEVER_WAS))
             return
-        for pk in self.world.ids(table):
-            yield pk, self.sees(table, pk)
-        for pk in (NEVER_WAS, *NO_NUMBERS):
+        rows = [(pk, self.sees(table, pk)) for pk in self.world.ids(table)]
+        if self.actor.role is not Role.ADMINISTRATOR:
+            rows = [*[row for row in rows if row[1]][:2], *[row for row in rows if not row[1]][:2]]
+        yield from rows
+        for pk in (NEVER_WAS, *(NO_NUMBERS if self.actor.name == "administrator" else ())):
             yield pk, False
 
     def foreign(self, table: str) -> list[int]:
@@ -264,7 +267,8 @@ def _questions(policy: List, place: Place) -> Iterator[tuple[str, bool]]:
     for name, found in shown.items():
         yield f"sort=-{name}", False
         values = {"choice": [c.value for c in found.choices[:2]], "number": ["1"], "moment": ["2026-01-01"]}
-        for number in range(len(found.operators or OPERATORS[found.kind])):
+        operators = found.operators or OPERATORS[found.kind]
+        for number in range(len(operators) if place.actor.name in {"administrator", "sibling"} else 1):
             yield urlencode({f"_flt_{number}_{name}": values.get(found.kind, words)}, doseq=True), False
     secret = {c.key for c in inspect(policy.of).column_attrs if c.key not in shown}
     for name in {*HIDDEN, *secret} - set(shown):
