@@ -59,7 +59,6 @@ def init_app(app: Flask) -> None:
         """What has only been counted is forgotten."""
         with app.app_context(), unscoped("tries are counted before anybody is known"):
             limits.forget_old()
-            _look_at_the_tables()
 
     app.extensions["deliver"], app.extensions["convert"] = deliver, convert
 
@@ -79,15 +78,6 @@ def work() -> None:
     """Run the worker until it is stopped."""
     consumer: Consumer = current_app.extensions["jobs"].create_consumer(workers=2, initial_delay=0.2, max_delay=2.0)
     consumer.run()
-
-
-def _look_at_the_tables() -> None:
-    """SQLite chooses its ways by what it last knew of them; PostgreSQL looks by itself."""
-    if db.engine.dialect.name == "sqlite":
-        with db.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA analysis_limit=1000")
-            connection.exec_driver_sql("PRAGMA optimize")
-            connection.commit()
 
 
 # --- properties ------------------------------------------------------------------------------------------------
