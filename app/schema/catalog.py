@@ -1,0 +1,144 @@
+"""What the operator offers: license types, articles and what they grant, plans."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from flask_appbuilder import Model
+from flask_babel import lazy_pgettext
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from .. import money
+from ..extensions import Moment
+from .common import Archivable, Bilingual, in_language, public_id, stored
+from .ownership import OfCatalogue
+
+
+class Policy(StrEnum):
+    """What happens at the quantity of a license: refused, allowed with a warning, or allowed up to a percentage."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    OVERAGE = "overage"
+
+    @property
+    def label(self) -> Any:
+        return _POLICY_LABELS[self]
+
+
+_POLICY_LABELS = {
+    Policy.HARD: lazy_pgettext("policy", "Hard"),
+    Policy.SOFT: lazy_pgettext("policy", "Soft"),
+    Policy.OVERAGE: lazy_pgettext("policy", "Overage"),
+}
+LARGEST_QUANTITY = 1_000_000_000  # of anything counted; twice as many still fit into the column
+LARGEST_USE = 2_000_000_000
+
+
+class LicenseType(Bilingual, Archivable, OfCatalogue, Model):
+    """A kind of right, what it is counted in, and how strictly (M-13)."""
+
+    __tablename__ = "license_type"
+    __table_args__ = (
+        CheckConstraint("(policy = 'overage') = (overage_percent IS NOT NULL)", name="ck_license_type_overage"),
+        CheckConstraint("overage_percent BETWEEN 1 AND 100", name="ck_license_type_percent"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(60), unique=True)  # its name in the API
+    unit_en: Mapped[str] = mapped_column(String(40), default="")
+    unit_de: Mapped[str] = mapped_column(String(40), default="")
+    policy: Mapped[Policy] = mapped_column(stored(Policy), default=Policy.HARD)
+    overage_percent: Mapped[int | None] = mapped_column()
+
+    @property
+    def unit(self) -> str:
+        return in_language(self, "unit")
+
+    def ceiling(self, quantity: int) -> int:
+        """The most that may be in use of a license over so many; part of a unit is none."""
+        if self.policy is Policy.SOFT:
+            return LARGEST_USE
+        return quantity + quantity * (self.overage_percent or 0) // 100
+
+
+class Article(Bilingual, Archivable, OfCatalogue, Model):
+    """The commercial product that accounts acquire and orders and invoices name (M-11)."""
+
+    __tablename__ = "article"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(60), unique=True, default=lambda: public_id("ART"))
+    description_en: Mapped[str] = mapped_column(Text, default="")
+    description_de: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    grants: Mapped[list[Grant]] = relationship(
+        back_populates="article", cascade="all, delete-orphan", order_by="Grant.id", lazy="selectin"
+    )
+
+    @property
+    def description(self) -> str:
+        return in_language(self, "description")
+
+
+class Grant(OfCatalogue, Model):
+    """What one piece of an article gives: so much of a right (M-12)."""
+
+    __tablename__ = "article_grant"
+    __table_args__ = (
+        UniqueConstraint("article_id", "type_id", name="uq_article_grant"),
+        CheckConstraint("quantity > 0", name="ck_article_grant_quantity"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id"))
+    type_id: Mapped[int] = mapped_column(ForeignKey("license_type.id"), index=True)
+    quantity: Mapped[int] = mapped_column()
+
+    article: Mapped[Article] = relationship(back_populates="grants")
+    type: Mapped[LicenseType] = relationship(lazy="joined", innerjoin=True)
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.type}"
+
+
+class Cycle(StrEnum):
+    """How often a plan's price is due."""
+
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+
+    @property
+    def label(self) -> Any:
+        return _CYCLE_LABELS[self]
+
+
+_CYCLE_LABELS = {Cycle.MONTHLY: lazy_pgettext("cycle", "Monthly"), Cycle.YEARLY: lazy_pgettext("cycle", "Yearly")}
+
+
+class Plan(Bilingual, Archivable, OfCatalogue, Model):
+    """A price model: what an account pays for the service, and how often (M-10)."""
+
+    __tablename__ = "plan"
+    __table_args__ = (CheckConstraint("price_minor >= 0", name="ck_plan_price"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(60), unique=True)  # its name in the API
+    description_en: Mapped[str] = mapped_column(Text, default="")
+    description_de: Mapped[str] = mapped_column(Text, default="")
+    period: Mapped[Cycle] = mapped_column(stored(Cycle), default=Cycle.MONTHLY)
+    price_minor: Mapped[int] = mapped_column(BigInteger)  # in the currency's smallest unit
+    currency: Mapped[str] = mapped_column(String(3), default="EUR")
+
+    @property
+    def price(self) -> Decimal:
+        return money.from_minor(self.price_minor, self.currency)
+
+    @property
+    def description(self) -> str:
+        return in_language(self, "description")
