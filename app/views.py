@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -152,13 +153,9 @@ class AccountsView(BackOfficeView):
         return (own,) if _with_archived() else (own, Account.archived_at.is_not(None))
 
     def tools(self) -> list[Link]:
-        hide = Link(_("Hide archived"), self.url("list"), "archive-off")
-        if "archived" in request.args.getlist(BY_STATUS):
-            tools = [hide]
-        elif _with_archived():
-            tools = [hide, Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive")]
-        else:
-            tools = [Link(_("Show archived"), self.url("list", archived=1), "archive")]
+        tools = [_archived_link(self)]
+        if _with_archived() and not _archived_alone():
+            tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
         return tools
@@ -556,7 +553,56 @@ class InvitationsView(BackOfficeView):
         return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
 
 
-class ArticlesView(BackOfficeView):
+class CatalogueView(BackOfficeView):
+    """What the operator offers. Archived, it is out of sight and offered no longer; whoever has it keeps it."""
+
+    edit_title = _l("Edit %(name)s")
+    order = ("name",)
+    extra_args = ("archived",)
+    include_route_methods = {"list", "add", "edit", "export", "action_post"}
+
+    def conditions(self) -> tuple[Any, ...]:
+        return () if _with_archived() else (self.datamodel.obj.archived_at.is_(None),)
+
+    def tools(self) -> list[Link]:
+        return [_archived_link(self)]
+
+    def is_muted(self, row: Any) -> bool:
+        return row.is_archived
+
+    def badges(self, row: Any) -> list[Cell]:
+        return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
+
+
+def archiving(
+    *, confirm: Any, confirm_one: Any = "", archived: Callable[[int], str], restored: Callable[[int], str]
+) -> tuple[Any, Any]:
+    """The verbs *archive* and *restore* of something on offer, each with the words for how many it was."""
+
+    @command(
+        "archive",
+        _l("Archive"),
+        confirm=confirm,
+        confirm_one=confirm_one,
+        icon="archive",
+        danger=True,
+        offered=lambda offer: not offer.is_archived,
+    )
+    def archive(_view: CatalogueView, chosen: list[Any]) -> str:
+        for offer in chosen:
+            catalog.archive(offer, by=me())
+        return archived(len(chosen))
+
+    @command("restore", _l("Restore"), icon="restore", permission="archive", offered=lambda offer: offer.is_archived)
+    def restore(_view: CatalogueView, chosen: list[Any]) -> str:
+        for offer in chosen:
+            catalog.restore(offer, by=me())
+        return restored(len(chosen))
+
+    return archive, restore
+
+
+class ArticlesView(CatalogueView):
     """What the operator sells, and what each article grants; partners read it (M-11, M-12)."""
 
     route_base = "/articles"
@@ -566,8 +612,7 @@ class ArticlesView(BackOfficeView):
     list_lead = _l("What accounts can acquire. What an article grants becomes licenses of the account.")
     show_title = _l("Article")
     add_title = add_label = _l("Add article")
-    edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "show", "add", "edit", "export", "action_post"}
+    include_route_methods = CatalogueView.include_route_methods | {"show"}
     label_columns = {
         "number": _l("Article number"),
         "name": _l("Name"),
@@ -586,29 +631,15 @@ class ArticlesView(BackOfficeView):
     list_columns = ["name", "number", "granted", "created_at"]
     add_columns = edit_columns = ["number", "name_en", "name_de", "description_en", "description_de"]
     search = ("name", "number")
-    order = ("name",)
-    extra_args = ("archived",)
     sections = (("overview", _l("Overview"), ("name", "number", "created_at", "description")),)
     related = (("accounts", _l("Accounts that have it"), "HoldingsView", "article_id"),)
     empty_title = _l("No articles yet")
     empty_text = _l("Define license types first, then articles that grant them.")
 
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (Article.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
     def fields(self, names: Any = None) -> dict[str, Field]:
         granted = {"value": lambda article: " · ".join(map(_grant_in_words, article.grants))}
         found = {name: replace(f, **granted) if name == "granted" else f for name, f in super().fields(names).items()}
         return {name: replace(f, kind="long") if name == "description" else f for name, f in found.items()}
-
-    def is_muted(self, row: Article) -> bool:
-        return row.is_archived
-
-    def badges(self, row: Article) -> list[Cell]:
-        return _archived_badge(row)
 
     def _sections(self, row: Article) -> Any:
         overview, *rest = super()._sections(row)
@@ -639,28 +670,15 @@ class ArticlesView(BackOfficeView):
     def _facts(self, form: Any) -> dict[str, Any]:
         return {name: form[name].data for name in self.add_columns} | {"grants": _grants_typed(), "by": me()}
 
-    @command(
-        "archive",
-        _l("Archive"),
+    archive, restore = archiving(
         confirm=_l("Archive these articles? They can be given no longer; whoever has them keeps them."),
         confirm_one=_l("Archive “%(name)s”? It can be given no longer; whoever has it keeps it."),
-        icon="archive",
-        danger=True,
-        offered=lambda article: not article.is_archived,
+        archived=lambda num: ngettext("One article was archived.", "%(num)s articles were archived.", num),
+        restored=lambda num: ngettext("One article was restored.", "%(num)s articles were restored.", num),
     )
-    def archive(self, chosen: list[Article]) -> str:
-        for article in chosen:
-            catalog.archive(article, by=me())
-        return ngettext("One article was archived.", "%(num)s articles were archived.", len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive", offered=lambda one: one.is_archived)
-    def restore(self, chosen: list[Article]) -> str:
-        for article in chosen:
-            catalog.restore(article, by=me())
-        return ngettext("One article was restored.", "%(num)s articles were restored.", len(chosen))
 
 
-class LicenseTypesView(BackOfficeView):
+class LicenseTypesView(CatalogueView):
     """The kinds of rights there are, and how strictly they are counted (M-13)."""
 
     route_base = "/license-types"
@@ -669,8 +687,6 @@ class LicenseTypesView(BackOfficeView):
     list_title = _l("License types")
     list_lead = _l("The rights articles can grant, and what happens when a license is used up.")
     add_title = add_label = _l("Add license type")
-    edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "add", "edit", "export", "action_post"}
     label_columns = {
         "name": _l("Name"),
         "key": _l("Key"),
@@ -693,19 +709,8 @@ class LicenseTypesView(BackOfficeView):
     edit_columns = ["name_en", "name_de", "unit_en", "unit_de", "policy", "overage_percent"]
     add_columns = ["key", *edit_columns]
     search = ("name", "key", "unit")
-    order = ("name",)
-    extra_args = ("archived",)
     empty_title = _l("No license types yet")
     empty_text = _l("Add what your accounts may do so much of: create assets, connect data loggers, add users.")
-
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (LicenseType.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
-    def is_muted(self, row: LicenseType) -> bool:
-        return row.is_archived
 
     def create(self, form: Any) -> LicenseType:
         return catalog.define_license_type(by=me(), **{name: form[name].data for name in self.add_columns})
@@ -713,26 +718,14 @@ class LicenseTypesView(BackOfficeView):
     def change(self, row: LicenseType, form: Any) -> None:
         catalog.change_license_type(row, by=me(), **{name: form[name].data for name in self.edit_columns})
 
-    @command(
-        "archive",
-        _l("Archive"),
+    archive, restore = archiving(
         confirm=_l("Archive these license types? No article can newly grant them; licenses there are stay."),
-        icon="archive",
-        danger=True,
+        archived=lambda num: ngettext("One license type was archived.", "%(num)s license types were archived.", num),
+        restored=lambda num: ngettext("One license type was restored.", "%(num)s license types were restored.", num),
     )
-    def archive(self, chosen: list[LicenseType]) -> str:
-        for type_ in chosen:
-            catalog.archive(type_, by=me())
-        return ngettext("One license type was archived.", "%(num)s license types were archived.", len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive")
-    def restore(self, chosen: list[LicenseType]) -> str:
-        for type_ in chosen:
-            catalog.restore(type_, by=me())
-        return ngettext("One license type was restored.", "%(num)s license types were restored.", len(chosen))
 
 
-class PlansView(BackOfficeView):
+class PlansView(CatalogueView):
     """The price models accounts can have (M-10)."""
 
     route_base = "/plans"
@@ -741,8 +734,6 @@ class PlansView(BackOfficeView):
     list_title = _l("Plans")
     list_lead = _l("The price models accounts can have. Choose an account's under “Edit” on its page.")
     add_title = add_label = _l("Add plan")
-    edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "add", "edit", "export", "action_post"}
     label_columns = {
         "name": _l("Name"),
         "key": _l("Key"),
@@ -760,8 +751,6 @@ class PlansView(BackOfficeView):
     edit_columns = ["name_en", "name_de", "currency", "period", "description_en", "description_de"]
     add_columns = ["key", *edit_columns]
     search = ("name", "key", "description")
-    order = ("name",)
-    extra_args = ("archived",)
     empty_title = _l("No plans yet")
     empty_text = _l("Add the price models your accounts can choose from.")
 
@@ -771,17 +760,8 @@ class PlansView(BackOfficeView):
         self.add_form = type("PlanForm", (self.add_form,), price)
         self.edit_form = type("PlanForm", (self.edit_form,), price)
 
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (Plan.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
     def fields(self, names: Any = None) -> dict[str, Field]:
         return {name: replace(f, kind="money") if name == "price" else f for name, f in super().fields(names).items()}
-
-    def is_muted(self, row: Plan) -> bool:
-        return row.is_archived
 
     def field_groups(self, fields: Any) -> Any:
         by_name = {field.name: field for field in fields}
@@ -794,23 +774,11 @@ class PlansView(BackOfficeView):
     def change(self, row: Plan, form: Any) -> None:
         catalog.change_plan(row, by=me(), **{name: form[name].data for name in (*self.edit_columns, "price")})
 
-    @command(
-        "archive",
-        _l("Archive"),
+    archive, restore = archiving(
         confirm=_l("Archive these plans? They can be chosen no longer; accounts that have them keep them."),
-        icon="archive",
-        danger=True,
+        archived=lambda num: ngettext("One plan was archived.", "%(num)s plans were archived.", num),
+        restored=lambda num: ngettext("One plan was restored.", "%(num)s plans were restored.", num),
     )
-    def archive(self, chosen: list[Plan]) -> str:
-        for plan in chosen:
-            catalog.archive(plan, by=me())
-        return ngettext("One plan was archived.", "%(num)s plans were archived.", len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive")
-    def restore(self, chosen: list[Plan]) -> str:
-        for plan in chosen:
-            catalog.restore(plan, by=me())
-        return ngettext("One plan was restored.", "%(num)s plans were restored.", len(chosen))
 
 
 class HoldingsView(BackOfficeView):
@@ -1156,10 +1124,6 @@ def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
     return fields
 
 
-def _archived_badge(row: Any) -> list[Cell]:
-    return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
-
-
 def _account_asked_for() -> Account:
     """The account a form is about: one beneath, named in the address, or the own."""
     pk = request.args.get("account", str(current_scope().account_id))
@@ -1387,8 +1351,18 @@ def _own_properties() -> list[Property]:
 
 
 def _with_archived() -> bool:
-    """Whether the list shows archived accounts too, or asks for them by their status."""
-    return request.args.get("archived") == "1" or "archived" in request.args.getlist(BY_STATUS)
+    """Whether the list shows archived rows too, or asks for them by their status."""
+    return request.args.get("archived") == "1" or _archived_alone()
+
+
+def _archived_alone() -> bool:
+    return "archived" in request.args.getlist(BY_STATUS)
+
+
+def _archived_link(view: BackOfficeView) -> Link:
+    if _with_archived():
+        return Link(_("Hide archived"), view.url("list"), "archive-off")
+    return Link(_("Show archived"), view.url("list", archived=1), "archive")
 
 
 def _hold_form(kinds: list[HoldKind]) -> Any:
@@ -1428,11 +1402,6 @@ def _part(template: str, title: str, **said: Any) -> str:
     if request.headers.get("HX-Request") == "true":
         return render_template(template, modal=True, title=title, **said)
     return render_template("properties.html", part=template, modal=False, title=title, **said)
-
-
-def _archived_link(view: BackOfficeView) -> Link:
-    label, args = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
-    return Link(label, view.url("list", **args), "archive")
 
 
 def _invite_link(**values: Any) -> Link:
