@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from flask import abort, g, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -17,7 +16,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from wtforms import RadioField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
 from . import clock, outbox, permissions, properties
 from .errors import Refused
@@ -55,7 +54,7 @@ from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
-from .ui.fields import LocalDecimalField, Trimmed, choices
+from .ui.fields import LocalDecimalField, choices, reason_field
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
@@ -232,11 +231,7 @@ class AccountsView(BackOfficeView):
             ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
             ("move", _("Move"), "sitemap", may("account.move")),
         ]
-        return [
-            Action(name, label, icon, url=self.url(name, pk=row.id), modal=True)
-            for name, label, icon, fits in offered
-            if fits
-        ]
+        return [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
 
     @expose("/hold/<int:pk>", methods=["GET", "POST"])
     @has_access
@@ -244,15 +239,12 @@ class AccountsView(BackOfficeView):
         """Put an account on hold: which hold, and why."""
         row = self._beneath(pk)
         form = _hold_form([kind for kind in HoldKind if kind not in row.holds])
-        page = self._question(form, _("Put %(name)s on hold", name=row.name), row, _("Put on hold"))
-        page = replace(page, lead=_("On an administrative hold, its members sign in and read, and can change nothing;"
-                                    " accounts beneath it go on. A financial hold is noted."))  # fmt: skip
+        lead = _("On an administrative hold, its members sign in and read, and can change nothing;"
+                 " accounts beneath it go on. A financial hold is noted.")  # fmt: skip
         return self._ask(
-            form,
-            page,
+            self._question_page(row, "hold", form, _l("Put %(name)s on hold"), _("Put on hold"), lead=lead),
             lambda: holds.put_on_hold(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
-            lambda: _("“%(name)s” is on hold.", name=row.name),
-            self.url("show", pk=pk),
+            _("“%(name)s” is on hold.", name=row.name),
         )
 
     @expose("/lift/<int:pk>", methods=["GET", "POST"])
@@ -264,13 +256,10 @@ class AccountsView(BackOfficeView):
         if not row.holds:
             raise Refused(_("%(name)s is on no hold.", name=row.name))
         form = _hold_form(row.holds)
-        page = self._question(form, _("Lift the hold on %(name)s", name=row.name), row, _("Lift hold"))
         return self._ask(
-            form,
-            page,
+            self._question_page(row, "lift", form, _l("Lift the hold on %(name)s"), _("Lift hold")),
             lambda: holds.lift(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
-            lambda: _("The hold on “%(name)s” is lifted.", name=row.name),
-            self.url("show", pk=pk),
+            _("The hold on “%(name)s” is lifted.", name=row.name),
         )
 
     @expose("/move/<int:pk>", methods=["GET", "POST"])
@@ -284,26 +273,29 @@ class AccountsView(BackOfficeView):
             moves.refuse(row, to=to, by=me())
         except Refused as refusal:
             return self._places(row, problem=refusal.sentence)
-        form = FlaskForm()
-        page = self._question(form, _("Move %(name)s", name=row.name), row, _("Move account"), to=to.id)
         seen = moves.preview(row, to=to)
-        more = {"row": row, "old": row.parent, "to": to, "seen": seen}
-        page = replace(page, extra="_move.html", more=more, within=True, cancel_url=self.url("move", pk=pk))
+        page = self._question_page(
+            row,
+            "move",
+            FlaskForm(),
+            _l("Move %(name)s"),
+            _("Move account"),
+            url=self.url("move", pk=pk, to=to.id),
+            cancel_url=self.url("move", pk=pk),
+            extra="_move.html",
+            more={"row": row, "old": row.parent, "to": to, "seen": seen},
+            within=True,
+        )
         return self._ask(
-            form,
             page,
             lambda: moves.move(row, to=to, by=me()),
-            lambda: ngettext("One account was moved.", "%(num)s accounts were moved.", seen.count),
-            self.url("show", pk=pk),
+            ngettext("One account was moved.", "%(num)s accounts were moved.", seen.count),
+            then=self.url("show", pk=pk),
         )
 
     def _beneath(self, pk: int) -> Account:
         row = self.row(pk)
         return row if self.may_edit(row) else abort(403)
-
-    def _question(self, form: Any, title: str, row: Account, label: str, **args: Any) -> FormPage:
-        page = self._form_page(form, title, self.url(request.endpoint.partition(".")[2], pk=row.id, **args))
-        return replace(page, submit_label=label, cancel_url=self.url("show", pk=row.id))
 
     def _place(self) -> Account | None:
         """The place asked for; a foreign one does not exist."""
@@ -460,19 +452,15 @@ class MembersView(BackOfficeView):
     @has_access
     def leave(self) -> Any:
         """End one's own membership; on to another account one is a member of."""
-        member, form = me(), FlaskForm()
-        name = member.account.name
+        member, name = me(), me().account.name
         lead = _("You can no longer act in the account then. Coming back takes a new invitation.")
-        page = self._form_page(form, _l("Leave %(name)s?"), self.url("leave"), name)
-        page = replace(page, lead=lead, submit_label=_("Leave account"), danger=True)
-        if form.validate_on_submit():
-            try:
-                members.remove(member, by=member)
-            except Refused as refusal:
-                return self._refused(form, refusal, page)
-            flash(_("You have left %(account)s.", account=name), "success")
-            return redirect("/")
-        return self._render_form(form, page)
+        page = self._form_page(FlaskForm(), _l("Leave %(name)s?"), self.url("leave"), name)
+        return self._ask(
+            replace(page, lead=lead, submit_label=_("Leave account"), danger=True),
+            lambda: members.remove(member, by=member),
+            _("You have left %(account)s.", account=name),
+            then="/",
+        )
 
 
 class InvitationsView(BackOfficeView):
@@ -947,13 +935,10 @@ class LicensesView(BackOfficeView):
         status = row.status_on(clock.today(row.account.time_zone))
         asked = []
         if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
-            asked.append(self._question(row, "suspend", _("Suspend"), icon="player-pause"))
+            asked.append(self._question(row, "suspend", _("Suspend"), "player-pause"))
         if may("license.revoke") and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
-            asked.append(self._question(row, "revoke", _("Revoke"), icon="ban", danger=True))
+            asked.append(self._question(row, "revoke", _("Revoke"), "ban", danger=True))
         return asked
-
-    def _question(self, row: License, verb: str, label: str, **looks: Any) -> Action:
-        return Action(verb, label, url=self.url(verb, pk=row.id), modal=True, **looks)
 
     @command(
         "reinstate",
@@ -972,42 +957,34 @@ class LicensesView(BackOfficeView):
     @expose("/suspend/<int:pk>", methods=["GET", "POST"])
     @has_access
     def suspend(self, pk: int) -> Any:
-        license = self.row(pk)
+        license, form = self._beneath(pk), ReasonForm()
         lead = _("Nothing more can be taken into use until it is reinstated. What is in use stays noted.")
-        page = self._reason_page(license, _l("Suspend %(name)s"), "suspend", lead, _("Suspend"))
-        said = _("%(license)s is suspended.", license=license)
-        deed = partial(licenses.suspend, license, by=me())
-        return self._ask_why(page, deed, said)
+        return self._ask(
+            self._question_page(license, "suspend", form, _l("Suspend %(name)s"), _("Suspend"), lead=lead),
+            lambda: licenses.suspend(license, reason=form.reason.data, by=me()),
+            _("%(license)s is suspended.", license=license),
+        )
 
     @expose("/revoke/<int:pk>", methods=["GET", "POST"])
     @has_access
     def revoke(self, pk: int) -> Any:
-        license = self.row(pk)
+        license, form = self._beneath(pk), ReasonForm()
         lead = _("The license is taken back for good.")
-        page = self._reason_page(license, _l("Revoke %(name)s"), "revoke", lead, _("Revoke"))
-        said = _("%(license)s was revoked.", license=license)
-        return self._ask_why(replace(page, danger=True), partial(licenses.revoke, license, by=me()), said)
+        return self._ask(
+            self._question_page(license, "revoke", form, _l("Revoke %(name)s"), _("Revoke"), lead=lead, danger=True),
+            lambda: licenses.revoke(license, reason=form.reason.data, by=me()),
+            _("%(license)s was revoked.", license=license),
+        )
 
-    def _reason_page(self, license: License, title: Any, verb: str, lead: str, label: str) -> FormPage:
-        if not _from_above(license):
-            abort(403)
-        page = self._form_page(ReasonForm(), title, self.url(verb, pk=license.id), str(license))
-        back = self.url("show", pk=license.id)
-        return replace(page, lead=lead, submit_label=label, cancel_url=back)
-
-    def _ask_why(self, page: FormPage, deed: Any, said: str) -> Any:
-        form = page.form
-        return self._ask(form, page, lambda: deed(reason=form.reason.data), lambda: said, page.cancel_url)
+    def _beneath(self, pk: int) -> License:
+        row = self.row(pk)
+        return row if _from_above(row) else abort(403)
 
 
 class ReasonForm(FlaskForm):
     """Why something is done to a license; its account reads it."""
 
-    reason = Trimmed(
-        _l("Reason"),
-        [InputRequired(_l("Please fill this in.")), Length(max=licenses.LONGEST_REASON)],
-        description=_l("The account can read it."),
-    )
+    reason = reason_field(licenses.LONGEST_REASON, _l("The account can read it."))
 
 
 class MovementsView(BackOfficeView):
@@ -1371,11 +1348,7 @@ def _hold_form(kinds: list[HoldKind]) -> Any:
 
     class HoldForm(FlaskForm):
         kind = RadioField(_l("Hold"), [InputRequired(_l("Please fill this in."))], choices=offered)
-        reason = Trimmed(
-            _l("Reason"),
-            [InputRequired(_l("Please fill this in.")), Length(max=holds.LONGEST)],
-            description=_l("The account's members read it, and it stays in the history."),
-        )
+        reason = reason_field(holds.LONGEST, _l("The account's members read it, and it stays in the history."))
 
     return HoldForm(kind=kinds[0].value if kinds else None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, abort, flash, redirect, render_template, request, url_for
@@ -434,8 +434,20 @@ class BackOfficeView(ModelView):
             form.form_errors.append(refusal.sentence)
         return self._render_form(form, page)
 
-    def _ask(self, form: Any, page: FormPage, deed: Callable[[], Any], said: Callable[[], str], then: str) -> Any:
+    def _question(self, row: Any, verb: str, label: str, icon: str, **looks: Any) -> Action:
+        """A verb whose page of that name asks something first."""
+        url = self.url(verb, pk=inspect(row).identity[0])
+        return Action(verb, label, icon, url=url, modal=True, **looks)
+
+    def _question_page(self, row: Any, verb: str, form: Any, title: Any, label: str, **more: Any) -> FormPage:
+        """What it asks; cancelled or done, it leads back to the row."""
+        pk = inspect(row).identity[0]
+        page = self._form_page(form, title, self.url(verb, pk=pk), str(row))
+        return replace(page, **{"submit_label": label, "cancel_url": self.url("show", pk=pk)} | more)
+
+    def _ask(self, page: FormPage, deed: Callable[[], Any], said: str, then: str = "") -> Any:
         """Show a form; once it is sent and valid, do the deed, say so and lead on."""
+        form = page.form
         if request.method != "POST" or not form.validate():
             return self._render_form(form, page)
         try:
@@ -443,8 +455,8 @@ class BackOfficeView(ModelView):
             db.session.flush()
         except Refused as refusal:
             return self._refused(form, refusal, page)
-        flash(said(), "success")
-        return _leave_form(then)
+        flash(said, "success")
+        return _leave_form(then or page.cancel_url)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
