@@ -53,14 +53,14 @@ from .services import accounts, api_keys, catalog, holds, invitations, license_u
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
-from .ui.columns import Field
+from .ui.columns import Field, changed
 from .ui.fields import LocalDecimalField, choices, reason_field
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
-from .ui.view import BackOfficeView, command, find
+from .ui.view import BackOfficeView, command, find, key_of, render_part
 
 BY_STATUS = "_flt_0_standing"  # the list's filter
 PLACES = 20  # offered at a time where an account could be moved to
@@ -165,8 +165,7 @@ class AccountsView(BackOfficeView):
         if "standing" in fields:
             fields["standing"] = standing_column("standing", self.label_columns["standing"])
         if names:
-            price = {"value": lambda account: price_in_words(account.plan) if account.plan else ""}
-            return {name: replace(f, **price) if name == "plan" else f for name, f in fields.items()}
+            return changed(fields, plan={"value": lambda one: price_in_words(one.plan) if one.plan else ""})
         whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
         wanted = properties.definitions_of(whose or current_scope().account_id)
         return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
@@ -299,10 +298,8 @@ class AccountsView(BackOfficeView):
 
     def _place(self) -> Account | None:
         """The place asked for; a foreign one does not exist."""
-        pk = request.args.get("to")
-        if pk is None:
-            return None
-        return self.row(int(pk)) if pk.isdecimal() and pk.isascii() and len(pk) < 11 else abort(404)
+        asked = request.args.get("to")
+        return None if asked is None else self.row(key_of(asked))
 
     def _places(self, row: Account, problem: str = "") -> Any:
         """Where it could go, to choose from; found by name."""
@@ -310,7 +307,7 @@ class AccountsView(BackOfficeView):
         found = moves.places(row).where(Account.name.icontains(q, autoescape=True)).options(joinedload(Account.parent))
         found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(PLACES + 1)))
         said = {"row": row, "places": found[:PLACES], "more": len(found) > PLACES, "q": q, "problem": problem}
-        answer = _part("_places.html", _("Move %(name)s", name=row.name), **said)
+        answer = render_part("_places.html", title=_("Move %(name)s", name=row.name), **said)
         return answer, 422 if problem or request.method == "POST" else 200
 
     def create(self, form: Any) -> Account:
@@ -497,9 +494,8 @@ class InvitationsView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this moment: nobody notes when an invitation expires."""
-        fields = super().fields(names)
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
-        return {name: replace(f, **status) if name == "status" else f for name, f in fields.items()}
+        return changed(super().fields(names), status=status)
 
     def is_muted(self, row: Invitation) -> bool:
         return row.status_at(clock.now()) is not InvitationStatus.PENDING
@@ -509,17 +505,14 @@ class InvitationsView(BackOfficeView):
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
         kept = {key: request.args[key] for key in ("account", "back") if key in request.args}
-        page = super()._form_page(form, title, self.url("add", **kept), self._account().name)
+        page = super()._form_page(form, title, self.url("add", **kept), _account_asked_for().name)
         return replace(page, submit_label=_("Send invitation"))
 
     def create(self, form: Any) -> Invitation:
-        return invitations.invite(form.email.data, role=Role(form.role.data), account=self._account(), by=me())
+        return invitations.invite(form.email.data, role=Role(form.role.data), account=_account_asked_for(), by=me())
 
     def created_message(self, row: Invitation) -> str:
         return _("%(email)s is invited.", email=row.email)
-
-    def _account(self) -> Account:
-        return _account_asked_for()
 
     @command("resend", _l("Send again"), icon="send", offered=lambda row: row.status is InvitationStatus.PENDING)
     def resend(self, chosen: list[Invitation]) -> str:
@@ -626,8 +619,7 @@ class ArticlesView(CatalogueView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         granted = {"value": lambda article: " · ".join(map(_grant_in_words, article.grants))}
-        found = {name: replace(f, **granted) if name == "granted" else f for name, f in super().fields(names).items()}
-        return {name: replace(f, kind="long") if name == "description" else f for name, f in found.items()}
+        return changed(super().fields(names), granted=granted, description={"kind": "long"})
 
     def _sections(self, row: Article) -> Any:
         overview, *rest = super()._sections(row)
@@ -749,7 +741,7 @@ class PlansView(CatalogueView):
         self.edit_form = type("PlanForm", (self.edit_form,), price)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return {name: replace(f, kind="money") if name == "price" else f for name, f in super().fields(names).items()}
+        return changed(super().fields(names), price={"kind": "money"})
 
     def field_groups(self, fields: Any) -> Any:
         by_name = {field.name: field for field in fields}
@@ -813,11 +805,11 @@ class HoldingsView(BackOfficeView):
         """Articles are given on the account's page."""
 
     def defaults(self) -> dict[str, Any]:
-        return {"quantity": 1, "acquired_on": clock.today(self._account().time_zone)}
+        return {"quantity": 1, "acquired_on": clock.today(_account_asked_for().time_zone)}
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
-        url = self.url("add", account=self._account().id, back=request.args.get("back", ""))
-        page = super()._form_page(form, title, url, self._account().name)
+        url = self.url("add", account=_account_asked_for().id, back=request.args.get("back", ""))
+        page = super()._form_page(form, title, url, _account_asked_for().name)
         lead = _("Without an order. What the article grants becomes licenses at once.")
         return replace(page, submit_label=_("Give article"), lead=lead)
 
@@ -825,13 +817,10 @@ class HoldingsView(BackOfficeView):
         facts = {name: form[name].data for name in ("quantity", "note")}
         article = db.session.get(Article, form.article_id.data)
         on, until = form.acquired_on.data, form.valid_until.data
-        return licenses.give(article, to=self._account(), on=on, until=until, by=me(), **facts)
+        return licenses.give(article, to=_account_asked_for(), on=on, until=until, by=me(), **facts)
 
     def created_message(self, row: Holding) -> str:
         return _("%(account)s now has %(article)s.", account=row.account.name, article=str(row))
-
-    def _account(self) -> Account:
-        return _account_asked_for()
 
 
 class LicensesView(BackOfficeView):
@@ -890,11 +879,11 @@ class LicensesView(BackOfficeView):
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this day, whether or not anybody has noted the end."""
         fields, today = _without_own_account(super().fields(names)), self._today()
-        own = {
-            "status": {"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
-            "available": {"kind": "number", "expression": licenses.available_column()},
-        }
-        return {name: replace(f, **own.get(name, {})) for name, f in fields.items()}
+        return changed(
+            fields,
+            status={"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
+            available={"kind": "number", "expression": licenses.available_column()},
+        )
 
     def _today(self) -> Any:
         return clock.today(time_zone())
@@ -1103,10 +1092,8 @@ def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
 
 def _account_asked_for() -> Account:
     """The account a form is about: one beneath, named in the address, or the own."""
-    pk = request.args.get("account", str(current_scope().account_id))
-    if not (pk.isdecimal() and pk.isascii() and len(pk) < 19):
-        abort(404)
-    return find(Account, int(pk))
+    asked = request.args.get("account")
+    return find(Account, current_scope().account_id if asked is None else key_of(asked))
 
 
 def _give_link(account: Account) -> Link:
@@ -1171,13 +1158,11 @@ class HistoryView(BackOfficeView):
         return super().belongs(key, pk) | (LogEntry.subject_type == "account") & (LogEntry.subject_id == pk)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        said = {"told_changes": changes_in_words}
+        fields = super().fields(names)
         if names is None:
-            said["actor"] = actor_in_words
-        plain = super().fields(names)
-        told = {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
-        if names is not None and "told_changes" in told:
-            told["told_changes"] = replace(told["told_changes"], kind="long", value=changes_line_by_line)
+            told = changed(fields, actor={"value": actor_in_words}, told_changes={"value": changes_in_words})
+        else:
+            told = changed(fields, told_changes={"kind": "long", "value": changes_line_by_line})
         return {name: action_column(f) if name == "action" else f for name, f in told.items()}
 
 
@@ -1263,11 +1248,12 @@ class ApiKeysView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this moment: nobody notes when a key expires."""
-        fields = super().fields(names)
         status = {"value": lambda row: row.status_at(clock.now()), "expression": api_keys.status_column()}
-        status |= {"kind": "choice", "choices": [*ApiKeyStatus]}
-        may_do = {"value": lambda row: key_pages.scopes_in_words(row.scopes)}
-        return {n: replace(f, **{"status": status, "may": may_do}.get(n, {})) for n, f in fields.items()}
+        return changed(
+            super().fields(names),
+            status=status | {"kind": "choice", "choices": [*ApiKeyStatus]},
+            may={"value": lambda row: key_pages.scopes_in_words(row.scopes)},
+        )
 
     def is_muted(self, row: ApiKey) -> bool:
         return row.status_at(clock.now()) is not ApiKeyStatus.ACTIVE
@@ -1368,13 +1354,6 @@ def _holds_of(row: Account) -> list[Section]:
         for hold in found
     ]  # fmt: skip
     return [Section("holds", _("On hold"), facts)] if facts else []
-
-
-def _part(template: str, title: str, **said: Any) -> str:
-    """A part of a page: in the dialog, or on a page of its own."""
-    if request.headers.get("HX-Request") == "true":
-        return render_template(template, modal=True, title=title, **said)
-    return render_template("properties.html", part=template, modal=False, title=title, **said)
 
 
 def _invite_link(**values: Any) -> Link:
