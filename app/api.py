@@ -5,7 +5,7 @@ What a verb does stands in `services/`, as for the screens; what a resource can 
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -39,7 +39,7 @@ from .services import properties as definitions
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import me
-from .ui.columns import Field
+from .ui.columns import Field, changed
 from .ui.history import FIELDS
 from .ui.interface import BackOffice, Table
 from .ui.rest.api import BackOfficeApi, idempotency_key, query, verb
@@ -79,12 +79,12 @@ class AccountApi(BackOfficeApi):
         return (Account.id != current_scope().account_id,)
 
     def fields(self) -> dict[str, Field]:
-        fields = super().fields()
-        archived = replace(fields["is_archived"], kind="flag", expression=Account.archived_at.is_not(None))
+        archived = {"kind": "flag", "expression": Account.archived_at.is_not(None)}
+        fields = changed(super().fields(), is_archived=archived)
         every = Field("properties", _("Properties"), "json", _properties_of)
         columns = property_columns.columns(_own_properties()).values()
         own = {f"properties.{column.definition.key}": column for column in columns}
-        return fields | {"is_archived": archived, "properties": every} | own
+        return fields | {"properties": every} | own
 
     def plain(self, field: Field, row: Any) -> Any:
         definition = getattr(field, "definition", None)
@@ -181,9 +181,8 @@ class InvitationApi(BackOfficeApi):
     include_route_methods = {"info", "get_list", "get", "post"}
 
     def fields(self) -> dict[str, Field]:
-        fields = super().fields()
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
-        return fields | {"status": replace(fields["status"], **status)}
+        return changed(super().fields(), status=status)
 
     def shape_to_add(self) -> Shape:
         shape = super().shape_to_add()
@@ -344,14 +343,14 @@ class LicenseApi(BackOfficeApi):
 
     def fields(self) -> dict[str, Field]:
         """Status and what is left are those of this moment, each account's day its own."""
-        fields = super().fields()
-        status = replace(
-            fields["status"],
-            value=lambda row: row.status_on(clock.today(row.account.time_zone)),
-            expression=licenses.status_column(clock.today()),
+        return changed(
+            super().fields(),
+            status={
+                "value": lambda row: row.status_on(clock.today(row.account.time_zone)),
+                "expression": licenses.status_column(clock.today()),
+            },
+            available={"kind": "number", "expression": licenses.available_column()},
         )
-        available = replace(fields["available"], kind="number", expression=licenses.available_column())
-        return fields | {"status": status, "available": available}
 
     @query("check", _l("Whether so much more could be taken into use now"), permission="show",
            sends=of_object({"quantity": WHOLE}, []), tells=ANSWER)  # fmt: skip
