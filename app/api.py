@@ -47,7 +47,7 @@ from .ui.rest.bodies import plain, plain_value, shape_of_value, told, value_from
 from .ui.rest.openapi import OpenApi
 from .ui.rest.problems import Problem
 from .ui.rest.shapes import LARGEST, Shape, of_object
-from .views import AccountsView, InvitationsView, MembersView
+from .views import AccountsView, ArticlesView, InvitationsView, LicensesView, MembersView
 
 HELD = {
     "administrative_hold_at": _l("On administrative hold since"),
@@ -271,15 +271,7 @@ class ArticleApi(BackOfficeApi):
     noun = "article"
     looking = "show"
     description = _l("What the operator offers, and the licenses each piece of it grants.")
-    label_columns = {
-        "number": _l("Article number"),
-        "name_en": _l("Name in English"),
-        "name_de": _l("Name in German"),
-        "description_en": _l("Description in English"),
-        "description_de": _l("Description in German"),
-        "created_at": _l("Created"),
-        "grants": _l("Grants"),
-    }
+    label_columns = ArticlesView.label_columns | {"grants": _l("Grants")}
     list_columns = [
         "id", "number", "name_en", "name_de", "description_en", "description_de", "created_at", "archived_at",
     ]  # fmt: skip
@@ -321,18 +313,12 @@ class LicenseApi(BackOfficeApi):
     noun = "license"
     looking = "show"
     description = _l("What accounts may use: ask, take into use, release. Every answer comes with the numbers.")
-    label_columns = {
+    label_columns = LicensesView.label_columns | {
         "public_id": _l("License number"),
         "type.key": _l("License type"),
-        "type.policy": _l("Policy"),
         "article.number": _l("Article number"),
-        "quantity": _l("Quantity"),
-        "in_use": _l("In use"),
-        "available": _l("Available"),
         "valid_from": _l("Valid from"),
         "valid_until": _l("The first day on which it counts no longer"),
-        "status": _l("Status"),
-        "reason": _l("Reason"),
         "created_at": _l("Created"),
     }
     list_columns = [

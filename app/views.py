@@ -58,6 +58,7 @@ from .ui.fields import LocalDecimalField, choices, reason_field
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
+from .ui.labels import ACCOUNT, ACCOUNT_HELPS
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
 from .ui.view import BackOfficeView, command, find, key_of, render_part
@@ -80,33 +81,16 @@ class AccountsView(BackOfficeView):
     include_route_methods = {
         "list", "show", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
     }  # fmt: skip
-    label_columns = {
-        "name": _l("Name"),
+    label_columns = ACCOUNT | {
         "kind": _l("Kind"),
         "standing": _l("Status"),
         "parent.name": _l("Beneath"),
-        "contact": _l("Contact"),
-        "email": _l("E-mail"),
-        "phone": _l("Phone"),
-        "website": _l("Web site"),
-        "vat_id": _l("VAT ID"),
-        "street": _l("Street and number"),
-        "postal_code": _l("Postal code"),
-        "city": _l("City"),
-        "country": _l("Country"),
-        "language": _l("Language"),
-        "time_zone": _l("Time zone"),
-        "currency": _l("Currency"),
         "created_at": _l("Created"),
         "archived_at": _l("Archived"),
         "plan": _l("Price model"),
         "plan_id": _l("Price model"),
     }
-    help_columns = {
-        "name": _l("Unique among the accounts beside it."),
-        "vat_id": _l("For instance DE136695976; it is checked."),
-        "language": _l("Of mails and documents."),
-    }
+    help_columns = ACCOUNT_HELPS | {"name": _l("Unique among the accounts beside it.")}
     list_columns = [
         "name", "kind", "standing", "parent.name", "contact", "email", "city", "country", "created_at", "phone",
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from ..models import Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role
 from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
+from .labels import ACCOUNT
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
 ACTIONS: dict[str, Any] = {
@@ -119,29 +120,16 @@ ACTIONS: dict[str, Any] = {
     "user.recovery_codes_renewed": _l("Recovery codes renewed"),
 }
 
-FIELDS: dict[str, Any] = {
-    "name": _l("Name"),
+FIELDS: dict[str, Any] = ACCOUNT | {
     "kind": _l("Kind"),
     "slug": _l("Address"),
     "parent_id": _l("Parent account"),
-    "contact": _l("Contact"),
-    "email": _l("E-mail"),
-    "phone": _l("Phone"),
-    "website": _l("Web site"),
-    "vat_id": _l("VAT ID"),
-    "street": _l("Street and number"),
-    "postal_code": _l("Postal code"),
-    "city": _l("City"),
     "hold": _l("Hold"),
     "reason": _l("Reason"),
     "place": _l("Now beneath"),
     "from_place": _l("Until now beneath"),
     "administrative_hold_at": _l("Administrative hold"),
     "financial_hold_at": _l("Financial hold"),
-    "country": _l("Country"),
-    "language": _l("Language"),
-    "time_zone": _l("Time zone"),
-    "currency": _l("Currency"),
     "created_at": _l("Created"),
     "archived_at": _l("Archived"),
     "role": _l("Role"),
