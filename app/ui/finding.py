@@ -22,6 +22,7 @@ from .searching import Search
 
 FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 RARE = 1_000  # hits of a filter that are looked up before anything else is
+COUNTED = 10_000  # rows that are counted without being asked
 
 Order = list[tuple[Field, str]]
 
@@ -45,23 +46,32 @@ class Finding:
     @cached_property
     def count(self) -> int:
         """How many rows there are in all."""
+        return self._count()
+
+    @cached_property
+    def counted(self) -> int:
+        """How many rows there are, as far as a page counts: one more than `COUNTED` means that there are more."""
+        return min(self.count, COUNTED + 1) if "count" in vars(self) else self._count(COUNTED + 1)
+
+    def _count(self, most: int | None = None) -> int:
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
             others = tuple(one for one in self.filters if one is not lacking)
-            return replace(self, filters=others).count - replace(self, filters=(*others, lacking.opposite())).count
+            having = replace(self, filters=(*others, lacking.opposite())).count
+            return replace(self, filters=others).count - having
         if self._hits is not None:
             return len(self._hits)
         if self.left_out and not self._on_row and len(self._indexed) < 2:
-            return self._with_those_left_out() - self._left_out_of_them()
-        driven = self._driver and self._driven(func.count())
-        return _number(self._table(select(func.count()).select_from(self.model)) if driven is None else driven)
+            out = self._left_out_of_them()
+            return self._with_those_left_out(most and most + out) - out
+        return _at_most(most, self._table(select(self._key)) if self._driver is None else self._driven())
 
-    def _with_those_left_out(self) -> int:
+    def _with_those_left_out(self, most: int | None) -> int:
         """All that the indexes know; nothing is asked of a row."""
         if self._driver is None:
-            return _number(select(func.count()).select_from(self.model))
+            return _at_most(most, select(self._key))
         found = self._driver.keys().subquery()
         tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
-        return _number(select(func.count()).select_from(found).where(*tests))
+        return _at_most(most, select(found.c.key).where(*tests))
 
     def _left_out_of_them(self) -> int:
         out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
@@ -70,8 +80,8 @@ class Finding:
     # --- which ---
 
     def rows(self, size: int, offset: int) -> list[Any]:
-        """The rows of one page."""
-        if self.count <= FEW:
+        """The rows of one page; none where there are not so many."""
+        if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
@@ -97,7 +107,7 @@ class Finding:
         field, direction = self.order[0]
         value, own = field.index, [one for one in self._indexed if one is not self.search and one.field == field]
         if any(one.lacks for one in own):
-            return self._lacking(field, size, offset, self.count)
+            return self._lacking(field, size, offset)
         mine = [field.of(value), field.order.is_not(None), *(one.condition(value) for one in own)]
         having = select(value.account_id).where(*mine, *self._beside(value.account_id, *own))
         further = [self._looked_up(wanted, to, value) for wanted, to in self.order[1:]]
@@ -105,17 +115,18 @@ class Finding:
         keys = list(db.session.scalars(having.order_by(*clauses).limit(size).offset(offset)))
         if len(keys) == size or own:
             return keys
-        passed = _number(select(func.count()).select_from(having.subquery()))
-        return keys + self._lacking(field, size - len(keys), offset + len(keys) - passed, self.count - passed)
+        passed = _at_most(None, having)
+        return keys + self._lacking(field, size - len(keys), offset + len(keys) - passed, passed)
 
-    def _lacking(self, field: Field, size: int, offset: int, there_are: int) -> list[int]:
+    def _lacking(self, field: Field, size: int, offset: int, passed: int = 0) -> list[int]:
         """Keys of rows without a value of it, in the order an index has ready; from the end where that is nearer."""
         keys, path = self._table(select(self._key)).where(~field.among(self._key)), self.model.path
-        size = min(size, there_are - offset)
-        if offset <= there_are // 2:
+        if offset <= COUNTED or offset <= (self.count - passed) // 2:
             return list(db.session.scalars(keys.order_by(path).limit(size).offset(offset)))
-        keys = keys.order_by(path.desc()).limit(size).offset(there_are - offset - size)
-        return list(db.session.scalars(keys))[::-1]
+        behind = self.count - passed - offset
+        size = min(size, behind)
+        keys = keys.order_by(path.desc()).limit(size).offset(behind - size)
+        return list(db.session.scalars(keys))[::-1] if size > 0 else []
 
     def _looked_up(self, wanted: Field, direction: str, value: Any) -> Any:
         """Another column to sort by, of the row the index points at."""
@@ -234,5 +245,6 @@ def _number(statement: Select[Any]) -> int:
     return db.session.scalar(statement) or 0
 
 
-def _at_most(most: int, keys: Select[Any]) -> int:
+def _at_most(most: int | None, keys: Select[Any]) -> int:
+    """How many keys there are, counted no further than that."""
     return _number(select(func.count()).select_from(keys.limit(most).subquery()))

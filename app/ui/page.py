@@ -141,8 +141,9 @@ class Action:
 class Paging:
     page: int  # from 1
     pages: int
-    count: int
-    summary: str  # "1–25 of 60"
+    count: int  # as far as it is known
+    summary: str  # "1–25 of 60", "1–25 of 10,000+"
+    count_url: str = ""  # leads to the exact number
     previous_url: str = ""
     next_url: str = ""
     numbers: list[Link] = field(default_factory=list)  # a link without URL is a gap

@@ -240,12 +240,9 @@ class BackOfficeView(ModelView):
 
     def list_page(self, url: str, conditions: tuple[Any, ...], *, embedded: bool, related: bool) -> ListPage:
         listing = self.listing(url, conditions)
-        count = listing.count()
-        if listing.page > max(1, -(-count // listing.size)):
-            listing.page = max(1, -(-count // listing.size))
+        rows = listing.turn_to_page()
         for notice in listing.notices:
             flash(notice, "warning")
-        rows = listing.rows() if count else []
         return ListPage(
             title=str(self.list_title),
             lead="" if embedded or related else str(self.lead()),
@@ -253,7 +250,7 @@ class BackOfficeView(ModelView):
             url=url,
             columns=listing.columns(),
             rows=[self._row(row, listing.fields) for row in rows],
-            paging=listing.paging(count),
+            paging=listing.paging(),
             q=listing.q,
             searchable=bool(self.search),
             kept=listing.kept(),
