@@ -105,7 +105,8 @@ class Finding:
     def _along_the_index(self, size: int, offset: int) -> list[int]:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
         field, direction = self.order[0]
-        value, own = field.index, [one for one in self._indexed if one is not self.search and one.field == field]
+        filters = [one for one in self._indexed if one is not self.search]
+        value, own = field.index, [one for one in filters if one.field.name == field.name]
         if any(one.lacks for one in own):
             return self._lacking(field, size, offset)
         mine = [field.of(value), field.order.is_not(None), *(one.condition(value) for one in own)]
