@@ -124,8 +124,8 @@ def test_each_table_a_statement_names_is_behind_the_wall(charlie, way):
 def test_a_class_that_is_overlooked_is_refused_not_shown(charlie, monkeypatch):
     monkeypatch.setattr(tenancy, "_mappers_of", lambda _part: iter(()))
 
-    with pytest.raises(OutsideScope), acting_as(charlie):
-        db.session.scalars(select(Account)).all()
+    with acting_as(charlie), pytest.raises(OutsideScope):
+        db.session.scalar(select(func.count(Account.id)))
 
 
 @pytest.mark.parametrize(
