@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Select, func, inspect, select, union, union_all
-from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm import aliased, contains_eager
 
 from ..extensions import db
 from .columns import Field, alias_of
@@ -40,6 +40,7 @@ class Finding:
     search: Search | None = None
     relations: tuple[str, ...] = ()  # of which columns show something
     searched_relations: frozenset[str] = frozenset()  # of which the conditions say something
+    after: int | None = None  # the row that the page wanted follows, if it is known
 
     # --- how many ---
 
@@ -86,6 +87,8 @@ class Finding:
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
         keys = self._joins(self._table(self._walking(select(self._key)))).order_by(*self._clauses())
+        if self.after is not None and self._is_steady:
+            keys, offset = keys.where(*self._behind(*self._order[0])), 0
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
     def all_rows(self) -> Iterator[Any]:
@@ -113,11 +116,34 @@ class Finding:
         having = select(value.account_id).where(*mine, *self._beside(value.account_id, *own))
         further = [self._looked_up(wanted, to, value) for wanted, to in self.order[1:]]
         clauses = [getattr(field.order, direction)(), *further, getattr(value.account_id, direction)()]
-        keys = list(db.session.scalars(having.order_by(*clauses).limit(size).offset(offset)))
+        begun, skipped = having, offset
+        if self.after is not None and not further:
+            begun, skipped = having.where(*self._behind_in_index(field, direction)), 0
+        keys = list(db.session.scalars(begun.order_by(*clauses).limit(size).offset(skipped)))
         if len(keys) == size or own:
             return keys
         passed = _at_most(None, having)
         return keys + self._lacking(field, size - len(keys), offset + len(keys) - passed, passed)
+
+    # --- from one page to the next, however far it is from the first ---
+
+    @property
+    def _is_steady(self) -> bool:
+        """Whether a row's place follows from a column of its own that is never empty."""
+        first = self._order[0][0]
+        column = inspect(self.model).local_table.columns.get(getattr(first.order, "key", None))
+        return len(self._order) == 1 and "." not in first.name and column is not None and not column.nullable
+
+    def _behind(self, field: Field, direction: str) -> list[Any]:
+        row = aliased(self.model, name="last")
+        there = select(getattr(row, field.order.key)).where(getattr(row, self._key.key) == self.after)
+        return _beyond(field.order, there, direction, self._key > self.after)
+
+    def _behind_in_index(self, field: Field, direction: str) -> list[Any]:
+        value, last = field.index, aliased(type(field).indexed_in, name="last")
+        there = select(getattr(last, field.order.key)).where(field.of(last), last.account_id == self.after)
+        next_key = value.account_id > self.after if direction == "asc" else value.account_id < self.after
+        return _beyond(field.order, there, direction, next_key)
 
     def _lacking(self, field: Field, size: int, offset: int, passed: int = 0) -> list[int]:
         """Keys of rows without a value of it, in the order an index has ready; from the end where that is nearer."""
@@ -198,6 +224,10 @@ class Finding:
     # --- the statement's parts ---
 
     @property
+    def _order(self) -> Order:
+        return self.order or self.usual_order
+
+    @property
     def _key(self) -> Any:
         return getattr(self.model, inspect(self.model).primary_key[0].key)
 
@@ -207,15 +237,14 @@ class Finding:
 
     def _walking(self, statement: Select[Any]) -> Select[Any]:
         """Along the index of what it is sorted by. SQLite does not count on there being many rows in a subtree."""
-        field, _direction = (self.order or self.usual_order)[0]
+        field, _direction = self._order[0]
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
         names = [index.name for index in indexes if index.columns[0].key == column]
         return statement.with_hint(self.model, f"INDEXED BY {names[0]}", "sqlite") if names else statement
 
     def _clauses(self) -> list[Any]:
-        order = self.order or self.usual_order
-        clauses = [wanted.ordered(direction) for wanted, direction in order]
-        if order[0][0].drives:  # what lacks it comes last, in the list's own order
+        clauses = [wanted.ordered(direction) for wanted, direction in self._order]
+        if self._order[0][0].drives:  # what lacks it comes last, in the list's own order
             clauses += [wanted.ordered(direction) for wanted, direction in self.usual_order]
         return [*clauses, self._key]
 
@@ -232,7 +261,7 @@ class Finding:
 
     @cached_property
     def _asked_about(self) -> tuple[str, ...]:
-        fields = [one.field for one in self.filters] + [wanted for wanted, _to in self.order or self.usual_order]
+        fields = [one.field for one in self.filters] + [wanted for wanted, _to in self._order]
         return tuple(sorted({one.name.split(".")[0] for one in fields if "." in one.name} | self.searched_relations))
 
     def _relation(self, name: str) -> Any:
@@ -240,6 +269,16 @@ class Finding:
 
     def _froms(self) -> list[Any]:
         return [self.model, *(alias_of(self.model, name) for name in self._asked_about)]
+
+
+def _beyond(column: Any, last: Select[Any], direction: str, next_key: Any) -> list[Any]:
+    """What comes after the last row's value, or beside it with a later key; so spelled that an index is entered there.
+
+    Where the last row is gone or has no value, nothing does.
+    """
+    value = last.scalar_subquery()
+    later, here = (column > value, column >= value) if direction == "asc" else (column < value, column <= value)
+    return [here, later | next_key]
 
 
 def _number(statement: Select[Any]) -> int:

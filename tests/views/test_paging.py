@@ -111,6 +111,7 @@ def test_however_a_list_is_asked_for_it_counts_no_further(alice, few, query):
 )  # fmt: skip
 def test_page_by_page_every_row_is_seen_once(alice, few, monkeypatch, few_rows, query):
     monkeypatch.setattr(finding, "FEW", few_rows)
+    monkeypatch.setattr(listing, "FEW", few_rows)
     with acting_as(alice) as by:
         own = properties.define(PropertyType.INTEGER, by=by, label_en="Number")
     crowd(13)
@@ -123,7 +124,9 @@ def test_page_by_page_every_row_is_seen_once(alice, few, monkeypatch, few_rows, 
     while url:
         page = browser.get(url)
         seen += names(page)
+        assert names(browser.get(re.sub(r"&after=\d+", "", url))) == names(page)
         url = next_page(page)
+        assert ("after=" in url) == (few_rows == 0 and bool(url))
 
     assert seen == names(everything)
     assert len(seen) > 2
@@ -139,6 +142,23 @@ def test_a_page_beyond_the_last_is_the_last(alice, few):
     assert names(page) == names(browse(alice).get("/accounts/list/?size=3&page=2"))
     assert summary(page) == "4–4 of 4"
     assert not next_page(page)
+
+
+@pytest.mark.parametrize("after", ["999999", "x", "-1", "²", "99999999999999999999"])
+def test_a_page_that_follows_a_row_that_is_gone_is_counted_off(alice, few, monkeypatch, after):
+    monkeypatch.setattr(finding, "FEW", 0)
+
+    page = browse(alice).get(f"/accounts/list/?size=3&page=2&after={after}")
+
+    assert names(page) == names(browse(alice).get("/accounts/list/?size=3&page=2"))
+
+
+def test_a_page_that_follows_a_strangers_row_tells_nothing_of_it(alice, few, monkeypatch):
+    monkeypatch.setattr(finding, "FEW", 0)
+
+    page = browse(alice).get(f"/accounts/list/?size=3&page=2&after={account_id('gletscherbau')}")
+
+    assert names(page) == names(browse(alice).get("/accounts/list/?size=3&page=2"))
 
 
 def test_the_pages_offered_go_on_without_an_end_until_it_is_known(alice, few):
