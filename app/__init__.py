@@ -15,9 +15,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 
 from . import api, cli, jobs, models, outbox
-from .extensions import csrf, db, mail, migrate
+from .extensions import Words, csrf, db, mail, migrate
 from .pages import errors, join, language, security, signin
-from .ui import acting, headers, menu
+from .ui import acting, headers, menu, page
 from .ui.interface import BackOffice
 from .ui.rest import entrance
 from .views import register
@@ -40,6 +40,7 @@ def create_app(**settings: Any) -> Flask:
         backoffice = BackOffice()
         backoffice.init_app(app, db.session)
         app.extensions["babel"].locale_selector = language.chosen
+        app.extensions["babel"].instance.domain_instance = Words()
         register(backoffice)
         api.register(backoffice)
 
@@ -55,7 +56,7 @@ def create_app(**settings: Any) -> Flask:
     app.teardown_request(acting.close)
     errors.register(app)
 
-    app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce)
+    app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce, options=page.options)
     app.context_processor(frame)
     app.wsgi_app = acting.AccountInPath(app.wsgi_app)  # type: ignore[method-assign]
     if app.config["TRUSTED_PROXIES"]:

@@ -80,11 +80,19 @@ class Scope:
         """The first path after the subtree."""
         return _beyond(self.path)
 
+    def criteria(self, tables: frozenset[Table]) -> tuple[Any, ...]:
+        """One condition for each class behind the wall that has one of those tables."""
+        return tuple(self._criterion(cls) for cls, table in _narrowed_classes() if table in tables)
+
+    def _criterion(self, cls: type) -> Any:
+        """A plain expression, not a cached lambda; made once for all statements of the scope."""
+        if cls not in self._criteria:
+            self._criteria[cls] = with_loader_criteria(cls, _within(cls, self), include_aliases=True)
+        return self._criteria[cls]
+
     @cached_property
-    def criteria(self) -> tuple[Any, ...]:
-        """One condition for each class behind the wall; plain expressions, not cached lambdas."""
-        narrowed = [cls for cls in _walled_classes() if not issubclass(cls, OfCatalogue)]  # which all may read
-        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in narrowed)
+    def _criteria(self) -> dict[type, Any]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -213,6 +221,12 @@ def _walled_classes() -> tuple[type, ...]:
     return tuple(c for c in mappers if issubclass(c, _WALLED))
 
 
+@lru_cache(maxsize=1)
+def _narrowed_classes() -> tuple[tuple[type, Table], ...]:
+    """Those of which not everybody may read everything, with their tables."""
+    return tuple((c, inspect(c).local_table) for c in _walled_classes() if not issubclass(c, OfCatalogue))
+
+
 _WALLED = (Account, User, OwnedByAccount, OwnedByUser, Sealed)
 
 
@@ -271,9 +285,10 @@ def _add_criteria(state: ORMExecuteState) -> None:
         return
     if any(mapper.class_ is FabUser for mapper in state.all_mappers):
         raise OutsideScope("people are asked for as our own class, which the criteria know")
-    if not state.is_orm_statement or _has_bare_part(state.statement):
+    tables = _tables_in(state.statement) if state.is_orm_statement else None
+    if tables is None:
         return  # criteria would not bite; if it names a table behind the wall, foot five refuses it
-    state.update_execution_options(walled=True)
+    state.update_execution_options(walled=frozenset(table.name for table in tables | _catalogue()))
     if state.is_insert:
         raise OutsideScope("rows are added through the session, where the wall can look at them")
     if state.is_update and isinstance(state.parameters, list):
@@ -281,18 +296,36 @@ def _add_criteria(state: ORMExecuteState) -> None:
     if (state.is_update or state.is_delete) and scope.kind is not Kind.OPERATOR:
         if issubclass(state.bind_mapper.class_, OfCatalogue):
             raise OutsideScope("the catalogue is written by the operator alone")
-    state.statement = state.statement.options(*scope.criteria)
+    state.statement = state.statement.options(*scope.criteria(tables))
 
 
 _BY_CLASS = {"parentmapper", "entity_namespace"}  # how SQLAlchemy marks what came from a class, not from a table
 
 
-def _has_bare_part(level: Any, seen: set[int] | None = None) -> bool:
+def _tables_in(statement: Any) -> frozenset[Table] | None:
+    """The tables a statement reaches by their classes; none where criteria pass some of it by.
+
+    A class that is overlooked here is no hole: the tripwire (foot five) finds its table in the SQL.
+    """
+    reached: set[Any] = set()
+    if _has_bare_part(statement, reached, set()):
+        return None
+    for option in getattr(statement, "_with_options", ()):
+        for step in getattr(option, "context", ()):
+            reached.update(part for part in step.path.path if isinstance(part, Mapper))
+    tables = {mapper.local_table for mapper in reached}
+    if inspect(User).local_table in tables:  # people are seen through their members
+        tables.add(inspect(Member).local_table)
+    return frozenset(tables)
+
+
+def _has_bare_part(level: Any, reached: set[Any], seen: set[int]) -> bool:
     """Whether some of a statement is text, or a walled table without its class: criteria pass such parts by.
 
-    A table is known by its class where the class stands beside it; each SELECT within is a level of its own.
+    A table is known by its class where the class stands beside it; each SELECT within is a level of its own. The
+    mappers met on the way are put among those reached.
     """
-    parts, seen = list(HasTraverseInternals.get_children(level)), seen or set()
+    parts = list(HasTraverseInternals.get_children(level))
     known, named = set(), set()
     for part in parts:  # it grows on the way
         if isinstance(part, TextClause) or getattr(part, "is_literal", False) and _names_walled_table(part.name):
@@ -300,14 +333,25 @@ def _has_bare_part(level: Any, seen: set[int] | None = None) -> bool:
         table = part if isinstance(part, Table) else getattr(part, "table", None)
         if not _BY_CLASS.isdisjoint(part._annotations):
             known.add(table)
+            reached.update(_mappers_of(part))
         elif isinstance(table, Table):
             named.add(table)
         elif id(part) not in seen:
             seen.add(id(part))
-            if isinstance(part, SelectBase) and _has_bare_part(part, seen):
+            if isinstance(part, SelectBase) and _has_bare_part(part, reached, seen):
                 return True
             parts += [table] if table is not None else HasTraverseInternals.get_children(part)
     return not _walled_tables().isdisjoint(named - known)
+
+
+def _mappers_of(part: Any) -> Iterator[Any]:
+    """The mapper a part of a statement came from and, where it is a relationship, the one that leads to."""
+    marks = part._annotations
+    owner = marks.get("parentmapper") or marks["entity_namespace"].mapper
+    yield owner
+    relation = owner.relationships.get(marks.get("proxy_key"))
+    if relation is not None:
+        yield relation.mapper
 
 
 def _scope_of(session: AnySession) -> Scope | Unscoped:
@@ -423,6 +467,11 @@ def _walled_tables() -> frozenset[Table]:
     return frozenset(inspect(cls).local_table for cls in _walled_classes())
 
 
+@lru_cache(maxsize=1)
+def _catalogue() -> frozenset[Table]:
+    return _walled_tables() - {table for _cls, table in _narrowed_classes()}
+
+
 def _class_of(table: Table) -> type | None:
     return next((c for c in _walled_classes() if inspect(c).local_table is table), None)
 
@@ -450,15 +499,21 @@ def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> No
 @event.listens_for(Engine, "before_cursor_execute")
 def _trip(connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
     options = context.execution_options if context else connection.get_execution_options()
-    if options.get("wall") != "closed" or options.get("walled") or flushing.get():
+    if options.get("wall") != "closed" or flushing.get():
         return
-    if _names_walled_table(statement):
+    covered = options.get("walled", frozenset())  # True: all of it, as the wall itself says
+    if covered is not True and not _named_in(statement) <= covered:
         raise OutsideScope("SQL that passes the wall by")
 
 
+def _names_walled_table(text: str) -> bool:
+    return bool(_named_in(text))
+
+
 @lru_cache(maxsize=1024)
-def _names_walled_table(statement: str) -> bool:
-    return _table_names().search(statement) is not None
+def _named_in(statement: str) -> frozenset[str]:
+    """The tables behind the wall that SQL names."""
+    return frozenset(name.lower() for name in _table_names().findall(statement))
 
 
 @lru_cache(maxsize=1)

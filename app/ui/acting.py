@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Response, abort, g, redirect, request, session
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from .. import permissions
 from ..errors import NoScope
@@ -67,7 +68,7 @@ def identify(key: str, slug: str = "") -> Identity | None:
             return None
         memberships = signin.memberships_of(login.user, slug=slug)
         for member in memberships:
-            member.user = login.user
+            set_committed_value(member, "user", login.user)  # known; nothing to write
         demanded = signin.must_set_up_second_factor(login.user, memberships)
         session_.expunge_all()
     if signin.wants_noting(login):

@@ -267,6 +267,6 @@ def _select(field: Field, args: Any, pairs: list[tuple[str, str]], nothing: str 
     name = f"_flt_0_{field.name}"
     chosen = args.getlist(name)
     offered = [*pairs, *((word.name, str(word.label)) for word in words_for(field.kind))]
-    choices = [Choice(value, label, value in chosen) for value, label in offered]
+    choices = tuple(Choice(value, label, value in chosen) for value, label in offered)
     any_of_them = Choice("", nothing or _("All"), not any(choice.selected for choice in choices))
-    return ColumnFilter(choices=[any_of_them, *choices], name=name, label=str(field.label), active=any(chosen))
+    return ColumnFilter(choices=(any_of_them, *choices), name=name, label=str(field.label), active=any(chosen))

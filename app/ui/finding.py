@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Select, func, inspect, select, union, union_all
-from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm import aliased, contains_eager
 
 from ..extensions import db
 from .columns import Field, alias_of
@@ -22,6 +22,7 @@ from .searching import Search
 
 FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 RARE = 1_000  # hits of a filter that are looked up before anything else is
+COUNTED = 10_000  # rows that are counted without being asked
 
 Order = list[tuple[Field, str]]
 
@@ -39,29 +40,39 @@ class Finding:
     search: Search | None = None
     relations: tuple[str, ...] = ()  # of which columns show something
     searched_relations: frozenset[str] = frozenset()  # of which the conditions say something
+    after: int | None = None  # the row that the page wanted follows, if it is known
 
     # --- how many ---
 
     @cached_property
     def count(self) -> int:
         """How many rows there are in all."""
+        return self._count()
+
+    @cached_property
+    def counted(self) -> int:
+        """How many rows there are, as far as a page counts: one more than `COUNTED` means that there are more."""
+        return min(self.count, COUNTED + 1) if "count" in vars(self) else self._count(COUNTED + 1)
+
+    def _count(self, most: int | None = None) -> int:
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
             others = tuple(one for one in self.filters if one is not lacking)
-            return replace(self, filters=others).count - replace(self, filters=(*others, lacking.opposite())).count
+            having = replace(self, filters=(*others, lacking.opposite())).count
+            return replace(self, filters=others).count - having
         if self._hits is not None:
             return len(self._hits)
         if self.left_out and not self._on_row and len(self._indexed) < 2:
-            return self._with_those_left_out() - self._left_out_of_them()
-        driven = self._driver and self._driven(func.count())
-        return _number(self._table(select(func.count()).select_from(self.model)) if driven is None else driven)
+            out = self._left_out_of_them()
+            return self._with_those_left_out(most and most + out) - out
+        return _at_most(most, self._table(select(self._key)) if self._driver is None else self._driven())
 
-    def _with_those_left_out(self) -> int:
+    def _with_those_left_out(self, most: int | None) -> int:
         """All that the indexes know; nothing is asked of a row."""
         if self._driver is None:
-            return _number(select(func.count()).select_from(self.model))
+            return _at_most(most, select(self._key))
         found = self._driver.keys().subquery()
         tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
-        return _number(select(func.count()).select_from(found).where(*tests))
+        return _at_most(most, select(found.c.key).where(*tests))
 
     def _left_out_of_them(self) -> int:
         out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
@@ -70,12 +81,14 @@ class Finding:
     # --- which ---
 
     def rows(self, size: int, offset: int) -> list[Any]:
-        """The rows of one page."""
-        if self.count <= FEW:
+        """The rows of one page; none where there are not so many."""
+        if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
         keys = self._joins(self._table(self._walking(select(self._key)))).order_by(*self._clauses())
+        if self.after is not None and self._is_steady:
+            keys, offset = keys.where(*self._behind(*self._order[0])), 0
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
     def all_rows(self) -> Iterator[Any]:
@@ -95,27 +108,52 @@ class Finding:
     def _along_the_index(self, size: int, offset: int) -> list[int]:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
         field, direction = self.order[0]
-        value, own = field.index, [one for one in self._indexed if one is not self.search and one.field == field]
+        filters = [one for one in self._indexed if one is not self.search]
+        value, own = field.index, [one for one in filters if one.field.name == field.name]
         if any(one.lacks for one in own):
-            return self._lacking(field, size, offset, self.count)
+            return self._lacking(field, size, offset)
         mine = [field.of(value), field.order.is_not(None), *(one.condition(value) for one in own)]
         having = select(value.account_id).where(*mine, *self._beside(value.account_id, *own))
         further = [self._looked_up(wanted, to, value) for wanted, to in self.order[1:]]
         clauses = [getattr(field.order, direction)(), *further, getattr(value.account_id, direction)()]
-        keys = list(db.session.scalars(having.order_by(*clauses).limit(size).offset(offset)))
+        begun, skipped = having, offset
+        if self.after is not None and not further:
+            begun, skipped = having.where(*self._behind_in_index(field, direction)), 0
+        keys = list(db.session.scalars(begun.order_by(*clauses).limit(size).offset(skipped)))
         if len(keys) == size or own:
             return keys
-        passed = _number(select(func.count()).select_from(having.subquery()))
-        return keys + self._lacking(field, size - len(keys), offset + len(keys) - passed, self.count - passed)
+        passed = _at_most(None, having)
+        return keys + self._lacking(field, size - len(keys), offset + len(keys) - passed, passed)
 
-    def _lacking(self, field: Field, size: int, offset: int, there_are: int) -> list[int]:
+    # --- from one page to the next, however far it is from the first ---
+
+    @property
+    def _is_steady(self) -> bool:
+        """Whether a row's place follows from a column of its own that is never empty."""
+        first = self._order[0][0]
+        column = inspect(self.model).local_table.columns.get(getattr(first.order, "key", None))
+        return len(self._order) == 1 and "." not in first.name and column is not None and not column.nullable
+
+    def _behind(self, field: Field, direction: str) -> list[Any]:
+        row = aliased(self.model, name="last")
+        there = select(getattr(row, field.order.key)).where(getattr(row, self._key.key) == self.after)
+        return _beyond(field.order, there, direction, self._key > self.after)
+
+    def _behind_in_index(self, field: Field, direction: str) -> list[Any]:
+        value, last = field.index, aliased(type(field).indexed_in, name="last")
+        there = select(getattr(last, field.order.key)).where(field.of(last), last.account_id == self.after)
+        next_key = value.account_id > self.after if direction == "asc" else value.account_id < self.after
+        return _beyond(field.order, there, direction, next_key)
+
+    def _lacking(self, field: Field, size: int, offset: int, passed: int = 0) -> list[int]:
         """Keys of rows without a value of it, in the order an index has ready; from the end where that is nearer."""
         keys, path = self._table(select(self._key)).where(~field.among(self._key)), self.model.path
-        size = min(size, there_are - offset)
-        if offset <= there_are // 2:
+        if offset <= COUNTED or offset <= (self.count - passed) // 2:
             return list(db.session.scalars(keys.order_by(path).limit(size).offset(offset)))
-        keys = keys.order_by(path.desc()).limit(size).offset(there_are - offset - size)
-        return list(db.session.scalars(keys))[::-1]
+        behind = self.count - passed - offset
+        size = min(size, behind)
+        keys = keys.order_by(path.desc()).limit(size).offset(behind - size)
+        return list(db.session.scalars(keys))[::-1] if size > 0 else []
 
     def _looked_up(self, wanted: Field, direction: str, value: Any) -> Any:
         """Another column to sort by, of the row the index points at."""
@@ -186,6 +224,10 @@ class Finding:
     # --- the statement's parts ---
 
     @property
+    def _order(self) -> Order:
+        return self.order or self.usual_order
+
+    @property
     def _key(self) -> Any:
         return getattr(self.model, inspect(self.model).primary_key[0].key)
 
@@ -195,15 +237,14 @@ class Finding:
 
     def _walking(self, statement: Select[Any]) -> Select[Any]:
         """Along the index of what it is sorted by. SQLite does not count on there being many rows in a subtree."""
-        field, _direction = (self.order or self.usual_order)[0]
+        field, _direction = self._order[0]
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
         names = [index.name for index in indexes if index.columns[0].key == column]
         return statement.with_hint(self.model, f"INDEXED BY {names[0]}", "sqlite") if names else statement
 
     def _clauses(self) -> list[Any]:
-        order = self.order or self.usual_order
-        clauses = [wanted.ordered(direction) for wanted, direction in order]
-        if order[0][0].drives:  # what lacks it comes last, in the list's own order
+        clauses = [wanted.ordered(direction) for wanted, direction in self._order]
+        if self._order[0][0].drives:  # what lacks it comes last, in the list's own order
             clauses += [wanted.ordered(direction) for wanted, direction in self.usual_order]
         return [*clauses, self._key]
 
@@ -220,7 +261,7 @@ class Finding:
 
     @cached_property
     def _asked_about(self) -> tuple[str, ...]:
-        fields = [one.field for one in self.filters] + [wanted for wanted, _to in self.order or self.usual_order]
+        fields = [one.field for one in self.filters] + [wanted for wanted, _to in self._order]
         return tuple(sorted({one.name.split(".")[0] for one in fields if "." in one.name} | self.searched_relations))
 
     def _relation(self, name: str) -> Any:
@@ -230,9 +271,20 @@ class Finding:
         return [self.model, *(alias_of(self.model, name) for name in self._asked_about)]
 
 
+def _beyond(column: Any, last: Select[Any], direction: str, next_key: Any) -> list[Any]:
+    """What comes after the last row's value, or beside it with a later key; so spelled that an index is entered there.
+
+    Where the last row is gone or has no value, nothing does.
+    """
+    value = last.scalar_subquery()
+    later, here = (column > value, column >= value) if direction == "asc" else (column < value, column <= value)
+    return [here, later | next_key]
+
+
 def _number(statement: Select[Any]) -> int:
     return db.session.scalar(statement) or 0
 
 
-def _at_most(most: int, keys: Select[Any]) -> int:
+def _at_most(most: int | None, keys: Select[Any]) -> int:
+    """How many keys there are, counted no further than that."""
     return _number(select(func.count()).select_from(keys.limit(most).subquery()))

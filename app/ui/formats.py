@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
+from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 from flask import g, has_request_context
-from flask_babel import format_date, format_time, get_locale
+from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from ..models import Plan, sort_key
@@ -29,16 +31,36 @@ def shown(value: Any, kind: str, currency: str = "") -> str:
         return str(getattr(value, "label", value))
     if kind == "moment":
         moment = local(value)
-        return f"{format_date(moment, 'medium', rebase=False)}, {format_time(moment, 'short', rebase=False)}"
+        return f"{_day(moment.date(), _language())}, {_time(moment.time(), _language())}"
     if kind in CODES:
         return CODES[kind]().get(value, value)
     if kind == "date":
-        return format_date(value, "medium", rebase=False)
-    if kind == "money" and currency:
-        return format_currency(value, currency, locale=get_locale())
+        return _day(value, _language())
     if kind in {"number", "money"}:
-        return format_decimal(value, locale=get_locale(), decimal_quantization=False)
+        return _number(str(value), currency if kind == "money" else "", _language())
     return str(value)
+
+
+# A page says the same day over and over, and saying it is a long way.
+
+
+@lru_cache(maxsize=4096)
+def _day(day: date, language: str) -> str:
+    return format_date(day, "medium", locale=language)
+
+
+@lru_cache(maxsize=4096)
+def _time(moment: time, language: str) -> str:
+    return format_time(moment, "short", locale=language)
+
+
+@lru_cache(maxsize=4096)
+def _number(digits: str, currency: str, language: str) -> str:
+    """By its digits, since 1.5 and 1.50 are one key."""
+    number = Decimal(digits)
+    if currency:
+        return format_currency(number, currency, locale=language)
+    return format_decimal(number, locale=language, decimal_quantization=False)
 
 
 def price_in_words(plan: Plan) -> str:
@@ -48,7 +70,7 @@ def price_in_words(plan: Plan) -> str:
 
 def month_name(day: date) -> str:
     """The month of that day, as it stands under a chart of a year: "Nov"."""
-    return format_date(day, "LLL", rebase=False)
+    return format_date(day, "LLL", locale=_language())
 
 
 def country_names() -> dict[str, str]:
@@ -67,7 +89,8 @@ def currency_names() -> dict[str, str]:
 
 
 def _language() -> str:
-    return str(get_locale() or "en")
+    locale = get_locale()
+    return locale.language if locale else "en"
 
 
 @lru_cache(maxsize=8)

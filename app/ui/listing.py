@@ -1,24 +1,24 @@
 """A list: which rows, in which order, how many; the same for the page, its sections and the export.
 
-Everything a list does is in its URL: `q`, `_flt_…`, `sort=name,-created_at`, `page`, `size`. What cannot be
-understood is left out with a message, never an error.
+Everything a list does is in its URL: `q`, `_flt_…`, `sort=name,-created_at`, `page`, `size`, `count=all`. What
+cannot be understood is left out with a message, never an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
 from flask_babel import gettext as _
-from sqlalchemy import or_
+from sqlalchemy import inspect, or_
 from werkzeug.datastructures import MultiDict
 
 from .columns import Field
 from .filters import Applied, filter_row, parse
-from .finding import Finding
+from .finding import COUNTED, FEW, Finding
 from .formats import shown
 from .page import Chip, Column, Link, Paging
 from .searching import Search
@@ -46,6 +46,8 @@ class Listing:
     def __post_init__(self) -> None:
         self.page = self._number("page", 1, LAST_PAGE)
         self.size = self._number("size", DEFAULT_SIZE, SIZES[-1])
+        after = self.args.get("after", "")
+        self.after = int(after) if after.isascii() and after.isdecimal() and len(after) < 10 else None
         self.q = self.args.get("q", "").strip()[:200]
         self.search = tuple(name for name in self.search if name in self.fields)  # a view may leave columns out
         self.sort = self._sort()
@@ -92,7 +94,25 @@ class Listing:
 
     def rows(self) -> list[Any]:
         """The rows of the page asked for."""
-        return self.finding.rows(self.size, (self.page - 1) * self.size)
+        return self.finding.rows(self.size, self._before)
+
+    def turn_to_page(self) -> list[Any]:
+        """The rows of the page asked for; of the last one where there are not so many."""
+        found = self.finding.rows(self.size + 1, self._before) if self.finding.counted else []
+        if not found and self.after is not None:  # the row it was to follow is gone
+            self.finding = replace(self.finding, after=None)
+            found = self.finding.rows(self.size + 1, self._before)
+        if not found and self.page > 1:
+            self.page = max(1, -(-self.count() // self.size))
+            found = self.rows()
+        self.goes_on = len(found) > self.size
+        self.next_after = str(inspect(found[self.size - 1]).identity[0]) if self.goes_on else None
+        self.last = self._before + min(len(found), self.size)
+        return found[: self.size]
+
+    @property
+    def _before(self) -> int:
+        return (self.page - 1) * self.size
 
     def all_rows(self) -> Iterator[Any]:
         """Every row: for exports."""
@@ -109,6 +129,7 @@ class Listing:
             filters=tuple(self.filters),
             search=self._search(),
             relations=_relations(self.fields),
+            after=self.after,
             searched_relations=frozenset(_relations(self.search) if self.q else ()),
         )
 
@@ -159,28 +180,49 @@ class Listing:
         """The URL arguments that a new search or filter keeps."""
         return [(name, self.args[name]) for name in ("sort", "size", *self.extra) if self.args.get(name)]
 
-    def paging(self, count: int) -> Paging:
-        pages = max(1, -(-count // self.size))
-        first, last = (self.page - 1) * self.size + 1, min(self.page * self.size, count)
+    def paging(self) -> Paging:
+        """Where the page turned to stands among the others; how many there are is told exactly up to `COUNTED`."""
+        count, is_exact = self._known_count()
+        pages = max(1, -(-count // self.size)) if is_exact else self.page + 1
+        numbers = _nearby(self.page, pages) + ([] if is_exact else [None])
         return Paging(
             page=self.page,
             pages=pages,
             count=count,
-            summary=_("%(first)s–%(last)s of %(count)s", **{k: shown(v, "number") for k, v in
-                      {"first": min(first, count), "last": last, "count": count}.items()}),  # fmt: skip
-            previous_url=self.url_with(page=str(self.page - 1)) if self.page > 1 else "",
-            next_url=self.url_with(page=str(self.page + 1)) if self.page < pages else "",
-            numbers=[self._page_link(n) for n in _nearby(self.page, pages)],
+            summary=self._summary(shown(count, "number") + ("" if is_exact else "+")),
+            count_url="" if is_exact else self.url_with(count="all"),
+            previous_url=self._page_url(self.page - 1) if self.page > 1 else "",
+            next_url=self._page_url(self.page + 1) if self.goes_on else "",
+            numbers=[self._page_link(n) for n in numbers],
             sizes=[Link(str(n), self.url_with(size=str(n), page=None), active=n == self.size) for n in SIZES],
         )
+
+    def _known_count(self) -> tuple[int, bool]:
+        """How many rows are known of, and whether these are all."""
+        if self.args.get("count") == "all":
+            return self.count(), True
+        if (counted := self.finding.counted) <= COUNTED:
+            return counted, True
+        return max(COUNTED, self.last) if self.goes_on else self.last, not self.goes_on
+
+    def _summary(self, count: str) -> str:
+        first, last = shown(min(self._before + 1, self.last), "number"), shown(self.last, "number")
+        return _("%(first)s–%(last)s of %(count)s", first=first, last=last, count=count)
 
     def _page_link(self, number: int | None) -> Link:
         if number is None:
             return Link("…", "")
-        return Link(str(number), self.url_with(page=str(number)), active=number == self.page)
+        return Link(str(number), self._page_url(number), active=number == self.page)
+
+    def _page_url(self, number: int) -> str:
+        """The next page of many rows says after which row it begins: so far on, counting there would take a while."""
+        follows = self.goes_on and number == self.page + 1 and self.finding.counted > FEW
+        return self.url_with(page=str(number), after=self.next_after if follows else None)
 
     def url_with(self, **changed: str | None) -> str:
-        """This list's address with some arguments changed; `None` takes one out."""
+        """This list's address with some arguments changed; `None` takes one out, `page=None` the whole paging."""
+        if "page" in changed and not changed["page"]:
+            changed = {"count": None, "after": None} | changed
         kept = [(k, v) for k, v in self.args.items(multi=True) if k not in changed and v]
         query = urlencode(kept + [(k, v) for k, v in changed.items() if v])
         return f"{self.url}?{query}" if query else self.url

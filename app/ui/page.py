@@ -6,7 +6,12 @@ Every text in here is already translated and formatted for the person; templates
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+PLAIN = {"text", "long", "number", "money", "date", "moment", "flag", "country", "language"}  # kinds that link nowhere
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,17 @@ class FilterInput:
     type: str = "text"  # the HTML type: text, date, or decimal (text with inputmode=decimal)
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     value: str
     label: str
     selected: bool = False
+
+
+@lru_cache(maxsize=1024)
+def options(choices: tuple[Choice, ...]) -> Markup:
+    """The inside of a select: some, such as the countries, have hundreds and are on every page."""
+    html = Markup('<option value="{}"{}>{}</option>')
+    return Markup().join(html.format(c.value, Markup(" selected") if c.selected else "", c.label) for c in choices)
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class ColumnFilter:
     """What the filter row shows under a column: inputs (one, or from/until), or a select when there are choices."""
 
     inputs: list[FilterInput] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
+    choices: tuple[Choice, ...] = ()
     name: str = ""  # the select's name when there are choices
     label: str = ""
     active: bool = False
@@ -103,14 +114,18 @@ class Column:
         return "end" if self.kind in {"number", "money"} else "start"
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     text: str
     kind: str = "text"
     url: str = ""
     tone: str = ""  # choice cells are badges: green yellow red blue azure purple secondary
     indent: int = 0  # how deep a row of a tree hangs; only on its first cell
     texts: tuple[str, ...] = ()  # several badges instead of one
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to it but its text."""
+        return self.kind in PLAIN and bool(self.text) and not (self.url or self.tone or self.texts)
 
 
 @dataclass(frozen=True)
@@ -141,8 +156,9 @@ class Action:
 class Paging:
     page: int  # from 1
     pages: int
-    count: int
-    summary: str  # "1–25 of 60"
+    count: int  # as far as it is known
+    summary: str  # "1–25 of 60", "1–25 of 10,000+"
+    count_url: str = ""  # leads to the exact number
     previous_url: str = ""
     next_url: str = ""
     numbers: list[Link] = field(default_factory=list)  # a link without URL is a gap

@@ -44,6 +44,7 @@ class PropertyField(Field):
 
     definition: Any = None
     drives: ClassVar[bool] = True
+    indexed_in: ClassVar[type] = PropertyValue
 
     @property
     def index(self) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from sqlalchemy import Select, or_, select, union
@@ -26,28 +28,42 @@ class Search:
     def keys(self) -> Select[Any]:
         """The rows it finds, each once. An arm for each index, since no database reads two of them for one OR."""
         arms = [select(self.model.id.label("key")).where(holds(self.model.words, self._folded))]
-        for number in range(len(self._conditions(PropertyValue))):
-            value = aliased(PropertyValue)
-            arms.append(select(value.account_id).where(self._conditions(value)[number]))
+        for number, condition in enumerate(self._conditions()):
+            value = _value(number)
+            arms.append(select(value.account_id).where(condition(value)))
         return select(union(*arms).subquery().c.key)
 
     def of(self, key: Any) -> Any:
         """Whether the row of that key is among them."""
-        row, value = aliased(self.model), aliased(PropertyValue)
-        own = select(row.id).where(row.id == key, holds(row.words, self._folded)).correlate_except(row)
-        further = select(value.id).where(value.account_id == key, or_(*self._conditions(value)))
-        return own.exists() | further.correlate_except(value).exists() if self.properties else own.exists()
+        row, value = aliased(self.model), _value(0)
+        own = select(row.id).where(row.id == key, holds(row.words, self._folded)).correlate_except(row).exists()
+        if not self.properties:
+            return own
+        found = or_(*(condition(value) for condition in self._conditions()))
+        further = select(value.id).where(value.account_id == key, found)
+        return own | further.correlate_except(value).exists()
 
     @property
     def _folded(self) -> str:
         return sort_key(self.text)
 
-    def _conditions(self, value: Any) -> list[Any]:
-        """What to find in the index of values: typed words at once, of choices the keys whose labels fit."""
-        choosing = [field for field in self.properties if field.definition.type.has_choices]
-        texts = [field.definition.id for field in self.properties if field not in choosing]
-        found = [field.of(value) & field.chosen(value, self._folded) for field in choosing]
+    def _conditions(self) -> list[Callable[[Any], Any]]:
+        """What to ask of a row in the index of values: words at once, of choices the keys whose labels fit."""
+        folded, texts = self._folded, []
+        found: list[Callable[[Any], Any]] = []
+        for field in self.properties:
+            if field.definition.type.has_choices:
+                found.append(lambda value, field=field: field.of(value) & field.chosen(value, folded))
+            else:
+                texts.append(field.definition.id)
         if texts:
-            among = value.definition_id.in_(texts)
-            found += [among & words.is_not(None) & holds(words, self._folded) for words in (value.text, value.rest)]
+            found += [
+                lambda value: value.definition_id.in_(texts) & value.text.is_not(None) & holds(value.text, folded),
+                lambda value: value.definition_id.in_(texts) & value.rest.is_not(None) & holds(value.rest, folded),
+            ]
         return found
+
+
+@lru_cache(maxsize=64)
+def _value(number: int) -> Any:
+    return aliased(PropertyValue, name=f"searched_{number}")

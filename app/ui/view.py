@@ -240,21 +240,17 @@ class BackOfficeView(ModelView):
 
     def list_page(self, url: str, conditions: tuple[Any, ...], *, embedded: bool, related: bool) -> ListPage:
         listing = self.listing(url, conditions)
-        count = listing.count()
-        if listing.page > max(1, -(-count // listing.size)):
-            listing.page = max(1, -(-count // listing.size))
+        rows = listing.turn_to_page()
         for notice in listing.notices:
             flash(notice, "warning")
-        rows = listing.rows() if count else []
-        commands = self._own_commands()
         return ListPage(
             title=str(self.list_title),
             lead="" if embedded or related else str(self.lead()),
             view=type(self).__name__,
             url=url,
             columns=listing.columns(),
-            rows=[self._row(row, listing.fields, commands) for row in rows],
-            paging=listing.paging(count),
+            rows=self._rows(rows, listing.fields),
+            paging=listing.paging(),
             q=listing.q,
             searchable=bool(self.search),
             kept=listing.kept(),
@@ -285,18 +281,22 @@ class BackOfficeView(ModelView):
     def tools(self) -> list[Link]:
         return []
 
-    def _row(self, row: Any, fields: dict[str, Field], commands: dict[str, Command]) -> Row:
-        pk = str(inspect(row).identity[0])
+    def _rows(self, rows: builtins.list[Any], fields: dict[str, Field]) -> builtins.list[Row]:
         shows = self._has("show") and may(f"{self.noun}.show")
+        edits = self._has("edit") and may(f"{self.noun}.edit")
+        verbs = self._own_commands()
+        return [self._row(row, [*fields.values()], verbs, shows=shows, edits=edits) for row in rows]
+
+    def _row(
+        self, row: Any, fields: builtins.list[Field], verbs: dict[str, Command], *, shows: bool, edits: bool
+    ) -> Row:
+        pk = str(inspect(row).identity[0])
         url = self.url("show", pk=pk) if shows else ""
-        editable = self._has("edit") and may(f"{self.noun}.edit") and self.may_edit(row)
-        cells = [
-            field.cell(row, url=url if n == 0 else "", indent=self.indent(row) if n == 0 else 0)
-            for n, field in enumerate(fields.values())
-        ]
-        edit_url = self.url("edit", pk=pk) if editable else ""
-        verbs = [name for name, c in commands.items() if c.offered is None or c.offered(row)]
-        return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=" ".join(verbs))
+        edit_url = self.url("edit", pk=pk) if edits and self.may_edit(row) else ""
+        first, *others = fields
+        cells = [first.cell(row, url=url, indent=self.indent(row)), *(field.cell(row) for field in others)]
+        offered = " ".join(name for name, c in verbs.items() if c.offered is None or c.offered(row))
+        return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=offered)
 
     def _add_link(self) -> Link | None:
         if not (self._has("add") and may(f"{self.noun}.add")):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.orm import aliased
+import re
 
+import pytest
+from sqlalchemy import event, exists, func, insert, select, text, update
+from sqlalchemy.orm import aliased, joinedload, selectinload
+
+from app import tenancy
 from app.errors import NoScope, OutsideScope
 from app.extensions import db
 from app.models import Account, LogEntry, Member, Message, User
@@ -76,6 +79,53 @@ def test_aliases_subqueries_and_unions_are_behind_the_wall_too(charlie):
         assert db.session.scalar(select(func.count()).select_from(inner)) == 2
         both = select(Account.name).union_all(select(Account.name))
         assert len(db.session.execute(both).all()) == 4
+
+
+OF_ALL_ACCOUNTS = {
+    "join": lambda: select(Member.id, Account.id).join(Member.account),
+    "join to an alias": lambda: select(Member.id).join(Member.account.of_type(aliased(Account, name="other"))),
+    "join by hand": lambda: select(Member.id).join(Account, Account.id == Member.account_id),
+    "join the other way": lambda: select(Account.id).join(Account.members),
+    "exists": lambda: select(Member.id).where(Member.account.has(Account.name != "x")),
+    "exists by hand": lambda: select(Member.id).where(exists().where(Account.id == Member.account_id)),
+    "in a subquery": lambda: select(Member.id).where(Member.account_id.in_(select(Account.id))),
+    "in a subquery's subquery": lambda: select(Member.id).where(Member.account_id.in_(select(_ids().c.id))),
+    "from a subquery": lambda: select(_ids()),
+    "a cte": lambda: select(select(Account.id).cte()),
+    "scalar subquery": lambda: select(select(func.count(Account.id)).scalar_subquery()),
+    "loaded with the row": lambda: select(Member).options(joinedload(Member.account), joinedload(Member.user)),
+    "loaded after the row": lambda: select(Member).options(selectinload(Member.account).selectinload(Account.members)),
+    "an outer join": lambda: select(Account.id).join(Account.parent.of_type(aliased(Account)), isouter=True),
+}
+
+
+def _ids():
+    return select(Account.id).subquery()
+
+
+@pytest.mark.parametrize("way", OF_ALL_ACCOUNTS)
+def test_each_table_a_statement_names_is_behind_the_wall(charlie, way):
+    """The range of paths stands once for each time a table of accounts or members is named."""
+    said = []
+    with acting_as(charlie):
+        event.listen(db.engine, "before_cursor_execute", lambda *args: said.append(args[2]))
+        db.session.expunge_all()
+        rows = db.session.execute(OF_ALL_ACCOUNTS[way]()).all()
+
+    for sql in said:
+        named = set(re.findall(r"(?:FROM|JOIN|,) (account|member)(?: AS (\w+))?\b(?!\.)", sql))
+        for table, alias in named:
+            path = "path" if table == "account" else "account_path"
+            assert re.search(rf"\b{alias or table}\.{path} < ", sql), sql
+    assert said
+    assert rows
+
+
+def test_a_class_that_is_overlooked_is_refused_not_shown(charlie, monkeypatch):
+    monkeypatch.setattr(tenancy, "_mappers_of", lambda _part: iter(()))
+
+    with acting_as(charlie), pytest.raises(OutsideScope):
+        db.session.scalar(select(func.count(Account.id)))
 
 
 @pytest.mark.parametrize(
