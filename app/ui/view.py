@@ -259,7 +259,7 @@ class BackOfficeView(ModelView):
             add=None if embedded or related else self._add_link(),
             export_url="" if embedded or related else self._export_url(listing),
             tools=[] if embedded or related else self.tools(),
-            actions=_bulk_actions(commands) if rows and (self.related_commands or not related) else [],
+            actions=_bulk_actions(self._own_commands()) if rows and (self.related_commands or not related) else [],
             action_url=self.url("action_post", back=listing.url_with()) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,
