@@ -18,6 +18,8 @@ from . import clock
 from .extensions import Session, db
 from .models import (
     Account,
+    AccountImport,
+    Export,
     Invitation,
     LogEntry,
     Login,
@@ -44,7 +46,9 @@ SILENT = {
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none.
-UNWATCHED = {User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue}
+UNWATCHED = {
+    User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Export, AccountImport,
+}  # fmt: skip
 
 
 def record(

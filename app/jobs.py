@@ -18,7 +18,7 @@ from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 
-from . import limits, outbox
+from . import exporting, importing, limits, outbox
 from .extensions import db
 from .models import Message, Token
 from .tenancy import unscoped
@@ -38,11 +38,25 @@ def init_app(app: Flask) -> None:
         with app.app_context():
             deliver_now(message_id)
 
+    @queue.task()
+    def export(export_id: int) -> None:
+        """A list somebody wants as a file, as soon as they have asked for it."""
+        with app.app_context():
+            exporting.make(export_id)
+
+    @queue.task()
+    def import_(import_id: int) -> None:
+        """A file somebody has looked at and wants written, or taken back."""
+        with app.app_context():
+            importing.run(import_id)
+
     @queue.periodic_task(crontab(minute="*"))
     def every_minute() -> None:
         """Whatever waits for another try, or was left behind."""
         with app.app_context():
             deliver_due()
+            importing.run_due()
+            exporting.make_due()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
@@ -50,7 +64,7 @@ def init_app(app: Flask) -> None:
         with app.app_context(), unscoped("tries are counted before anybody is known"):
             limits.forget_old()
 
-    app.extensions["deliver"] = deliver
+    app.extensions.update({"deliver": deliver, "export": export, "import": import_})
 
 
 def _queue(app: Flask) -> Huey:

@@ -90,6 +90,11 @@ def _with_link(body: str, base: str, secret: str) -> str:
     return body.replace(LINK, base).replace("{secret}", secret).replace("%7Bsecret%7D", secret)
 
 
+def address(path: str) -> str:
+    """The address of a page as people open it from a mail."""
+    return f"{current_app.config['PUBLIC_URL']}/{path}"
+
+
 def brand() -> str:
     return current_app.config.get("BRAND", "Kontor")
 

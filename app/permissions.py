@@ -37,6 +37,7 @@ TABLE: dict[str, Permission] = {
     "account.archive":  Permission(_l("Archive and restore accounts"), MANAGING, {A, M}),
     "account.promote":  Permission(_l("Switch partner management on and off"), MANAGING, {A}),
     "account.export":   Permission(_l("Export accounts to Excel"), MANAGING, {A, M, S, F}),
+    "account.import":   Permission(_l("Import accounts from Excel"), MANAGING, {A, M}),
     "property.list":    Permission(_l("See the properties of accounts"), MANAGING, {A, M}),
     "property.add":     Permission(_l("Define properties"), MANAGING, {A, M}),
     "property.edit":    Permission(_l("Change and order properties"), MANAGING, {A, M}),
@@ -58,6 +59,7 @@ TABLE: dict[str, Permission] = {
     "message.show":     Permission(_l("Read messages"), ANYWHERE, {A, M}),
     "message.export":   Permission(_l("Export the outbox to Excel"), ANYWHERE, {A, M}),
     "message.resend":   Permission(_l("Send messages again"), ANYWHERE, {A, M}),
+    "export.list":      Permission(_l("Fetch one's own exports"), ANYWHERE, {A, M, S, F}),
     "role.list":        Permission(_l("See what roles may do"), ANYWHERE, EVERYBODY),
     "settings.edit":    Permission(_l("Change the account's settings"), ANYWHERE, {A}),
     # fmt: on
@@ -71,6 +73,7 @@ NOUNS = {
     "invitation": _l("Invitations"),
     "history": _l("History"),
     "message": _l("Outbox"),
+    "export": _l("My exports"),
     "role": _l("Roles"),
     "settings": _l("Settings"),
 }

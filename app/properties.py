@@ -73,9 +73,12 @@ def default_of(definition: Property) -> Any:
     return from_kept(definition, definition.default_value)
 
 
-def write(account: Account, values: dict[Property, Any]) -> None:
-    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none."""
-    if inspect(account).persistent:  # two partners may write at once, each of them some of the same JSON
+def write(account: Account, values: dict[Property, Any], *, held: bool = False) -> None:
+    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none.
+
+    `held`: the account's row is locked already, and as the database has it.
+    """
+    if inspect(account).persistent and not held:  # two partners may write at once, each of them some of the same JSON
         db.session.refresh(account, ["properties"], with_for_update=True)
     kept = dict(account.properties or {})
     for definition, value in values.items():
@@ -179,11 +182,11 @@ def _tell(session: AnySession, account: Account, changes: dict[Property, tuple[A
     """A line for each owner, at the owner: whoever may not see the definition sees no line about its values either."""
     for home in {(d.account_id, d.account_path) for d in changes}:
         own = {d: pair for d, pair in changes.items() if d.account_id == home[0]}
-        told = {f"prop_{d.id}": [_told(d, old), _told(d, new), _words(d)] for d, (old, new) in own.items()}
-        note(session, "account.properties_changed", account, home=home, changes=told)
+        said = {f"prop_{d.id}": [told(d, old), told(d, new), _words(d)] for d, (old, new) in own.items()}
+        note(session, "account.properties_changed", account, home=home, changes=said)
 
 
-def _told(definition: Property, kept: Any) -> Any:
+def told(definition: Property, kept: Any) -> Any:
     """The value as history keeps it: readable when choices and members have long gone."""
     if kept is None or not (definition.type.has_choices or definition.type is PropertyType.MEMBER):
         return kept

@@ -35,6 +35,7 @@ from .models import (
     Member,
     OwnedByAccount,
     OwnedByUser,
+    OwnInside,
     Role,
     Sealed,
     User,
@@ -144,6 +145,8 @@ def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
         return _in_range(cls.path, scope)
     if issubclass(cls, LogEntry):
         return _in_range(cls.account_path, scope) & (~cls.inside | (cls.account_id == scope.account_id))
+    if issubclass(cls, OwnInside):
+        return (cls.account_id == scope.account_id) & (cls.user_id == scope.user_id)
     if issubclass(cls, InsideAccount):
         return cls.account_id == scope.account_id
     if issubclass(cls, OwnedByAccount):
@@ -163,6 +166,8 @@ def _sees(scope: Scope, row: Any) -> bool:
         return scope.path <= row.path < scope.beyond
     if isinstance(row, LogEntry) and row.inside:
         return row.account_id == scope.account_id
+    if isinstance(row, OwnInside):
+        return row.account_id == scope.account_id and row.user_id == scope.user_id
     if isinstance(row, InsideAccount):
         return row.account_id == scope.account_id
     if isinstance(row, OwnedByAccount):

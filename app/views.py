@@ -30,6 +30,8 @@ from .models import (
     Role,
 )
 from .pages.dashboard import DashboardView
+from .pages.exports import ExportsView
+from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
 from .services import accounts, invitations, members
@@ -513,7 +515,9 @@ def register(backoffice: BackOffice) -> None:
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
+    add(ExportsView, "Exports", icon="file-export", label=_l("My exports"), **account)
     backoffice.add_view_no_menu(PropertiesView)
+    backoffice.add_view_no_menu(ImportsView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

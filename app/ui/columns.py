@@ -21,6 +21,8 @@ TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
     "pending": "yellow", "accepted": "green", "expired": "red",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
+    "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
+    "undoing": "azure", "undone": "secondary",
 }  # fmt: skip
 
 
@@ -37,6 +39,7 @@ class Field:
     currency: str = ""  # of every amount in it
     operators: Any = ()  # of its filter, where the kind's own do not fit
     searched: bool = False  # by the quick search, besides those the view names
+    note: Any = ""  # what a file says about the column
 
     drives: ClassVar[bool] = False  # whether a list sorted by it is best read along an index of its own
 
