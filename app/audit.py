@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import event, inspect
@@ -143,12 +144,15 @@ def _write_down(session: AnySession, _context: Any, _instances: Any) -> None:
 @event.listens_for(Session, "after_flush")
 def _write_down_new_rows(session: AnySession, _context: Any) -> None:
     """Lines about rows made in this flush: only now do they have a number, and a line is never changed afterwards."""
+    lines = []
     for entry, row in session.info.pop("lines_of_new_rows", []):
         entry.subject_id = row.id
         if entry.account_id is None:
             entry.account_id, entry.account_path = _home(row)
         values = {c.name: getattr(entry, c.name) for c in LogEntry.__table__.columns}
-        session.connection().execute(LogEntry.__table__.insert(), {k: v for k, v in values.items() if v is not None})
+        lines.append({name: value for name, value in values.items() if value is not None})
+    for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
+        session.connection().execute(LogEntry.__table__.insert(), [*alike])
 
 
 def _home(row: Any) -> tuple[int, str]:

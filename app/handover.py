@@ -1,8 +1,8 @@
 """What pages and the worker tell each other, besides what stands in the database.
 
-The worker is told of work once it is committed, and never before: `hand_over("export", 12)`. Such a call may get lost with
-the worker that took it; whatever is handed over is found again by the clockwork (`jobs.py`). How far it is with work that
-is one long transaction it tells through the queue, which is a store of its own: nobody waits for the other's locks.
+The worker is told of work once it is committed, and never before: `hand_over("export", 12)`. Such a call may get lost
+with the worker that took it; whatever is handed over is found again by the clockwork (`jobs.py`). How far it is with
+work that is one long transaction it tells through the queue, a store of its own: nobody waits for the other's locks.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Nothing of Kontor is in here, no database and no secret; memory and processor ti
 looked at. What is no workbook, or is made to fill a machine, ends with an `{"error": …}` line or with the end of this
 process (`sheets.py` says it in words). Otherwise every row is a line of JSON, and the last line is `{"sheet": name}`.
 
-A cell is a text, a number, true, false or null; a day is `{"d": "2026-03-31"}`, a moment `{"t": "2026-03-31T12:00:00"}`.
+A cell is a text, a number, true, false or null; a day is `{"d": "2026-03-31"}`, a moment `{"t": …}` with its time.
 Of a formula there is its value as it was when the file was saved, never the formula.
 """
 

@@ -35,12 +35,14 @@ from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
 from .services import accounts, invitations, members
+from .services.import_columns import ID_LABEL, id_of
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
 from .ui.history import action_in_words, changes_in_words
 from .ui.interface import BackOffice, Table
+from .ui.listing import Listing
 from .ui.page import Cell, DetailPage, Fact, FieldGroup, FormPage, Link, Section
 from .ui.view import BackOfficeView, command
 
@@ -99,7 +101,18 @@ class AccountsView(BackOfficeView):
         tools = [Link(archived[0], self.url("list", **archived[1]), "archive")]
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
+        if may("account.import"):
+            tools.append(Link(_("Import"), url_for("ImportsView.upload"), "upload"))
         return tools
+
+    def file_fields(self, listing: Listing) -> list[Field]:
+        """For whoever may import, the ID by which an edited row is known again."""
+        if not may("account.import"):
+            return super().file_fields(listing)
+        owner_id, now = current_scope().account_id, clock.now()
+        known = Field("id", ID_LABEL, "text", lambda row: id_of(row, owner_id=owner_id, at=now))
+        note = _("Leave this column as it is: with it the edited file can be imported again.")
+        return [*super().file_fields(listing), replace(known, note=note)]
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The list has the properties of whose list it is besides: the acting account's, or on a page its account's."""

@@ -34,22 +34,35 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
     """
     account = Account(name=name, parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), **facts)
     accept(account)
+    _add(account, slug=slug, by=by)
+    db.session.flush()
+    return account
+
+
+def open_many(wanted: list[Account], *, by: Member) -> None:
+    """The same for many at a time, made but not yet added; an import may bring thousands."""
+    for parent in {account.parent for account in wanted}:
+        _accept_parent(parent)
+    if taken := _names_taken(wanted):
+        raise Refused(_("There is an account named “%(name)s” here already.", name=taken[0]))
+
+    for account in wanted:
+        _add(account, slug="", by=by)
+    db.session.flush()
+
+
+def _add(account: Account, *, slug: str, by: Member | None) -> None:
     account.slug = slug or _free_slug(account.name)
     db.session.add(account)
     if by is not None:
         db.session.add(Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now()))
-    db.session.flush()
-    return account
 
 
 def accept(account: Account) -> None:
     """Check and tidy what a form or an import has put into an account."""
     if not account.name_key:
         raise Refused(_("An account needs a name."), field="name")
-    if account.parent and account.parent.depth + 1 > MAX_DEPTH:
-        raise Refused(_("Accounts can be nested %(depth)s levels deep, not deeper.", depth=MAX_DEPTH))
-    if account.parent and account.parent.is_archived:
-        raise Refused(_("%(name)s is archived; restore it first.", name=account.parent.name))
+    _accept_parent(account.parent)
     if _sibling_has_name(account):
         raise Refused(_("There is an account named “%(name)s” here already.", name=account.name), field="name")
 
@@ -94,6 +107,22 @@ def disable_partner(account: Account, *, by: Member) -> None:
 
     account.kind = Kind.CUSTOMER
     record("account.partner_disabled", account)
+
+
+def _accept_parent(parent: Account | None) -> None:
+    if parent and parent.depth + 1 > MAX_DEPTH:
+        raise Refused(_("Accounts can be nested %(depth)s levels deep, not deeper.", depth=MAX_DEPTH))
+    if parent and parent.is_archived:
+        raise Refused(_("%(name)s is archived; restore it first.", name=parent.name))
+
+
+def _names_taken(wanted: list[Account]) -> list[str]:
+    """Of new accounts the names that a sibling has."""
+    with db.session.no_autoflush:
+        keys = {account.name_key for account in wanted}
+        same = select(Account.parent_id, Account.name_key).where(Account.name_key.in_(keys))
+        taken = {(parent_id, key) for parent_id, key in db.session.execute(same)}
+    return [account.name for account in wanted if (account.parent.id, account.name_key) in taken]
 
 
 def _sibling_has_name(account: Account) -> bool:

@@ -35,7 +35,8 @@ def ask(*, title: str, noun: str, filter: str, by: Member, **facts: Any) -> Expo
     """Have the worker make a file; `facts` are view, query, format, locale and total."""
     mine = select(func.count(Export.id)).where(Export.status.in_([ExportStatus.WAITING, ExportStatus.RUNNING]))
     if (db.session.scalar(mine) or 0) >= MOST_UNDER_WAY:
-        raise Refused(_("%(count)s exports are being made for you already; wait for one of them.", count=MOST_UNDER_WAY))
+        count = MOST_UNDER_WAY
+        raise Refused(_("%(count)s exports are being made for you already; wait for one of them.", count=count))
     now = clock.now()
     export = Export(
         account_id=by.account_id, user_id=by.user_id, title=title[:120], noun=noun, filter=filter, **facts,
@@ -50,7 +51,8 @@ def ask(*, title: str, noun: str, filter: str, by: Member, **facts: Any) -> Expo
 
 def note(noun: str, *, filter: str, format: str) -> None:
     """Every export leaves a line of history, however the file reaches the person."""
-    record(f"{noun}.exported", filter=filter, **({"format": "CSV"} if format == "csv" else {}))
+    said = {"filter": filter, "format": "CSV" if format == "csv" else ""}
+    record(f"{noun}.exported", **{name: words for name, words in said.items() if words})
 
 
 def discard(export: Export) -> None:

@@ -115,7 +115,8 @@ def _text(name: str, label: Any, names: tuple[str, ...], *, required: bool = Fal
 def _one_of(name: str, label: Any, names: tuple[str, ...], choices: Callable[[str], dict[str, str]], *,
             required: bool = False) -> Column:  # fmt: skip
     """A column of codes, which people write as a code or by its name in any language."""
-    codes = {text.casefold(): code for lang in LANGUAGES for code, said in choices(lang).items() for text in (code, said)}
+    said = [pair for language in LANGUAGES for pair in choices(language).items()]
+    codes = {text.casefold(): code for code, name in said for text in (code, name)}
 
     def read(cell: Any) -> str:
         code = codes.get(_line(cell).casefold())

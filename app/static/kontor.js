@@ -349,7 +349,20 @@
     });
   }
 
+  /* Dropping a file on the place for it is choosing it. */
+  function takesDrops(place) {
+    const input = $("input[type=file]", place);
+    const over = (on) => (event) => { event.preventDefault(); place.classList.toggle("is-over", on); };
+    place.addEventListener("dragover", over(true));
+    place.addEventListener("dragleave", over(false));
+    place.addEventListener("drop", (event) => {
+      over(false)(event);
+      if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    });
+  }
+
   function enliven(root) {
+    $$("[data-drop]", root).forEach(takesDrops);
     $$("[data-sorts]", root).forEach(sorts);
     $$("select[data-searchable]", root).forEach(searchable);
     $$("[data-section-nav]", root).forEach(watchSections);

@@ -304,7 +304,8 @@ class BackOfficeView(ModelView):
             return None
         add = url_for("ExportsView.add", view=type(self).__name__)
         query = url.partition("?")[2]
-        return Action("add", _("Send it to me"), "mail-forward", url=f"{add}&{query}" if query else add)
+        url = f"{add}&{query}" if query else add
+        return Action(name="add", label=_("Send it to me"), icon="mail-forward", url=url)
 
     def _bulk_actions(self) -> list[Action]:
         return [
