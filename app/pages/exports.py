@@ -134,5 +134,5 @@ def _facts(export: Export) -> list[str]:
     if export.status is ExportStatus.RUNNING:
         numbers = {"written": shown(export.written, "number"), "total": shown(export.total, "number")}
         return [*facts, _("%(written)s of %(total)s rows", **numbers)]
-    asked = _("asked for at %(moment)s", moment=shown(export.created_at, "moment"))
+    asked = _("asked for %(moment)s", moment=shown(export.created_at, "moment"))
     return [*facts, export.error or asked]

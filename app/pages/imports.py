@@ -33,6 +33,7 @@ from ..ui.properties import KINDS
 from ..ui.view import LARGEST_KEY
 
 AT_ONCE = 50  # rows on a page
+ALL = "all"
 SAMPLES = 3  # cells shown of a column whose meaning is asked for
 STATE_TONES = {"created": "green", "changed": "azure", "unchanged": "secondary", "conflict": "yellow", "error": "red"}
 
@@ -274,24 +275,31 @@ def _sample(cell: Any) -> str:
 def _said(import_: AccountImport) -> dict[str, Any]:
     """Everything the page of one import says."""
     rows, columns = imports.rows_of(import_), columns_for(current_scope().account_id)
-    show = request.args.get("show", "")
-    show = show if show in STATES else next((s for s in (ERROR, CONFLICT) if import_.counts.get(s)), "")
-    wanted = [row for row in rows if (row.state == show if show else row.state != "unchanged")]
+    show = _shown_rows(import_)
+    wanted = [row for row in rows if (row.state != "unchanged" if show == ALL else row.state == show)]
     page, paging = _paged(wanted, show, import_)
     return {
         "import_": import_,
         "status": Cell(str(import_.status.label), "choice", tone=TONES[import_.status]),
         "tabs": _tabs(import_, show),
-        "lines": [_line(row, columns) for row in page],
+        "lines": [_line(row, columns, left=_is_left(import_)) for row in page],
         "paging": paging,
         "counts": {state: import_.counts.get(state, 0) for state in STATES},
-        "button": _button(import_),
         "undo_until": shown(import_.done_at + imports.UNDO_WITHIN, "moment") if imports.may_be_undone(import_) else "",
         "done_at": shown(import_.done_at, "moment") if import_.done_at else "",
         "checked_at": shown(import_.checked_at, "moment"),
         "back": Link(_("Import accounts"), url_for("ImportsView.upload")),
         **_progress(import_),
     }
+
+
+def _shown_rows(import_: AccountImport) -> str:
+    """Which rows are wanted; at first those that need looking at, where there are any."""
+    asked = request.args.get("show", "")
+    if asked in {ALL, *STATES}:
+        return asked
+    is_open = import_.status is ImportStatus.CHECKED
+    return next((state for state in (ERROR, CONFLICT) if is_open and import_.counts.get(state)), ALL)
 
 
 def _progress(import_: AccountImport) -> dict[str, Any]:
@@ -301,13 +309,13 @@ def _progress(import_: AccountImport) -> dict[str, Any]:
 
 
 def _tabs(import_: AccountImport, show: str) -> list[tuple[Link, str, str]]:
-    labels = {"": _("Everything that differs"), **_state_labels()}
+    labels = {ALL: _("Everything that differs"), **_state_labels()}
     counts = {state: import_.counts.get(state, 0) for state in STATES}
-    counts[""] = sum(counts.values()) - counts["unchanged"]
+    counts[ALL] = sum(counts.values()) - counts["unchanged"]
     return [
         (Link(labels[state], _url(import_, show=state), active=state == show), shown(counts[state], "number"), state)
-        for state in ("", *STATES)
-        if counts[state] or state in {"", CREATED, CHANGED}
+        for state in (ALL, *STATES)
+        if counts[state] or state in {ALL, CREATED, CHANGED}
     ]
 
 
@@ -324,11 +332,6 @@ def _state_labels() -> dict[str, str]:
 def _state_label(state: str) -> str:
     one = {"conflict": _("Conflict"), "error": _("Error")}
     return one.get(state) or _state_labels()[state]
-
-
-def _button(import_: AccountImport) -> str:
-    count = sum(import_.counts.get(state, 0) for state in (CREATED, CHANGED, CONFLICT))
-    return _("Import %(count)s rows", count=shown(count, "number")) if count != 1 else _("Import one row")
 
 
 def _url(import_: AccountImport, **query: Any) -> str:
@@ -350,13 +353,18 @@ def _paged(rows: list[Row], show: str, import_: AccountImport) -> tuple[list[Row
     )  # fmt: skip
 
 
-def _line(row: Row, columns: dict[str, Column]) -> Line:
+def _is_left(import_: AccountImport) -> bool:
+    """Whether what was in conflict has been left as it is."""
+    return import_.status is not ImportStatus.CHECKED and not import_.overwrites
+
+
+def _line(row: Row, columns: dict[str, Column], *, left: bool) -> Line:
     return Line(
         number=shown(row.number, "number"),
         name=row.name or "–",
         url=url_for("AccountsView.show", pk=row.id) if row.id else "",
         state=Cell(_state_label(row.state), "choice", tone=STATE_TONES[row.state]),
-        changes=[*_changes(row, columns), *_conflicts(row, columns)],
+        changes=[*_changes(row, columns), *_conflicts(row, columns, left=left)],
         errors=row.errors,
     )
 
@@ -365,11 +373,12 @@ def _changes(row: Row, columns: dict[str, Column]) -> list[Change]:
     return [Change(*_cell(key, old, new, columns)) for key, (old, new) in row.cells.items()]
 
 
-def _conflicts(row: Row, columns: dict[str, Column]) -> list[Change]:
+def _conflicts(row: Row, columns: dict[str, Column], *, left: bool) -> list[Change]:
     found = []
     for key, (now, new, who, at) in row.conflicts.items():
-        moment = shown(datetime.fromisoformat(at), "moment")
-        about = _("changed by %(who)s, %(moment)s", who=who or _("somebody"), moment=moment)
+        by = {"who": who or _("somebody"), "moment": shown(datetime.fromisoformat(at), "moment")}
+        about = _("not imported; changed by %(who)s, %(moment)s", **by) if left else ""
+        about = about or _("changed by %(who)s, %(moment)s", **by)
         found.append(Change(*_cell(key, now, new, columns), about))
     return found
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from babel.numbers import NumberFormatError, parse_decimal
 from email_validator import EmailNotValidError, validate_email
+from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect
@@ -37,7 +38,6 @@ class Column:
     key: str
     names: tuple[str, ...]  # its labels in all languages
     label: str
-    help: str = ""
     definition: Property | None = None
     read: Callable[[Any], Any] = lambda cell: cell  # the kept value a cell means; raises `Refused` where it means none
     say: Callable[[Any], str] = lambda kept: str(kept or "")
@@ -73,10 +73,19 @@ def guess(header: list[str], columns: dict[str, Column]) -> list[str]:
 
 def is_only_shown(title: str) -> bool:
     """Whether an export has such a column that an import leaves alone."""
-    return _folded(title) in {_folded(name) for name in _ONLY_SHOWN}
+    return _folded(title) in {_folded(name) for label in _ONLY_SHOWN for name in _in_all_languages(label)}
 
 
-_ONLY_SHOWN = ("Kind", "Art", "Created", "Angelegt", "Erstellt", "Archived", "Archiviert")
+_ONLY_SHOWN = (_l("Kind"), _l("Created"), _l("Archived"))
+
+
+def _in_all_languages(label: Any) -> tuple[str, ...]:
+    """A title as exports in either language have it."""
+    found = []
+    for language in LANGUAGES:
+        with force_locale(language):
+            found.append(str(label))
+    return tuple(found)
 
 
 def _folded(title: str) -> str:
@@ -88,19 +97,19 @@ def _folded(title: str) -> str:
 
 def _facts() -> list[Column]:
     return [
-        Column(ID, (ID_LABEL, "Kontor-ID"), _("Kontor ID"), _("From an export; says which account a row is.")),
-        _text("name", _l("Name"), ("Name", "Account", "Konto", "Company", "Firma", "Customer", "Kunde"), required=True),
-        Column(PARENT, ("Beneath", "Unter", "Parent", "Übergeordnet"), _("Beneath"), read=_line),
-        _text("contact", _l("Contact"), ("Contact", "Ansprechpartner", "Kontakt", "Ansprechperson")),
-        Column("email", ("E-mail", "E-Mail", "Email", "Mail"), _("E-mail"), read=_email),
-        _one_of("country", _l("Country"), ("Country", "Land"), regions.countries),
-        _one_of("language", _l("Language"), ("Language", "Sprache"), regions.languages, required=True),
-        _one_of("time_zone", _l("Time zone"), ("Time zone", "Zeitzone"), _zones, required=True),
-        _one_of("currency", _l("Currency"), ("Currency", "Währung"), regions.currencies, required=True),
+        Column(ID, (ID_LABEL, "Kontor-ID"), _("Kontor ID")),
+        _text("name", _l("Name"), "Account", "Konto", "Company", "Firma", "Customer", "Kunde", required=True),
+        Column(PARENT, _in_all_languages(_l("Beneath")), _("Beneath"), read=_line),
+        _text("contact", _l("Contact"), "Ansprechpartner", "Kontakt"),
+        Column("email", ("Email", "Mail", *_in_all_languages(_l("E-mail"))), _("E-mail"), read=_email),
+        _one_of("country", _l("Country"), regions.countries),
+        _one_of("language", _l("Language"), regions.languages, required=True),
+        _one_of("time_zone", _l("Time zone"), _zones, required=True),
+        _one_of("currency", _l("Currency"), regions.currencies, required=True),
     ]
 
 
-def _text(name: str, label: Any, names: tuple[str, ...], *, required: bool = False) -> Column:
+def _text(name: str, label: Any, *names: str, required: bool = False) -> Column:
     longest = inspect(Account).columns[name].type.length
 
     def read(cell: Any) -> str:
@@ -109,11 +118,12 @@ def _text(name: str, label: Any, names: tuple[str, ...], *, required: bool = Fal
             raise Refused(_("At most %(count)s characters.", count=longest))
         return text
 
-    return Column(name, names, str(label), read=read, required=required)
+    return Column(name, (*_in_all_languages(label), *names), str(label), read=read, required=required)
 
 
-def _one_of(name: str, label: Any, names: tuple[str, ...], choices: Callable[[str], dict[str, str]], *,
-            required: bool = False) -> Column:  # fmt: skip
+def _one_of(
+    name: str, label: Any, choices: Callable[[str], dict[str, str]], *, required: bool = False
+) -> Column:
     """A column of codes, which people write as a code or by its name in any language."""
     said = [pair for language in LANGUAGES for pair in choices(language).items()]
     codes = {text.casefold(): code for code, name in said for text in (code, name)}
@@ -127,7 +137,7 @@ def _one_of(name: str, label: Any, names: tuple[str, ...], choices: Callable[[st
     def say(kept: Any) -> str:
         return choices(types.language()).get(kept, kept or "")
 
-    return Column(name, names, str(label), read=read, say=say, required=required)
+    return Column(name, _in_all_languages(label), str(label), read=read, say=say, required=required)
 
 
 def _zones(_language: str) -> dict[str, str]:

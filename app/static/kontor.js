@@ -11,6 +11,7 @@
   function said(text, tone) {
     const note = $("#k-note").content.firstElementChild.cloneNode(true);
     note.className = `k-note k-note-${tone}`;
+    if (tone === "success") $("use", note).setAttribute("href", $("use", note).getAttribute("href").replace("alert-circle", "circle-check"));
     $("[data-text]", note).textContent = text;
     return note;
   }
