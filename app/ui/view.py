@@ -22,7 +22,7 @@ from werkzeug.datastructures import MultiDict
 from ..errors import Refused
 from ..extensions import db
 from ..models import Member
-from ..tenancy import acting
+from ..tenancy import acting, current_scope
 from .acting import may
 from .columns import Field, field_of
 from .export import MOST_AT_ONCE, Sheet, download, later
@@ -332,7 +332,7 @@ class BackOfficeView(ModelView):
         if sheet.listing.count() <= MOST_AT_ONCE:
             return download(sheet)
         with acting(g.scope) as session:
-            later(sheet, type(self).__name__, by=session.get(Member, g.scope.member_id))
+            later(sheet, type(self).__name__, by=session.get(Member, current_scope().member_id))
         flash(_("The list is long: the file is being made, and you get a mail when it is ready."), "success")
         return _leave_form(url_for("ExportsView.list"))
 
