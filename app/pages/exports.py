@@ -82,7 +82,9 @@ class ExportsView(BaseView):
     def file(self, pk: int) -> Any:
         export = _mine(pk)
         path = files.path_of(export.file)
-        if export.status is not ExportStatus.DONE or not may(f"{export.noun}.export") or not path.exists():
+        if not may(f"{export.noun}.export"):
+            abort(403)
+        if export.status is not ExportStatus.DONE or not path.exists():
             abort(404)
         return send_file(path, MIMES[export.format], as_attachment=True, download_name=_file_name(export))
 

@@ -5,6 +5,7 @@ What Kontor can show is read off its map of addresses: a page nobody looks at he
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from playwright.sync_api import Page, expect
 from pyotp import TOTP
 from sqlalchemy import select
 
-from app import tokens
+from app import exporting, tokens
 from app.extensions import db
 from app.models import LogEntry, Member, Message, Role, Token, User
 from app.services import members
@@ -60,6 +61,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/accounts/add", "/accounts/edit/{kuestenfunk}", "/accounts/related/parent_id/{fjordline}",
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
+            "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
         ],
     ),
@@ -81,9 +83,13 @@ NOT_LOOKED_AT = {
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
     "HistoryView.export": "a file",
+    "ExportsView.show": "a line of the page, fetched again and again",
+    "ExportsView.file": "a file",
+    "ImportsView.progress": "a line of the page, fetched again and again",
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
+    "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
     "/accounts/show/{fjordline}", "/accounts/add", "/members/list/", "/roles/", "/history/list/", "/settings/",
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
@@ -318,7 +324,19 @@ def furnish(app) -> dict[str, str | int]:
         "entry": entry,
         "message": message.id,
         "reset": _secret_in(message),
+        "upload": _uploaded(),
     }
+
+
+def _uploaded() -> int:
+    """A file on its way in, with a row of each kind; and an export that waits beside one that is ready."""
+    browser = cast.browse(ALICE)
+    file = io.BytesIO("Name,E-mail\nKüstenfunk,new@kuestenfunk.example\nNeufunk,\nDeichbau,nobody\n".encode())
+    answer = browser.post("/accounts/import/", data={"file": (file, "customers.csv")})
+    browser.post("/exports/add?view=AccountsView")
+    exporting.make_due()
+    browser.post("/exports/add?view=MembersView")
+    return int(answer.headers["Location"].rpartition("/")[2])
 
 
 def _remove(person: Person) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.models import Account, LogEntry, Login, Member, Message
+from app.models import Account, AccountImport, LogEntry, Login, Member, Message
+from app.models import Export as ExportFile
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -85,6 +86,7 @@ class Related:
 class Detail:
     permission: str
     of: type
+    get: int = 200
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,16 @@ class EditForm:
     of: type
     data: dict[str, str]
     offers: Allowed = anywhere
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A verb behind an address of its own: on the row it names, or on none."""
+
+    permission: str
+    of: type | None = None
+    query: str = ""
+    data: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,19 @@ POLICY: dict[str, Any] = {
     "AccountsView.action_post": Commands(Account, {
         "archive": "account.archive", "restore": "account.archive",
         "enable_partner": "account.promote", "disable_partner": "account.promote"}),
+    "ImportsView.upload": Page("account.import", post=422),
+    "ImportsView.show": Detail("account.import", AccountImport),
+    "ImportsView.columns": EditForm("account.import", AccountImport, {"column": ""}),
+    "ImportsView.progress": Detail("account.import", AccountImport, get=204),
+    "ImportsView.check": Deed("account.import", AccountImport),
+    "ImportsView.start": Deed("account.import", AccountImport),
+    "ImportsView.undo": Deed("account.import", AccountImport),
+    "ImportsView.discard": Deed("account.import", AccountImport),
+    "ExportsView.list": Page("export.list"),
+    "ExportsView.add": Deed("member.export", query="?view=MembersView"),
+    "ExportsView.show": Detail("export.list", ExportFile),
+    "ExportsView.file": Detail("export.list", ExportFile),
+    "ExportsView.discard": Deed("export.list", ExportFile),
     "MembersView.index": Page("member.list", get=302),
     "MembersView.list": List("member.list", Member, within),
     "MembersView.related_list": Related("member.list", Member, {"account_id": Account}),
