@@ -79,6 +79,8 @@ def test_it_is_for_its_person_in_its_account_alone(alice, frida, dora):
 
     also_alice = type(alice)(alice.email, "alpenwerk")
     for stranger in (colleague, frida, dora, also_alice):
+        page = browse(stranger).get("/exports/")
+        assert page.status_code == 200 and "k-line-text" not in page.text
         for address in ("file", "show"):
             assert browse(stranger).get(f"/exports/{address}/{number}").status_code == 404
         assert browse(stranger).post(f"/exports/discard/{number}").status_code == 404
@@ -172,6 +174,19 @@ def test_of_several_workers_one_gets_it(alice):
         assert exports.claim(number) is not None
     with unscoped("the second"):
         assert exports.claim(number) is None
+
+
+def test_a_worker_that_comes_back_too_late_has_nothing_to_say(alice):
+    number = ask()
+    with unscoped("the first takes it"):
+        late = exports.claim(number)
+    with clock.back_then(clock.now() + exports.LEASE + timedelta(seconds=1)), unscoped("the next has it"):
+        exports.claim(number)
+
+    with pytest.raises(exports.Stopped), unscoped("the first wakes up"):
+        exports.finish(late, written=1, size=1)
+
+    assert found(number).status is ExportStatus.RUNNING
 
 
 def test_what_always_fails_is_given_up_and_says_so(alice, monkeypatch):

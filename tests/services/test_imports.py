@@ -398,6 +398,19 @@ def test_a_worker_that_dies_leaves_it_to_the_next(alice):
     assert found(number).status is ImportStatus.DONE
 
 
+def test_a_worker_that_comes_back_too_late_writes_nothing(alice):
+    number = upload(sheet(["Name", "Contact"], ["Küstenfunk", "Gesa"]))
+    with unscoped("the first takes it"):
+        late = imports.claim(number).attempts
+    with clock.back_then(clock.now() + imports.LEASE + timedelta(seconds=1)), unscoped("the next has it"):
+        imports.claim(number)
+
+    with pytest.raises(imports.Stopped), acting_as(alice) as by:
+        imports.write(number, attempt=late, by=by, tell=lambda *_: None)
+
+    assert now("kuestenfunk").contact == ""
+
+
 def test_who_may_no_longer_import_gets_nothing_written(alice):
     mona = hire("mona@nordlicht.example", "nordlicht", Role.MANAGER)
     number = upload(sheet(["Name", "Contact"], ["Küstenfunk", "Gesa"]), person=mona)
