@@ -14,11 +14,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 
-from . import cli, jobs, models, outbox
+from . import api, cli, jobs, models, outbox
 from .extensions import csrf, db, mail, migrate
 from .pages import errors, join, language, security, signin
 from .ui import acting, headers, menu
 from .ui.interface import BackOffice
+from .ui.rest import entrance
 from .views import register
 
 HERE = Path(__file__).parent
@@ -40,6 +41,7 @@ def create_app(**settings: Any) -> Flask:
         backoffice.init_app(app, db.session)
         app.extensions["babel"].locale_selector = language.chosen
         register(backoffice)
+        api.register(backoffice)
 
     app.register_blueprint(signin.public)
     app.register_blueprint(join.joining)
@@ -47,6 +49,7 @@ def create_app(**settings: Any) -> Flask:
     app.cli.add_command(cli.kontor)
 
     app.before_request(acting.bind)
+    app.before_request(entrance.bind)
     app.after_request(headers.protect)
     app.after_request(acting.settle)  # the last registered runs first: settled, then the headers are put on
     app.teardown_request(acting.close)

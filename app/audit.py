@@ -20,13 +20,23 @@ from .extensions import Session, db
 from .models import (
     Account,
     AccountImport,
+    ApiAnswer,
+    ApiKey,
+    Article,
     Export,
+    Grant,
+    Hold,
+    Holding,
     Invitation,
+    License,
+    LicenseMovement,
+    LicenseType,
     LogEntry,
     Login,
     Member,
     Message,
     OwnedByAccount,
+    Plan,
     Property,
     PropertyValue,
     RecoveryCode,
@@ -37,18 +47,26 @@ from .models import (
 from .tenancy import Scope
 
 # What is watched, and the word history uses for it.
-WATCHED: dict[type, str] = {Account: "account", Member: "member", Invitation: "invitation", Property: "property"}
+WATCHED: dict[type, str] = {
+    Account: "account", Member: "member", Invitation: "invitation", Property: "property",
+    LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
+    ApiKey: "api_key",
+}  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
 # Properties have lines of their own, at their owner (`properties.py`).
 SILENT = {
-    "path", "account_path", "account_id", "name_key", "name_sort", "label_en_key", "label_de_key", "position",
-    "properties", "token_id", "inviter_id", "inviter_account_id", "accepted_by_id",
+    "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
+    "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
+    "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
+    "price_minor", "secret_hash", "created_by_id",
 }  # fmt: skip
 
-# Written by the program for its own use; each has its own trail or needs none.
+# Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
+# article's line.
 UNWATCHED = {
-    User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Export, AccountImport,
+    User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
+    ApiAnswer, Export, AccountImport,
 }  # fmt: skip
 
 
@@ -67,8 +85,8 @@ def record(
     """Write down a deed, past tense: `record("account.archived", account)`.
 
     Field changes of the subject in the same flush join this line instead of making one of their own. `account` is
-    the account whose history it is, by default the subject's own. Actor and address come from the scope; unscoped
-    work names them itself.
+    the account whose history it is, by default the subject's own. A detail is a value, or (old, new). Actor and
+    address come from the scope; unscoped work names them itself.
     """
     session = db.session()
     with session.no_autoflush:  # looking a name up must not write the change down before its line is there
@@ -80,10 +98,14 @@ def record(
         else:
             entry.account_id = account_id or session.info["scope"].account_id
         entry.actor, entry.actor_id, entry.ip = actor or entry.actor, actor_id or entry.actor_id, ip or entry.ip
-        entry.changes = {name: [None, readable(value)] for name, value in details.items()}
+        entry.changes = {name: _pair(value) for name, value in details.items()}
         if subject is not None:
             session.info.setdefault("named_deeds", {})[_key(subject)] = entry
         session.add(entry)
+
+
+def _pair(value: Any) -> list[Any]:
+    return [readable(one) for one in (value if isinstance(value, tuple) else (None, value))]
 
 
 def note(
@@ -104,7 +126,7 @@ def _entry(session: AnySession, action: str, subject: Any, *, inside: bool = Fal
     entry = LogEntry(at=clock.now(), action=action, inside=inside, changes={})
     if isinstance(scope, Scope):
         entry.actor, entry.actor_id, entry.ip = scope.actor, scope.user_id, scope.ip
-        entry.acting_account = scope.account_name
+        entry.acting_account, entry.via = scope.account_name, scope.via
     if subject is not None:
         entry.subject_type = WATCHED.get(type(subject), type(subject).__name__.lower())
         entry.subject_id = getattr(subject, "id", None)

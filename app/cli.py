@@ -33,14 +33,16 @@ def prepare() -> None:
 @kontor.command("init-operator")
 @click.option("--name", required=True, help="The company that runs Kontor.")
 @click.option("--email", required=True, help="Its first administrator.")
+@click.option("--person", default="", help="That administrator's first and last name.")
 @click.option("--language", type=click.Choice(["en", "de"]), default="en")
-def init_operator(name: str, email: str, language: str) -> None:
+def init_operator(name: str, email: str, person: str, language: str) -> None:
     """Make the operator's account and its first administrator; prints the link that sets the password."""
     try:
         with unscoped("the first account of an empty installation"):
             account = accounts.open_operator(name, slug=accounts.plain_letters(name)[:40] or "operator")
             account.language = language
-            user = signin.create_user(email, first_name="", last_name="", locale=language)
+            first, _blank, last = " ".join(person.split()).rpartition(" ")
+            user = signin.create_user(email, first_name=first, last_name=last, locale=language)
             members.join(user, account, role=Role.ADMINISTRATOR)
             token = tokens.issue(Purpose.RESET, user_id=user.id, email=user.email)
             link = f"{current_app.config['PUBLIC_URL']}/reset/{tokens.secret_of(token)}"

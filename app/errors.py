@@ -13,6 +13,10 @@ class Refused(Exception):
         self.field = field
 
 
+class Conflict(Refused):
+    """The same call came before with another content, or somebody was faster; to the API 409."""
+
+
 class OutsideScope(LookupError):
     """Something beyond the wall was reached for; to the person it does not exist (404)."""
 

@@ -18,10 +18,11 @@ from flask_babel import gettext as _
 
 from . import files
 from .extensions import writing
+from .handover import worker_unit
 from .models import Export, Member
 from .pages.exports import view_named
 from .services import exports
-from .tenancy import enter, scope_for, unscoped
+from .tenancy import enter, scope_for
 from .ui.acting import Identity
 from .ui.export import written
 
@@ -31,7 +32,7 @@ SIGN_OF_LIFE = 1.0  # seconds between two
 
 def make_due() -> None:
     """Every export that waits for a worker, or has lost its own."""
-    with _unit():
+    with worker_unit():
         exports.clear_away()
         waiting = exports.due()
     for export_id in waiting:
@@ -40,7 +41,7 @@ def make_due() -> None:
 
 def make(export_id: int) -> None:
     """Claim, write, settle; no unit of work that writes is open while the file grows."""
-    with _unit():
+    with worker_unit():
         export = exports.claim(export_id)
         member = exports.who_asked(export) if export else None
         scope = scope_for(member) if member else None
@@ -53,7 +54,7 @@ def make(export_id: int) -> None:
         with _as_if_asked(export, member, scope):
             count = _write(export, draft)
         draft.replace(files.path_of(export.file))
-        with _unit():
+        with worker_unit():
             exports.finish(export, written=count, size=files.path_of(export.file).stat().st_size)
     except exports.Stopped:
         log.info("export %s was stopped", export_id)
@@ -64,12 +65,8 @@ def make(export_id: int) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _unit() -> Any:
-    return unscoped("the worker makes files for everybody")
-
-
 def _fail(export: Export, sentence: str, *, for_good: bool = False) -> None:
-    with _unit():
+    with worker_unit():
         exports.fail(export, sentence, for_good=for_good)
 
 
@@ -123,7 +120,7 @@ def _signs_of_life(export: Export) -> Callable[[int], None]:
     def tell(number: int) -> None:
         nonlocal last
         if time.monotonic() - last >= SIGN_OF_LIFE:
-            with _unit():
+            with worker_unit():
                 exports.go_on(export, number)
             last = time.monotonic()
 

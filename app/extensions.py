@@ -14,7 +14,10 @@ from flask_mail import Mail
 from flask_migrate import Migrate
 from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import DateTime, Engine, Float, Numeric, event
+from sqlalchemy import Boolean, DateTime, Double, Engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator
 
 
@@ -27,6 +30,13 @@ class Session(FlaskSession):
             super().flush(objects)
         finally:
             flushing.reset(mark)
+
+    def look_at_the_tables(self) -> None:
+        """SQLite chooses its ways by what it last knew of the tables; PostgreSQL looks by itself."""
+        connection = self.connection()
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA analysis_limit=1000")
+            connection.exec_driver_sql("PRAGMA optimize")
 
 
 flushing: ContextVar[bool] = ContextVar("flushing", default=False)
@@ -60,20 +70,42 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Number(TypeDecorator[Decimal]):
-    """A number of up to 15 digits, to sort and filter by: exact on PostgreSQL, and on SQLite a double, which tells
-    any two such numbers apart."""
+    """A number of up to 15 digits, to sort and filter by: a double, which tells any two such numbers apart.
 
-    impl = Numeric
+    PostgreSQL may look a double up in an index below row-level security, a NUMERIC not (docs/decisions/0009).
+    """
+
+    impl = Double
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Any) -> Any:
-        return dialect.type_descriptor(Float() if dialect.name == "sqlite" else Numeric())
-
     def process_bind_param(self, value: Decimal | None, dialect: Any) -> Any:
-        return float(value) if value is not None and dialect.name == "sqlite" else value
+        return None if value is None else float(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
         return None if value is None else Decimal(str(value))
+
+
+class holds(GenericFunction[bool]):  # noqa: N801 read as a function
+    """Whether the first text has the second in it, letter by letter; without the price of a pattern."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(holds)
+def _holds(element: Any, compiler: Any, **kwargs: Any) -> str:
+    name = "instr" if compiler.dialect.name == "sqlite" else "strpos"
+    return f"({name}({compiler.process(element.clauses, **kwargs)}) > 0)"
+
+
+class _HintedCompiler(SQLiteCompiler):
+    """SQLite takes hints (`INDEXED BY`); SQLAlchemy's compiler for it does not hand them on."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        return text
+
+
+SQLiteDialect.statement_compiler = _HintedCompiler
 
 
 @event.listens_for(Engine, "connect")

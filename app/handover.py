@@ -7,10 +7,13 @@ work that is one long transaction it tells through the queue, a store of its own
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import current_app
 from sqlalchemy import event
 
 from .extensions import Session, db
+from .tenancy import unscoped
 
 
 def hand_over(job: str, number: int) -> None:
@@ -27,6 +30,11 @@ def _tell_the_worker(session: Session) -> None:
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
     session.info.pop("handed_over", None)
+
+
+def worker_unit(*, writes: bool = True) -> Any:
+    """The worker's unit of work where it acts for nobody in particular: it looks for work, claims it, settles it."""
+    return unscoped("the worker works for every account", writes=writes)
 
 
 def tell_progress(job: str, number: int, done: int, total: int) -> None:

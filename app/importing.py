@@ -11,17 +11,17 @@ from flask_babel import gettext as _
 from sqlalchemy.exc import IntegrityError
 
 from .errors import Refused
-from .handover import tell_progress
+from .handover import tell_progress, worker_unit
 from .models import AccountImport, ImportStatus, Member
 from .services import imports
-from .tenancy import acting, scope_for, unscoped
+from .tenancy import acting, scope_for
 
 log = logging.getLogger(__name__)
 
 
 def run_due() -> None:
     """Every import that waits for a worker, or has lost its own."""
-    with _unit():
+    with worker_unit():
         imports.clear_away()
         waiting = imports.due()
     for import_id in waiting:
@@ -30,7 +30,7 @@ def run_due() -> None:
 
 def run(import_id: int) -> None:
     """Claim, write or take back; where it is refused, say why."""
-    with _unit():
+    with worker_unit():
         import_ = imports.claim(import_id)
         member = imports.who_answers(import_) if import_ else None
         scope = scope_for(member) if member else None
@@ -63,10 +63,6 @@ def _do(import_: AccountImport, scope: Any) -> None:
         verb(import_.id, attempt=import_.attempts, by=session.get(Member, scope.member_id), tell=tell)
 
 
-def _unit() -> Any:
-    return unscoped("the worker imports for every account")
-
-
 def _give_back(import_: AccountImport, sentence: str) -> None:
-    with _unit():
+    with worker_unit():
         imports.give_back(import_.id, sentence)

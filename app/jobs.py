@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import smtplib
-from typing import Any
 
 from flask import Flask, current_app
 from flask_mail import Connection
@@ -18,13 +17,17 @@ from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 
-from . import exporting, importing, limits, outbox
+from . import exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
+from .handover import worker_unit
 from .models import Message, Token
+from .services import conversions, licenses, signin
+from .services.properties import Misfits
 from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
 SMTP_TIMEOUT = 10  # seconds
+AT_ONCE, MOST_ROUNDS = 500, 2_000  # rows cleared away in one transaction, and transactions in one night
 
 
 def init_app(app: Flask) -> None:
@@ -37,6 +40,12 @@ def init_app(app: Flask) -> None:
         """One message, as soon as it is committed."""
         with app.app_context():
             deliver_now(message_id)
+
+    @queue.task()
+    def convert(definition_id: int) -> None:
+        """The many values of one property, as soon as that is asked for."""
+        with app.app_context():
+            convert_now(definition_id)
 
     @queue.task()
     def export(export_id: int) -> None:
@@ -55,16 +64,35 @@ def init_app(app: Flask) -> None:
         """Whatever waits for another try, or was left behind."""
         with app.app_context():
             deliver_due()
+            convert_due()
             importing.run_due()
             exporting.make_due()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
-        """What has only been counted is forgotten."""
-        with app.app_context(), unscoped("tries are counted before anybody is known"):
-            limits.forget_old()
+        """What has only been counted is forgotten, and so are logins and secrets long past."""
+        with app.app_context():
+            clear_away()
+            with unscoped("the tables belong to everybody"):
+                db.session().look_at_the_tables()
 
-    app.extensions.update({"deliver": deliver, "export": export, "import": import_})
+    @queue.periodic_task(crontab(minute="20"))
+    def every_hour() -> None:
+        """Which licenses have ended: somewhere it is always just past midnight."""
+        with app.app_context(), unscoped("licenses of every account end by themselves"):
+            licenses.note_expired()
+
+    app.extensions |= {"deliver": deliver, "convert": convert, "export": export, "import": import_}
+
+
+def clear_away() -> None:
+    """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
+    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old):
+        for _round in range(MOST_ROUNDS):
+            with unscoped("what is past belongs to nobody at work"):
+                cleared = forget(AT_ONCE)
+            if cleared < AT_ONCE:
+                break
 
 
 def _queue(app: Flask) -> Huey:
@@ -84,6 +112,34 @@ def work() -> None:
     consumer.run()
 
 
+# --- properties ------------------------------------------------------------------------------------------------
+
+
+def convert_due() -> None:
+    """Every conversion that waits, or was left behind."""
+    with worker_unit(writes=False):
+        waiting = conversions.due()
+    for definition_id in waiting:
+        convert_now(definition_id)
+
+
+def convert_now(definition_id: int) -> None:
+    """Claim, look at all values with the progress noted, then write all of them or none."""
+    with worker_unit():
+        if not conversions.claim(definition_id):
+            return
+    last: int | None = 0
+    while last is not None:
+        with worker_unit():
+            last = conversions.look(definition_id, last)
+    try:
+        with worker_unit():
+            conversions.finish(definition_id)
+    except Misfits as misfits:
+        with worker_unit():
+            conversions.fail(definition_id, misfits.found)
+
+
 # --- mail ------------------------------------------------------------------------------------------------------
 
 
@@ -91,7 +147,7 @@ def deliver_due() -> None:
     """Send every message whose turn it is."""
     if not outbox.is_sending():
         return
-    with unscoped("the worker delivers for every account", writes=False):
+    with worker_unit(writes=False):
         waiting = outbox.due()
     for message_id in waiting:
         deliver_now(message_id)
@@ -99,7 +155,7 @@ def deliver_due() -> None:
 
 def deliver_now(message_id: int) -> None:
     """Claim, send, settle: three steps in three transactions, none of them open while the mail server talks."""
-    with _worker_unit():
+    with worker_unit():
         message = outbox.claim(message_id)
         letter = _letter(message) if message else None
     if message is None or letter is None:
@@ -108,15 +164,11 @@ def deliver_now(message_id: int) -> None:
         _send(letter)
     except Exception as error:  # whatever a mail server or a network can think of
         log.warning("message %s not sent: %s", message_id, type(error).__name__)
-        with _worker_unit():
+        with worker_unit():
             outbox.not_sent(message_id, message.attempts, _in_words(error), for_good=_is_final(error))
     else:
-        with _worker_unit():
+        with worker_unit():
             outbox.sent(message_id, message.attempts)
-
-
-def _worker_unit() -> Any:
-    return unscoped("the worker delivers for every account")
 
 
 def _letter(message: Message) -> Mail:

@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 from flask import current_app
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import clock, tokens
@@ -31,6 +31,8 @@ LIMITS = {
     "code-day": Limit(50, 24 * 60),
     "reset-address": Limit(5, 60),  # links asked for, for one e-mail address
     "reset-ip": Limit(20, 60),
+    "api-ip": Limit(60, 15),  # wrong API keys from one computer
+    "api-key": Limit(1_000, 1),  # requests under one API key
 }
 
 
@@ -57,11 +59,17 @@ def forget(kind: str, whose: Any) -> None:
     _change(kind, whose, 0)
 
 
-def forget_old() -> None:
-    """Clear away what no longer counts (`jobs.py`)."""
-    db.session.execute(
-        delete(Throttle).where(Throttle.window < _minutes()), execution_options={"synchronize_session": False}
-    )
+def seconds_left(kind: str) -> int:
+    """How long the window is still open; afterwards counting starts anew."""
+    return max(1, _end_of_window(LIMITS[kind]) * 60 - int(clock.now().timestamp()))
+
+
+def forget_old(most: int) -> int:
+    """Clear away some of what no longer counts, at most so many; how many it were (`jobs.py`)."""
+    old = select(Throttle.id).where(Throttle.window < _minutes()).limit(most)
+    return db.session.execute(
+        delete(Throttle).where(Throttle.id.in_(old)), execution_options={"synchronize_session": False}
+    ).rowcount
 
 
 def computer(ip: str) -> str:

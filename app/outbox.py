@@ -38,10 +38,10 @@ def write(
     **facts: Any,
 ) -> Message:
     """Put a message in the outbox. `templates/mail/<template>.html` and `.txt` say it; the subject is the first
-    line of the text. `link_path` leads, below the public address, to where the token's secret is taken.
+    line of the text. `link_path` leads on from the public address: to where the token's secret is taken, or to a page.
     """
     with force_locale(locale):
-        link = LINK + link_path if token else facts.pop("link", "")
+        link = _base(token) + link_path if link_path else facts.pop("link", "")
         said = {**facts, "link": link, "brand": brand()}
         subject, _, text = render_template(f"mail/{template}.txt", **said).strip().partition("\n")
         html = render_template(f"mail/{template}.html", locale=locale, subject=subject, **said)
@@ -63,6 +63,10 @@ def write(
     db.session.flush()
     db.session.info.setdefault("written_messages", []).append(message.id)
     return message
+
+
+def _base(token: Token | None) -> str:
+    return LINK if token else current_app.config["PUBLIC_URL"] + "/"
 
 
 @event.listens_for(Session, "after_commit")
@@ -88,11 +92,6 @@ def bodies(message: Message, token: Token | None) -> tuple[str, str]:
 
 def _with_link(body: str, base: str, secret: str) -> str:
     return body.replace(LINK, base).replace("{secret}", secret).replace("%7Bsecret%7D", secret)
-
-
-def address(path: str) -> str:
-    """The address of a page as people open it from a mail."""
-    return f"{current_app.config['PUBLIC_URL']}/{path}"
 
 
 def brand() -> str:

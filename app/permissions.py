@@ -16,9 +16,10 @@ from .models import Kind, Role
 A, M, S, U, F, V = Role.ADMINISTRATOR, Role.MANAGER, Role.SALES, Role.SUPPORT, Role.FINANCE, Role.VIEWER
 EVERYBODY = {A, M, S, U, F, V}
 
-# Where a permission has a meaning at all: in every account, or only in those that manage others.
+# Where a permission has a meaning at all: in every account, in those that manage others, or in the operator's alone.
 ANYWHERE = frozenset(Kind)
 MANAGING = frozenset({Kind.OPERATOR, Kind.PARTNER})
+OPERATOR = frozenset({Kind.OPERATOR})
 
 
 class Permission(NamedTuple):
@@ -36,6 +37,8 @@ TABLE: dict[str, Permission] = {
     "account.edit":     Permission(_l("Edit accounts"), MANAGING, {A, M, S}),
     "account.archive":  Permission(_l("Archive and restore accounts"), MANAGING, {A, M}),
     "account.promote":  Permission(_l("Switch partner management on and off"), MANAGING, {A}),
+    "account.hold":     Permission(_l("Put accounts on hold and lift holds"), MANAGING, {A, M}),
+    "account.move":     Permission(_l("Move accounts to another place"), MANAGING, {A}),
     "account.export":   Permission(_l("Export accounts to Excel"), MANAGING, {A, M, S, F}),
     "account.import":   Permission(_l("Import accounts from Excel"), MANAGING, {A, M}),
     "property.list":    Permission(_l("See the properties of accounts"), MANAGING, {A, M}),
@@ -52,6 +55,34 @@ TABLE: dict[str, Permission] = {
     "invitation.resend": Permission(_l("Send invitations again"), ANYWHERE, {A, M}),
     "invitation.withdraw": Permission(_l("Withdraw invitations"), ANYWHERE, {A, M}),
     "invitation.export": Permission(_l("Export invitations to Excel"), ANYWHERE, {A, M}),
+    "license.list":     Permission(_l("See licenses"), ANYWHERE, EVERYBODY),
+    "license.show":     Permission(_l("Open a license's details"), ANYWHERE, EVERYBODY),
+    "license.use":      Permission(_l("Take licenses into use and release them"), ANYWHERE, {A, M}),
+    "license.suspend":  Permission(_l("Suspend and reinstate licenses"), MANAGING, {A, M}),
+    "license.revoke":   Permission(_l("Revoke licenses"), OPERATOR, {A, M}),
+    "license.export":   Permission(_l("Export licenses to Excel"), ANYWHERE, {A, M, S, F}),
+    "license_movement.list": Permission(_l("See the use of licenses"), ANYWHERE, EVERYBODY),
+    "license_movement.export": Permission(_l("Export the use of licenses to Excel"), ANYWHERE, {A, M, S, F}),
+    "holding.list":     Permission(_l("See acquired articles"), ANYWHERE, EVERYBODY),
+    "holding.add":      Permission(_l("Give articles to accounts"), OPERATOR, {A, M}),
+    "holding.export":   Permission(_l("Export acquired articles to Excel"), ANYWHERE, {A, M, S, F}),
+    "article.list":     Permission(_l("See the articles on offer"), MANAGING, EVERYBODY),
+    "article.show":     Permission(_l("Open an article's details"), MANAGING, EVERYBODY),
+    "article.add":      Permission(_l("Add articles"), OPERATOR, {A, M}),
+    "article.edit":     Permission(_l("Edit articles and what they grant"), OPERATOR, {A, M}),
+    "article.archive":  Permission(_l("Archive and restore articles"), OPERATOR, {A, M}),
+    "article.export":   Permission(_l("Export articles to Excel"), MANAGING, {A, M, S, F}),
+    "license_type.list": Permission(_l("See license types"), OPERATOR, EVERYBODY),
+    "license_type.add": Permission(_l("Add license types"), OPERATOR, {A, M}),
+    "license_type.edit": Permission(_l("Edit license types"), OPERATOR, {A, M}),
+    "license_type.archive": Permission(_l("Archive and restore license types"), OPERATOR, {A, M}),
+    "license_type.export": Permission(_l("Export license types to Excel"), OPERATOR, {A, M, S, F}),
+    "plan.list":        Permission(_l("See plans"), MANAGING, EVERYBODY),
+    "plan.choose":      Permission(_l("Choose the plan of accounts"), MANAGING, {A, M}),
+    "plan.add":         Permission(_l("Add plans"), OPERATOR, {A, M}),
+    "plan.edit":        Permission(_l("Edit plans"), OPERATOR, {A, M}),
+    "plan.archive":     Permission(_l("Archive and restore plans"), OPERATOR, {A, M}),
+    "plan.export":      Permission(_l("Export plans to Excel"), MANAGING, {A, M, S, F}),
     "history.list":     Permission(_l("Read the history"), ANYWHERE, {A, M, F}),
     "history.show":     Permission(_l("Read the details of an entry"), ANYWHERE, {A, M, F}),
     "history.export":   Permission(_l("Export the history to Excel"), ANYWHERE, {A, M}),
@@ -60,6 +91,10 @@ TABLE: dict[str, Permission] = {
     "message.export":   Permission(_l("Export the outbox to Excel"), ANYWHERE, {A, M}),
     "message.resend":   Permission(_l("Send messages again"), ANYWHERE, {A, M}),
     "export.list":      Permission(_l("Fetch one's own exports"), ANYWHERE, {A, M, S, F}),
+    "api.show":         Permission(_l("Read about the API"), ANYWHERE, EVERYBODY),
+    "api_key.list":     Permission(_l("See API keys"), ANYWHERE, {A}),
+    "api_key.add":      Permission(_l("Create API keys"), ANYWHERE, {A}),
+    "api_key.revoke":   Permission(_l("Revoke API keys"), ANYWHERE, {A}),
     "role.list":        Permission(_l("See what roles may do"), ANYWHERE, EVERYBODY),
     "settings.edit":    Permission(_l("Change the account's settings"), ANYWHERE, {A}),
     # fmt: on
@@ -71,18 +106,51 @@ NOUNS = {
     "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
+    "license": _l("Licenses"),
+    "license_movement": _l("Use of licenses"),
+    "holding": _l("Acquired articles"),
+    "article": _l("Articles"),
+    "license_type": _l("License types"),
+    "plan": _l("Plans"),
     "history": _l("History"),
     "message": _l("Outbox"),
     "export": _l("My exports"),
+    "api": _l("API"),
+    "api_key": _l("API keys"),
     "role": _l("Roles"),
     "settings": _l("Settings"),
 }
 
+# What a program can be given: what `app/api.py` offers, by noun.
+BY_PROGRAMS = {
+    "account": ("list", "show", "add", "edit", "archive", "promote"),
+    "property": ("list", "add", "edit", "archive"),
+    "member": ("list", "edit", "remove"),
+    "invitation": ("list", "add", "resend", "withdraw"),
+    "article": ("list", "show"),
+    "license": ("list", "show", "use", "suspend", "revoke"),
+}
+READING = {"list", "show"}
 
-def allows(kind: Kind, role: Role, permission: str) -> bool:
-    """Whether that role may do it in an account of that kind. What is not in the table nobody may do."""
+
+# The verbs that are left to the members of an account on administrative hold: they read, take their data home, go.
+STILL_ALLOWED = {"list", "show", "export", "leave"}
+
+
+def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bool:
+    """Whether that role may do it in an account of that kind. What is not in the table nobody may do.
+
+    `held`: the account is on administrative hold.
+    """
     rule = TABLE.get(permission)
-    return rule is not None and kind in rule.kinds and role in rule.roles
+    if rule is None or (held and permission.rpartition(".")[2] not in STILL_ALLOWED):
+        return False
+    return kind in rule.kinds and role in rule.roles
+
+
+def lost(kind: Kind, old: Role, new: Role) -> list[Permission]:
+    """What somebody could do no more in such an account, had they the other role."""
+    return [rule for name, rule in TABLE.items() if allows(kind, old, name) and not allows(kind, new, name)]
 
 
 def may_grant(giver: Role, given: Role) -> bool:
@@ -96,3 +164,17 @@ def by_noun(kind: Kind) -> Iterator[tuple[Any, list[Permission]]]:
         rules = [rule for name, rule in TABLE.items() if name.split(".")[0] == noun and kind in rule.kinds]
         if rules:
             yield label, rules
+
+
+def scopes(kind: Kind, role: Role) -> dict[str, list[str]]:
+    """The permissions a member with that role can hand on to a program, by noun."""
+    offered = {
+        noun: [f"{noun}.{verb}" for verb in verbs if allows(kind, role, f"{noun}.{verb}")]
+        for noun, verbs in BY_PROGRAMS.items()
+    }
+    return {noun: names for noun, names in offered.items() if names}
+
+
+def reads(permission: str) -> bool:
+    """Whether that permission changes nothing."""
+    return permission.split(".")[1] in READING

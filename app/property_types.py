@@ -158,7 +158,11 @@ def _choices(definition: Property, value: Any) -> list[str]:
 
 
 def _url(definition: Property, value: Any) -> str:
-    url = _line(definition, value) or ""
+    return web_address(_line(definition, value) or "")
+
+
+def web_address(url: str) -> str:
+    """The address, `https://` put in front where nothing stands. Raises `Refused` for what is none."""
     url = url if "://" in url else f"https://{url}"
     try:
         parts = urlsplit(url)
@@ -177,7 +181,11 @@ def _email(definition: Property, value: Any) -> str:
 
 
 def _phone(definition: Property, value: Any) -> str:
-    phone = _line(definition, value) or ""
+    return phone_number(_line(definition, value) or "")
+
+
+def phone_number(phone: str) -> str:
+    """The number as it was written. Raises `Refused` for what is none."""
     if not re.fullmatch(r"\+?[\d\s()/.-]+", phone) or sum(c.isdigit() for c in phone) < 3:
         raise Refused(_("Not a phone number."))
     return phone

@@ -27,6 +27,14 @@ def read_decimal(text: str) -> Decimal:
     return number
 
 
+def read_whole_number(text: str) -> int:
+    """The same without decimal places. Raises `ValueError` for what is none."""
+    number = read_decimal(text)
+    if abs(number) >= 10**18 or number != int(number):
+        raise ValueError(text)
+    return int(number)
+
+
 def read_date(text: str) -> date:
     """A day: ISO as the browser's own input sends it, or as written in the person's language.
 

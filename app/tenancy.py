@@ -19,8 +19,21 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
-from sqlalchemy import ColumnElement, Engine, SelectBase, Table, TextClause, event, false, inspect, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    SelectBase,
+    Table,
+    TextClause,
+    event,
+    false,
+    inspect,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import func as sql
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm import Session as AnySession
 from sqlalchemy.sql.visitors import HasTraverseInternals
@@ -33,6 +46,7 @@ from .models import (
     Kind,
     LogEntry,
     Member,
+    OfCatalogue,
     OwnedByAccount,
     OwnedByUser,
     OwnInside,
@@ -58,6 +72,9 @@ class Scope:
     actor: str  # how history names the person
     account_name: str
     ip: str = ""
+    held: bool = False  # the account is on administrative hold: its members read, and change nothing
+    via: str = ""  # the API key with which a program acts for the person
+    scopes: frozenset[str] | None = None  # the permissions it was given; none: a person, who has those of their role
 
     @property
     def beyond(self) -> str:
@@ -67,7 +84,8 @@ class Scope:
     @cached_property
     def criteria(self) -> tuple[Any, ...]:
         """One condition for each class behind the wall; plain expressions, not cached lambdas."""
-        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in _walled_classes())
+        narrowed = [cls for cls in _walled_classes() if not issubclass(cls, OfCatalogue)]  # which all may read
+        return tuple(with_loader_criteria(cls, _within(cls, self), include_aliases=True) for cls in narrowed)
 
 
 @dataclass(frozen=True)
@@ -119,8 +137,8 @@ def unscoped(reason: str, *, writes: bool = True) -> Any:
     return acting(Unscoped(reason), writes=writes)
 
 
-def scope_for(member: Member, *, ip: str = "") -> Scope:
-    """The scope of a member acting in their account."""
+def scope_for(member: Member, *, ip: str = "", via: str = "", scopes: frozenset[str] | None = None) -> Scope:
+    """The scope of a member acting in their account, or of a program acting for them."""
     return Scope(
         account_id=member.account_id,
         path=member.account.path,
@@ -131,6 +149,9 @@ def scope_for(member: Member, *, ip: str = "") -> Scope:
         actor=f"{member.user.name} <{member.user.email}>",
         account_name=member.account.name,
         ip=ip,
+        held=member.account.is_held,
+        via=via,
+        scopes=scopes,
     )
 
 
@@ -166,6 +187,8 @@ def _sees(scope: Scope, row: Any) -> bool:
         return scope.path <= row.path < scope.beyond
     if isinstance(row, LogEntry) and row.inside:
         return row.account_id == scope.account_id
+    if isinstance(row, OfCatalogue):
+        return True
     if isinstance(row, OwnInside):
         return row.account_id == scope.account_id and row.user_id == scope.user_id
     if isinstance(row, InsideAccount):
@@ -177,6 +200,13 @@ def _sees(scope: Scope, row: Any) -> bool:
     return not isinstance(row, Sealed)
 
 
+def _may_write(scope: Scope, row: Any) -> bool:
+    """Whether a row that is seen may be written, as far as the wall goes: the catalogue by the operator alone."""
+    if isinstance(row, OfCatalogue):
+        return scope.kind is Kind.OPERATOR and row.account_id == scope.account_id
+    return _sees(scope, row)
+
+
 @lru_cache(maxsize=1)
 def _walled_classes() -> tuple[type, ...]:
     mappers = [m.class_ for m in Model.registry.mappers]
@@ -184,6 +214,52 @@ def _walled_classes() -> tuple[type, ...]:
 
 
 _WALLED = (Account, User, OwnedByAccount, OwnedByUser, Sealed)
+
+
+# --- moving about in the tree ----------------------------------------------------------------------------------
+
+THE_TREE = 0x4B6F6E746F72  # the number of PostgreSQL's advisory lock: whoever moves an account has it alone
+
+
+def hold_the_tree(*accounts: Account | None, shared: bool = False) -> None:
+    """Keep the tree's shape until this is done, and read those accounts as they are now.
+
+    Whoever opens an account shares the lock, whoever moves one has it alone: no account is opened at a place that
+    is just going away, and of two opposing moves the second sees what the first has done. SQLite lets in one writer
+    anyway.
+    """
+    if db.session.get_bind().dialect.name == "postgresql":
+        lock = sql.pg_advisory_xact_lock_shared if shared else sql.pg_advisory_xact_lock
+        db.session.execute(select(lock(THE_TREE)))
+    db.session.flush()
+    for account in filter(None, accounts):
+        _refuse_foreign(db.session(), account)
+        if inspect(account).persistent:
+            try:
+                db.session.refresh(account, ["path", "parent_id", "parent", "kind", "archived_at"])
+            except InvalidRequestError as error:  # it has been moved out of sight
+                raise OutsideScope("Account") from error
+
+
+def carry(account: Account, to: Account) -> int:
+    """Give an account and all beneath it their paths under another parent; the number of accounts carried.
+
+    The database lets every copy of a path follow (`OwnedByAccount.account_path`). The tree must be held.
+    """
+    old, beyond = account.path, account.path[:-1] + "0"
+    new = to.path + old.split("/")[-2] + "/"
+    carried = db.session.execute(
+        update(Account)
+        .where(Account.path >= old, Account.path < beyond)
+        .values(path=literal(new).concat(sql.substr(Account.path, len(old) + 1))),
+        execution_options={"synchronize_session": False},
+    )
+    db.session.execute(
+        update(Account).where(Account.id == account.id).values(parent_id=to.id),
+        execution_options={"synchronize_session": False},
+    )
+    db.session.expire_all()
+    return carried.rowcount
 
 
 # --- foot one: criteria on every statement ---------------------------------------------------------------------
@@ -203,6 +279,9 @@ def _add_criteria(state: ORMExecuteState) -> None:
         raise OutsideScope("rows are added through the session, where the wall can look at them")
     if state.is_update and isinstance(state.parameters, list):
         raise OutsideScope("a bulk update by primary key passes the criteria by")
+    if (state.is_update or state.is_delete) and scope.kind is not Kind.OPERATOR:
+        if issubclass(state.bind_mapper.class_, OfCatalogue):
+            raise OutsideScope("the catalogue is written by the operator alone")
     state.statement = state.statement.options(*scope.criteria)
 
 
@@ -278,10 +357,11 @@ def _check_writes(session: AnySession, _context: Any, _instances: Any) -> None:
             return
         for row in list(session.new) + [row for row in session.dirty if session.is_modified(row)]:
             _check_foreign_keys(session, scope, row)
-            if not isinstance(row, Sealed | FabUser) and not _sees(scope, row):
+            if not isinstance(row, Sealed | FabUser) and not _may_write(scope, row):
                 raise OutsideScope(type(row).__name__)
         for row in session.deleted:
-            _refuse_foreign(session, row)
+            if not _may_write(scope, row):
+                raise OutsideScope(type(row).__name__)
 
 
 def _place(session: AnySession, row: Any) -> None:
@@ -297,6 +377,8 @@ def _place(session: AnySession, row: Any) -> None:
         row.account_path = account.path
         if account.id is not None:
             row.account_id = account.id
+        if isinstance(row, OfCatalogue) and account.kind is not Kind.OPERATOR:
+            raise OutsideScope("the catalogue is the operator's")
 
 
 def _account(session: AnySession, account_id: int | None) -> Account | None:
@@ -332,7 +414,7 @@ def _references(cls: type) -> tuple[tuple[str, type], ...]:
     for column in mapper.columns:
         for key in column.foreign_keys:
             target = _class_of(key.column.table)
-            if target is not None:
+            if target is not None and key.column.primary_key:  # the copy of a path is the wall's own
                 found.append((mapper.get_property_by_column(column).key, target))
     return tuple(found)
 

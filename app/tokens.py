@@ -15,17 +15,18 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from . import clock
 from .extensions import db
-from .models import Purpose, Token
+from .models import Invitation, Message, Purpose, Token
 
 LIFETIME = {
     Purpose.RESET: timedelta(hours=1),
     Purpose.INVITATION: timedelta(days=7),
     Purpose.SECOND_FACTOR: timedelta(minutes=10),
 }
+KEPT = timedelta(days=30)  # beyond their end, for who looks into what has happened
 
 
 def issue(purpose: Purpose, **facts: Any) -> Token:
@@ -91,6 +92,15 @@ def revoke(purpose: Purpose, **facts: Any) -> None:
         update(Token).filter_by(purpose=purpose, used_at=None, revoked_at=None, **facts).values(revoked_at=clock.now()),
         execution_options={"synchronize_session": False},
     )
+
+
+def forget_old(most: int) -> int:
+    """Clear away some of those long past; how many it were. What an invitation or a mail names stays with it."""
+    named = [select(row.id).where(row.token_id == Token.id).exists() for row in (Invitation, Message)]
+    old = select(Token.id).where(Token.expires_at < clock.now() - KEPT, *(~one for one in named)).limit(most)
+    return db.session.execute(
+        delete(Token).where(Token.id.in_(old)), execution_options={"synchronize_session": False}
+    ).rowcount
 
 
 def _usable(purpose: Purpose, secret: str) -> tuple[Any, ...]:

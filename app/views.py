@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -13,38 +14,60 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from wtforms import RadioField
+from wtforms.validators import InputRequired, Length
 
 from . import clock, outbox, permissions, properties
 from .errors import Refused
 from .extensions import db
 from .models import (
     Account,
+    ApiKey,
+    ApiKeyStatus,
+    Article,
+    Holding,
+    HoldKind,
     Invitation,
     InvitationStatus,
     Kind,
+    License,
+    LicenseMovement,
+    LicenseStatus,
+    LicenseType,
     LogEntry,
     Member,
     Message,
     MessageStatus,
+    Plan,
     Property,
     Role,
+    sort_key,
 )
+from .pages import api_keys as key_pages
+from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
 from .pages.exports import ExportsView
 from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
-from .services import accounts, invitations, members
+from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
 from .services.import_columns import ID_LABEL, id_of
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field
-from .ui.history import action_in_words, changes_in_words
+from .ui.fields import LocalDecimalField, Trimmed, choices
+from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
+from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.listing import Listing
-from .ui.page import Cell, DetailPage, Fact, FieldGroup, FormPage, Link, Section
+from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
+from .ui.standing import Standing, badge, standing_column, standings_of
 from .ui.view import BackOfficeView, command
+
+BY_STATUS = "_flt_0_standing"  # the list's filter
+PLACES = 20  # offered at a time where an account could be moved to
 
 
 class AccountsView(BackOfficeView):
@@ -58,47 +81,88 @@ class AccountsView(BackOfficeView):
     show_title = _l("Account")
     add_title = add_label = _l("Add account")
     edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "show", "add", "edit", "export", "action_post", "related_list"}
+    include_route_methods = {
+        "list", "show", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
+    }  # fmt: skip
     label_columns = {
         "name": _l("Name"),
         "kind": _l("Kind"),
+        "standing": _l("Status"),
         "parent.name": _l("Beneath"),
         "contact": _l("Contact"),
         "email": _l("E-mail"),
+        "phone": _l("Phone"),
+        "website": _l("Web site"),
+        "vat_id": _l("VAT ID"),
+        "street": _l("Street and number"),
+        "postal_code": _l("Postal code"),
+        "city": _l("City"),
         "country": _l("Country"),
         "language": _l("Language"),
         "time_zone": _l("Time zone"),
         "currency": _l("Currency"),
         "created_at": _l("Created"),
         "archived_at": _l("Archived"),
+        "plan": _l("Price model"),
+        "plan_id": _l("Price model"),
     }
-    help_columns = {"name": _l("Unique among the accounts beside it."), "language": _l("Of mails and documents.")}
-    list_columns = ["name", "kind", "parent.name", "contact", "email", "country", "created_at"]
-    add_columns = edit_columns = ["name", "contact", "email", "country", "language", "time_zone", "currency"]
-    search = ("name", "contact", "email")
+    help_columns = {
+        "name": _l("Unique among the accounts beside it."),
+        "vat_id": _l("For instance DE136695976; it is checked."),
+        "language": _l("Of mails and documents."),
+    }
+    list_columns = [
+        "name", "kind", "standing", "parent.name", "contact", "email", "city", "country", "created_at", "phone",
+    ]  # fmt: skip
+    add_columns = edit_columns = [
+        "name", "contact", "email", "phone", "street", "postal_code", "city", "country", "website", "vat_id",
+        "language", "time_zone", "currency", "plan_id",
+    ]  # fmt: skip
+    search = ("name", "contact", "email", "phone", "city")
     order = ("name",)
     extra_args = ("archived",)
+    form_groups = (
+        ("", ("name", "contact", "email", "phone")),
+        (_l("Postal address"), ("street", "postal_code", "city", "country")),
+        (_l("Company"), ("website", "vat_id")),
+        (_l("Region and terms"), ("language", "time_zone", "currency", "plan_id")),
+    )
     sections = (
-        ("overview", _l("Overview"), ("name", "kind", "parent.name", "contact", "email")),
-        ("region", _l("Region and terms"), ("country", "language", "time_zone", "currency", "created_at")),
+        (
+            "overview",
+            _l("Overview"),
+            ("name", "kind", "parent.name", "contact", "email", "phone", "website", "vat_id", "plan"),
+        ),
+        (
+            "region",
+            _l("Address and terms"),
+            ("street", "postal_code", "city", "country", "language", "time_zone", "currency", "created_at"),
+        ),
     )
     related = (
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
         ("members", _l("Members"), "MembersView", "account_id"),
         ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
+        ("articles", _l("Articles"), "HoldingsView", "account_id"),
+        ("licenses", _l("Licenses"), "LicensesView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
     )
     related_keys = {"parent_id": Account}
     empty_title = _l("No accounts yet")
     empty_text = _l("Add your first customer; invite its members afterwards.")
 
-    def conditions(self) -> tuple[Any, ...]:
-        beneath = Account.id != current_scope().account_id
-        return (beneath,) if _with_archived() else (beneath, Account.archived_at.is_(None))
+    def left_out(self) -> tuple[Any, ...]:
+        own = Account.id == current_scope().account_id
+        return (own,) if _with_archived() else (own, Account.archived_at.is_not(None))
 
     def tools(self) -> list[Link]:
-        archived = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
-        tools = [Link(archived[0], self.url("list", **archived[1]), "archive")]
+        hide = Link(_("Hide archived"), self.url("list"), "archive-off")
+        if "archived" in request.args.getlist(BY_STATUS):
+            tools = [hide]
+        elif _with_archived():
+            tools = [hide, Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive")]
+        else:
+            tools = [Link(_("Show archived"), self.url("list", archived=1), "archive")]
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
         if may("account.import"):
@@ -117,8 +181,11 @@ class AccountsView(BackOfficeView):
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The list has the properties of whose list it is besides: the acting account's, or on a page its account's."""
         fields = super().fields(names)
+        if "standing" in fields:
+            fields["standing"] = standing_column("standing", self.label_columns["standing"])
         if names:
-            return fields
+            price = {"value": lambda account: price_in_words(account.plan) if account.plan else ""}
+            return {name: replace(f, **price) if name == "plan" else f for name, f in fields.items()}
         whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
         wanted = properties.definitions_of(whose or current_scope().account_id)
         return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
@@ -126,11 +193,12 @@ class AccountsView(BackOfficeView):
     def form_to_add(self) -> Any:
         own = _own_properties()
         data = self.defaults() | property_columns.proposed(own)
-        return property_columns.form_with(self.add_form, own)(data=data)
+        return _with_plan(property_columns.form_with(self.add_form, own)(data=data))
 
     def form_to_edit(self, row: Account) -> Any:
         own = _own_properties()
-        return property_columns.form_with(self.edit_form, own)(obj=row, data=property_columns.held(own, row))
+        form = property_columns.form_with(self.edit_form, own)(obj=row, data=property_columns.held(own, row))
+        return _with_plan(form, row.plan)
 
     def field_groups(self, fields: Any) -> Any:
         own = [field for field in fields if field.name.startswith("prop_")]
@@ -142,14 +210,14 @@ class AccountsView(BackOfficeView):
         if own := property_columns.columns(_own_properties()):
             facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
             sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
-        return sections
+        return [*_holds_of(row), *sections]
 
     def defaults(self) -> dict[str, Any]:
         own = db.session.get(Account, current_scope().account_id)
         return {name: getattr(own, name) for name in ("country", "language", "time_zone", "currency")}
 
     def may_edit(self, row: Account) -> bool:
-        return row.id != current_scope().account_id
+        return _is_beneath(row)
 
     def is_muted(self, row: Account) -> bool:
         return row.is_archived
@@ -158,7 +226,7 @@ class AccountsView(BackOfficeView):
         return str(row.kind.label)
 
     def badges(self, row: Account) -> list[Cell]:
-        return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
+        return [badge(standing) for standing in standings_of(row) if standing is not Standing.ACTIVE]
 
     def has_section(self, row: Account, key: str) -> bool:
         return key != "accounts" or row.kind.manages_accounts
@@ -168,21 +236,119 @@ class AccountsView(BackOfficeView):
         if row.is_archived or row.id == current_scope().account_id:
             return []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
+        links += [_give_link(row)] if may("holding.add") else []
         mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
         if db.session.scalar(mine) is not None:
             links.append(Link(_("Switch to account"), f"/a/{row.slug}/", "login"))
         return links
 
+    def questions(self, row: Account) -> list[Action]:
+        if not self.may_edit(row):
+            return []
+        offered = [
+            ("hold", _("Put on hold"), "lock", may("account.hold") and len(row.holds) < len(HoldKind)),
+            ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
+            ("move", _("Move"), "sitemap", may("account.move")),
+        ]
+        return [
+            Action(name, label, icon, url=self.url(name, pk=row.id), modal=True)
+            for name, label, icon, fits in offered
+            if fits
+        ]
+
+    @expose("/hold/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def hold(self, pk: int) -> Any:
+        """Put an account on hold: which hold, and why."""
+        row = self._beneath(pk)
+        form = _hold_form([kind for kind in HoldKind if kind not in row.holds])
+        page = self._question(form, _("Put %(name)s on hold", name=row.name), row, _("Put on hold"))
+        page = replace(page, lead=_("On an administrative hold, its members sign in and read, and can change nothing;"
+                                    " accounts beneath it go on. A financial hold is noted."))  # fmt: skip
+        return self._ask(
+            form,
+            page,
+            lambda: holds.put_on_hold(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
+            lambda: _("“%(name)s” is on hold.", name=row.name),
+            self.url("show", pk=pk),
+        )
+
+    @expose("/lift/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("hold")
+    def lift(self, pk: int) -> Any:
+        """Lift a hold: which one, and why."""
+        row = self._beneath(pk)
+        if not row.holds:
+            raise Refused(_("%(name)s is on no hold.", name=row.name))
+        form = _hold_form(row.holds)
+        page = self._question(form, _("Lift the hold on %(name)s", name=row.name), row, _("Lift hold"))
+        return self._ask(
+            form,
+            page,
+            lambda: holds.lift(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
+            lambda: _("The hold on “%(name)s” is lifted.", name=row.name),
+            self.url("show", pk=pk),
+        )
+
+    @expose("/move/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def move(self, pk: int) -> Any:
+        """Move an account: choose the place, see what changes, do it."""
+        row, to = self._beneath(pk), self._place()
+        if to is None:
+            return self._places(row)
+        try:
+            moves.refuse(row, to=to, by=me())
+        except Refused as refusal:
+            return self._places(row, problem=refusal.sentence)
+        form = FlaskForm()
+        page = self._question(form, _("Move %(name)s", name=row.name), row, _("Move account"), to=to.id)
+        seen = moves.preview(row, to=to)
+        more = {"row": row, "old": row.parent, "to": to, "seen": seen}
+        page = replace(page, extra="_move.html", more=more, within=True, cancel_url=self.url("move", pk=pk))
+        return self._ask(
+            form,
+            page,
+            lambda: moves.move(row, to=to, by=me()),
+            lambda: ngettext("One account was moved.", "%(num)s accounts were moved.", seen.count),
+            self.url("show", pk=pk),
+        )
+
+    def _beneath(self, pk: int) -> Account:
+        row = self.row(pk)
+        return row if self.may_edit(row) else abort(403)
+
+    def _question(self, form: Any, title: str, row: Account, label: str, **args: Any) -> FormPage:
+        page = self._form_page(form, title, self.url(request.endpoint.partition(".")[2], pk=row.id, **args))
+        return replace(page, submit_label=label, cancel_url=self.url("show", pk=row.id))
+
+    def _place(self) -> Account | None:
+        """The place asked for; a foreign one does not exist."""
+        pk = request.args.get("to")
+        if pk is None:
+            return None
+        return self.row(int(pk)) if pk.isdecimal() and pk.isascii() and len(pk) < 11 else abort(404)
+
+    def _places(self, row: Account, problem: str = "") -> Any:
+        """Where it could go, to choose from; found by name."""
+        q = request.args.get("q", "").strip()[:120].replace("\x00", "")
+        found = moves.places(row).where(Account.name.icontains(q, autoescape=True)).options(joinedload(Account.parent))
+        found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(PLACES + 1)))
+        said = {"row": row, "places": found[:PLACES], "more": len(found) > PLACES, "q": q, "problem": problem}
+        answer = _part("_places.html", _("Move %(name)s", name=row.name), **said)
+        return answer, 422 if problem or request.method == "POST" else 200
+
     def create(self, form: Any) -> Account:
-        facts = {name: form[name].data for name in self.add_columns}
+        facts = {name: form[name].data for name in self.add_columns if name != "plan_id"}
         account = accounts.open_account(parent=db.session.get(Account, current_scope().account_id), by=me(), **facts)
+        _choose_plan(account, form)
         properties.write(account, property_columns.typed(_own_properties(), form))
         return account
 
     def change(self, row: Account, form: Any) -> None:
-        for name in self.edit_columns:
-            form[name].populate_obj(row, name)
-        accounts.accept(row)
+        accounts.change(row, **{name: form[name].data for name in self.edit_columns if name != "plan_id"})
+        _choose_plan(row, form)
         properties.write(row, property_columns.typed(_own_properties(), form))
 
     @command(
@@ -192,7 +358,7 @@ class AccountsView(BackOfficeView):
         confirm_one=_l("Archive “%(name)s”? Its members can no longer act in it until it is restored."),
         icon="archive",
         danger=True,
-        offered=lambda account: not account.is_archived,
+        offered=lambda account: not account.is_archived and _is_beneath(account),
     )
     def archive(self, chosen: list[Account]) -> str:
         for account in chosen:
@@ -229,7 +395,7 @@ class AccountsView(BackOfficeView):
         confirm_one=_l("Switch partner management off? “%(name)s” can then have no accounts beneath it."),
         icon="building",
         permission="promote",
-        offered=lambda account: account.kind is Kind.PARTNER,
+        offered=lambda account: account.kind is Kind.PARTNER and _is_beneath(account),
     )
     def disable_partner(self, chosen: list[Account]) -> None:
         for account in chosen:
@@ -268,6 +434,23 @@ class MembersView(BackOfficeView):
     def change(self, row: Member, form: Any) -> None:
         members.change_role(row, to=Role(form.role.data), by=me())
 
+    @expose("/edit/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: int) -> Any:
+        """Whoever gives away rights of their own is asked first: they cannot give them back to themselves."""
+        row = self.row(pk)
+        wanted = request.form.get("role", "")
+        if row.id != me().id or wanted not in set(Role) or request.form.get("sure") == wanted:
+            return super().edit(pk)
+        lost = permissions.lost(row.account.kind, row.role, Role(wanted))
+        if not lost:
+            return super().edit(pk)
+        form = self.form_to_edit(row)
+        page = self._form_page(form, _l("Change your own role?"), self.url("edit", pk=pk))
+        more = {"role": Role(wanted), "lost": lost}
+        page = replace(page, extra="_demotion.html", more=more, submit_label=_("Change my role"), danger=True)
+        return render_template("_form.html" if page.modal else "form.html", page=page), 422
+
     def conditions(self) -> tuple[Any, ...]:
         """The page shows the acting account's own members; those of others stand on their accounts' pages."""
         return (Member.account_id == current_scope().account_id,)
@@ -278,6 +461,7 @@ class MembersView(BackOfficeView):
         confirm=_l("Remove these members? They can no longer act in the account; what they did stays in its history."),
         icon="user-minus",
         danger=True,
+        offered=lambda member: member.user_id != current_scope().user_id,
     )
     def remove(self, chosen: list[Member]) -> str:
         if me() in chosen:
@@ -365,13 +549,9 @@ class InvitationsView(BackOfficeView):
         return _("%(email)s is invited.", email=row.email)
 
     def _account(self) -> Account:
-        """The account to invite into: one beneath, named in the address, or the own."""
-        pk = request.args.get("account", str(current_scope().account_id))
-        if not (pk.isdecimal() and pk.isascii() and len(pk) < 19):
-            abort(404)
-        return db.session.get(Account, int(pk)) or abort(404)
+        return _account_asked_for()
 
-    @command("resend", _l("Send again"), icon="send")
+    @command("resend", _l("Send again"), icon="send", offered=lambda row: row.status is InvitationStatus.PENDING)
     def resend(self, chosen: list[Invitation]) -> str:
         for invitation in chosen:
             invitations.resend(invitation, by=me())
@@ -383,11 +563,647 @@ class InvitationsView(BackOfficeView):
         confirm=_l("Withdraw these invitations? Their links no longer work then."),
         icon="ban",
         danger=True,
+        offered=lambda invitation: invitation.may_become(InvitationStatus.WITHDRAWN),
     )
     def withdraw(self, chosen: list[Invitation]) -> str:
         for invitation in chosen:
             invitations.withdraw(invitation, by=me())
         return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
+
+
+class ArticlesView(BackOfficeView):
+    """What the operator sells, and what each article grants; partners read it (M-11, M-12)."""
+
+    route_base = "/articles"
+    datamodel = Table(Article)
+    noun = "article"
+    list_title = _l("Articles")
+    list_lead = _l("What accounts can acquire. What an article grants becomes licenses of the account.")
+    show_title = _l("Article")
+    add_title = add_label = _l("Add article")
+    edit_title = _l("Edit %(name)s")
+    include_route_methods = {"list", "show", "add", "edit", "export", "action_post"}
+    label_columns = {
+        "number": _l("Article number"),
+        "name": _l("Name"),
+        "granted": _l("Grants"),
+        "name_en": _l("Name in English"),
+        "name_de": _l("Name in German"),
+        "description": _l("Description"),
+        "description_en": _l("Description in English"),
+        "description_de": _l("Description in German"),
+        "created_at": _l("Created"),
+    }
+    help_columns = {
+        "number": _l("Your own, or left empty to be given one."),
+        "name_de": _l("One of the two is enough."),
+    }
+    list_columns = ["name", "number", "granted", "created_at"]
+    add_columns = edit_columns = ["number", "name_en", "name_de", "description_en", "description_de"]
+    search = ("name", "number")
+    order = ("name",)
+    extra_args = ("archived",)
+    sections = (("overview", _l("Overview"), ("name", "number", "created_at", "description")),)
+    related = (("accounts", _l("Accounts that have it"), "HoldingsView", "article_id"),)
+    empty_title = _l("No articles yet")
+    empty_text = _l("Define license types first, then articles that grant them.")
+
+    def conditions(self) -> tuple[Any, ...]:
+        return () if _with_archived() else (Article.archived_at.is_(None),)
+
+    def tools(self) -> list[Link]:
+        return [_archived_link(self)]
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        granted = {"value": lambda article: " · ".join(map(_grant_in_words, article.grants))}
+        found = {name: replace(f, **granted) if name == "granted" else f for name, f in super().fields(names).items()}
+        return {name: replace(f, kind="long") if name == "description" else f for name, f in found.items()}
+
+    def is_muted(self, row: Article) -> bool:
+        return row.is_archived
+
+    def badges(self, row: Article) -> list[Cell]:
+        return _archived_badge(row)
+
+    def _sections(self, row: Article) -> Any:
+        overview, *rest = super()._sections(row)
+        facts = [
+            Fact(grant.type.name, Cell(f"{shown(grant.quantity, 'number')} {grant.type.unit}")) for grant in row.grants
+        ]
+        lead = _("For each piece.") if facts else _("Nothing: it is sold, but gives no rights.")
+        return [overview, Section("grants", _("Grants"), facts, lead=lead), *rest]
+
+    def field_groups(self, fields: Any) -> Any:
+        named = [field for field in fields if not field.name.startswith("description")]
+        return [FieldGroup("", named), FieldGroup("", [field for field in fields if field not in named])]
+
+    def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
+        """Besides the fields: a line for each license type it grants."""
+        page = super()._form_page(form, title, url, name)
+        pk = request.view_args.get("pk")
+        types = list(db.session.scalars(select(LicenseType)))
+        more = {"grants": _grants_asked(pk), "types": _types_offered(types)}
+        return replace(page, extra="_article_grants.html", more=more)
+
+    def create(self, form: Any) -> Article:
+        return catalog.define_article(**self._facts(form))
+
+    def change(self, row: Article, form: Any) -> None:
+        catalog.change_article(row, **self._facts(form))
+
+    def _facts(self, form: Any) -> dict[str, Any]:
+        return {name: form[name].data for name in self.add_columns} | {"grants": _grants_typed(), "by": me()}
+
+    @command(
+        "archive",
+        _l("Archive"),
+        confirm=_l("Archive these articles? They can be given no longer; whoever has them keeps them."),
+        confirm_one=_l("Archive “%(name)s”? It can be given no longer; whoever has it keeps it."),
+        icon="archive",
+        danger=True,
+        offered=lambda article: not article.is_archived,
+    )
+    def archive(self, chosen: list[Article]) -> str:
+        for article in chosen:
+            catalog.archive(article, by=me())
+        return ngettext("One article was archived.", "%(num)s articles were archived.", len(chosen))
+
+    @command("restore", _l("Restore"), icon="restore", permission="archive", offered=lambda one: one.is_archived)
+    def restore(self, chosen: list[Article]) -> str:
+        for article in chosen:
+            catalog.restore(article, by=me())
+        return ngettext("One article was restored.", "%(num)s articles were restored.", len(chosen))
+
+
+class LicenseTypesView(BackOfficeView):
+    """The kinds of rights there are, and how strictly they are counted (M-13)."""
+
+    route_base = "/license-types"
+    datamodel = Table(LicenseType)
+    noun = "license_type"
+    list_title = _l("License types")
+    list_lead = _l("The rights articles can grant, and what happens when a license is used up.")
+    add_title = add_label = _l("Add license type")
+    edit_title = _l("Edit %(name)s")
+    include_route_methods = {"list", "add", "edit", "export", "action_post"}
+    label_columns = {
+        "name": _l("Name"),
+        "key": _l("Key"),
+        "unit": _l("Unit"),
+        "policy": _l("Policy"),
+        "overage_percent": _l("Tolerated overage in %"),
+        "name_en": _l("Name in English"),
+        "name_de": _l("Name in German"),
+        "unit_en": _l("Unit in English"),
+        "unit_de": _l("Unit in German"),
+    }
+    help_columns = {
+        "key": _l("Its name in the API; it cannot be changed later."),
+        "name_de": _l("One of the two is enough."),
+        "unit_en": _l("What is counted, in the plural: assets, users, GB."),
+        "policy": _l("Above the quantity “Hard” refuses, “Soft” only warns, “Overage” tolerates some more."),
+        "overage_percent": _l("1 to 100; needed for the policy “Overage” alone."),
+    }
+    list_columns = ["name", "key", "unit", "policy", "overage_percent"]
+    edit_columns = ["name_en", "name_de", "unit_en", "unit_de", "policy", "overage_percent"]
+    add_columns = ["key", *edit_columns]
+    search = ("name", "key", "unit")
+    order = ("name",)
+    extra_args = ("archived",)
+    empty_title = _l("No license types yet")
+    empty_text = _l("Add what your accounts may do so much of: create assets, connect data loggers, add users.")
+
+    def conditions(self) -> tuple[Any, ...]:
+        return () if _with_archived() else (LicenseType.archived_at.is_(None),)
+
+    def tools(self) -> list[Link]:
+        return [_archived_link(self)]
+
+    def is_muted(self, row: LicenseType) -> bool:
+        return row.is_archived
+
+    def create(self, form: Any) -> LicenseType:
+        return catalog.define_license_type(by=me(), **{name: form[name].data for name in self.add_columns})
+
+    def change(self, row: LicenseType, form: Any) -> None:
+        catalog.change_license_type(row, by=me(), **{name: form[name].data for name in self.edit_columns})
+
+    @command(
+        "archive",
+        _l("Archive"),
+        confirm=_l("Archive these license types? No article can newly grant them; licenses there are stay."),
+        icon="archive",
+        danger=True,
+    )
+    def archive(self, chosen: list[LicenseType]) -> str:
+        for type_ in chosen:
+            catalog.archive(type_, by=me())
+        return ngettext("One license type was archived.", "%(num)s license types were archived.", len(chosen))
+
+    @command("restore", _l("Restore"), icon="restore", permission="archive")
+    def restore(self, chosen: list[LicenseType]) -> str:
+        for type_ in chosen:
+            catalog.restore(type_, by=me())
+        return ngettext("One license type was restored.", "%(num)s license types were restored.", len(chosen))
+
+
+class PlansView(BackOfficeView):
+    """The price models accounts can have (M-10)."""
+
+    route_base = "/plans"
+    datamodel = Table(Plan)
+    noun = "plan"
+    list_title = _l("Plans")
+    list_lead = _l("The price models accounts can have. Choose an account's under “Edit” on its page.")
+    add_title = add_label = _l("Add plan")
+    edit_title = _l("Edit %(name)s")
+    include_route_methods = {"list", "add", "edit", "export", "action_post"}
+    label_columns = {
+        "name": _l("Name"),
+        "key": _l("Key"),
+        "price": _l("Base price"),
+        "period": _l("Billed"),
+        "currency": _l("Currency"),
+        "description": _l("Description"),
+        "name_en": _l("Name in English"),
+        "name_de": _l("Name in German"),
+        "description_en": _l("Description in English"),
+        "description_de": _l("Description in German"),
+    }
+    help_columns = LicenseTypesView.help_columns
+    list_columns = ["name", "key", "price", "currency", "period", "description"]
+    edit_columns = ["name_en", "name_de", "currency", "period", "description_en", "description_de"]
+    add_columns = ["key", *edit_columns]
+    search = ("name", "key", "description")
+    order = ("name",)
+    extra_args = ("archived",)
+    empty_title = _l("No plans yet")
+    empty_text = _l("Add the price models your accounts can choose from.")
+
+    def _init_forms(self) -> None:
+        super()._init_forms()
+        price = {"price": LocalDecimalField(_l("Base price"), [InputRequired(_l("Please fill this in."))])}
+        self.add_form = type("PlanForm", (self.add_form,), price)
+        self.edit_form = type("PlanForm", (self.edit_form,), price)
+
+    def conditions(self) -> tuple[Any, ...]:
+        return () if _with_archived() else (Plan.archived_at.is_(None),)
+
+    def tools(self) -> list[Link]:
+        return [_archived_link(self)]
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        return {name: replace(f, kind="money") if name == "price" else f for name, f in super().fields(names).items()}
+
+    def is_muted(self, row: Plan) -> bool:
+        return row.is_archived
+
+    def field_groups(self, fields: Any) -> Any:
+        by_name = {field.name: field for field in fields}
+        groups = [("key", "name_en", "name_de"), ("price", "currency", "period"), ("description_en", "description_de")]
+        return [FieldGroup("", [by_name[name] for name in names if name in by_name]) for names in groups]
+
+    def create(self, form: Any) -> Plan:
+        return catalog.define_plan(by=me(), **{name: form[name].data for name in (*self.add_columns, "price")})
+
+    def change(self, row: Plan, form: Any) -> None:
+        catalog.change_plan(row, by=me(), **{name: form[name].data for name in (*self.edit_columns, "price")})
+
+    @command(
+        "archive",
+        _l("Archive"),
+        confirm=_l("Archive these plans? They can be chosen no longer; accounts that have them keep them."),
+        icon="archive",
+        danger=True,
+    )
+    def archive(self, chosen: list[Plan]) -> str:
+        for plan in chosen:
+            catalog.archive(plan, by=me())
+        return ngettext("One plan was archived.", "%(num)s plans were archived.", len(chosen))
+
+    @command("restore", _l("Restore"), icon="restore", permission="archive")
+    def restore(self, chosen: list[Plan]) -> str:
+        for plan in chosen:
+            catalog.restore(plan, by=me())
+        return ngettext("One plan was restored.", "%(num)s plans were restored.", len(chosen))
+
+
+class HoldingsView(BackOfficeView):
+    """The articles accounts have acquired (M-11); the operator gives them without an order."""
+
+    route_base = "/holdings"
+    datamodel = Table(Holding)
+    noun = "holding"
+    list_title = _l("Acquired articles")
+    list_lead = _l("What accounts have acquired, and since when.")
+    add_title = _l("Give article to %(name)s")
+    add_label = _l("Give article")
+    label_columns = {
+        "article.name": _l("Article"),
+        "article.number": _l("Article number"),
+        "account.name": _l("Account"),
+        "quantity": _l("Quantity"),
+        "acquired_on": _l("Acquired on"),
+        "valid_until": _l("Ends on"),
+        "source": _l("Source"),
+        "note": _l("Note or own reference"),
+        "article_id": _l("Article"),
+    }
+    help_columns = {
+        "acquired_on": _l("From this day on its licenses count."),
+        "valid_until": _l("The first day on which they count no longer. Empty: without end."),
+        "note": _l("The account can read it."),
+    }
+    list_columns = [
+        "article.name", "article.number", "account.name", "quantity", "acquired_on", "valid_until", "source", "note",
+    ]  # fmt: skip
+    add_columns = ["article_id", "quantity", "acquired_on", "valid_until", "note"]
+    search = ("article.name", "article.number", "account.name", "note")
+    order = ("-acquired_on",)
+    related_keys = {"account_id": Account, "article_id": Article}
+    include_route_methods = {"list", "add", "export", "action_post", "related_list"}
+    empty_title = _l("No articles yet")
+    empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        return _without_own_account(super().fields(names))
+
+    def _add_link(self) -> None:
+        """Articles are given on the account's page."""
+
+    def defaults(self) -> dict[str, Any]:
+        return {"quantity": 1, "acquired_on": clock.today(self._account().time_zone)}
+
+    def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
+        url = self.url("add", account=self._account().id, back=request.args.get("back", ""))
+        page = super()._form_page(form, title, url, self._account().name)
+        lead = _("Without an order. What the article grants becomes licenses at once.")
+        return replace(page, submit_label=_("Give article"), lead=lead)
+
+    def create(self, form: Any) -> Holding:
+        facts = {name: form[name].data for name in ("quantity", "note")}
+        article = db.session.get(Article, form.article_id.data)
+        on, until = form.acquired_on.data, form.valid_until.data
+        return licenses.give(article, to=self._account(), on=on, until=until, by=me(), **facts)
+
+    def created_message(self, row: Holding) -> str:
+        return _("%(account)s now has %(article)s.", account=row.account.name, article=str(row))
+
+    def _account(self) -> Account:
+        return _account_asked_for()
+
+
+class LicensesView(BackOfficeView):
+    """What accounts may use, how much of it they do, and what is left (M-13)."""
+
+    route_base = "/licenses"
+    datamodel = Table(License)
+    noun = "license"
+    list_title = _l("Licenses")
+    list_lead = _l("What accounts may use, and how much of it they do.")
+    show_title = _l("License")
+    label_columns = {
+        "public_id": _l("License"),
+        "account.name": _l("Account"),
+        "type.name": _l("Type"),
+        "type.policy": _l("Policy"),
+        "article.name": _l("Article"),
+        "quantity": _l("Quantity"),
+        "in_use": _l("In use"),
+        "available": _l("Available"),
+        "valid_from": _l("Starts on"),
+        "valid_until": _l("Ends on"),
+        "status": _l("Status"),
+        "reason": _l("Reason"),
+        "created_at": _l("Issued"),
+    }
+    list_columns = [
+        "public_id", "account.name", "type.name", "article.name", "quantity", "in_use", "available", "valid_until",
+        "status",
+    ]  # fmt: skip
+    search = ("public_id", "account.name", "type.name", "article.name")
+    order = ("type.name", "public_id")
+    sections = (
+        (
+            "overview",
+            _l("Overview"),
+            ("account.name", "type.name", "type.policy", "article.name", "valid_from", "valid_until", "created_at",
+             "reason"),
+        ),
+    )  # fmt: skip
+    related = (("movements", _l("Movements"), "MovementsView", "license_id"),)
+    loads = (joinedload(License.account), joinedload(License.article).lazyload(Article.grants))
+    related_keys = {"account_id": Account}
+    include_route_methods = {"list", "show", "export", "action_post", "related_list", "suspend", "revoke"}
+    empty_title = _l("No licenses yet")
+
+    def _empty(self, listing: Any, related: bool) -> Empty:
+        """Who can give articles is told how; the others, how licenses come about."""
+        empty = super()._empty(listing, related)
+        if listing.is_filtered or related:
+            return empty
+        if may("holding.add"):
+            return replace(empty, text=_("Open an account and choose “Give article”; what it grants stands here."))
+        return replace(empty, text=_("Licenses come with the articles an account acquires."))
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        """The status is that of this day, whether or not anybody has noted the end."""
+        fields, today = _without_own_account(super().fields(names)), self._today()
+        own = {
+            "status": {"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
+            "available": {"kind": "number", "expression": licenses.available_column()},
+        }
+        return {name: replace(f, **own.get(name, {})) for name, f in fields.items()}
+
+    def _today(self) -> Any:
+        return clock.today(time_zone())
+
+    def is_muted(self, row: License) -> bool:
+        return row.status_on(self._today()) in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}
+
+    def badges(self, row: License) -> list[Cell]:
+        return [self.fields(["status"])["status"].cell(row)]
+
+    @expose("/show/<int:pk>")
+    @has_access
+    def show(self, pk: int) -> Any:
+        license = self.row(pk)
+        uses, count = license_use.uses_of(license)
+        told = [(use.reference, shown(use.quantity, "number"), shown(use.since, "moment")) for use in uses]
+        more = count - len(uses)
+        return render_template(
+            "license.html",
+            page=self.detail_page(license),
+            license=license,
+            gauge=_gauge(license),
+            uses=told,
+            more=more and ngettext("and one more", "and %(num)s more", more),
+            chart=_year_chart(license),
+        )
+
+    def detail_page(self, row: License) -> DetailPage:
+        return replace(super().detail_page(row), lead=f"{row.type.name} · {row.account.name}")
+
+    def links(self, row: License) -> list[Link]:
+        if not may("license_movement.export"):
+            return []
+        url = url_for("MovementsView.export", **{"_flt_1_license.public_id": row.public_id})
+        return [Link(_("Export movements"), url, "download")]
+
+    def questions(self, row: License) -> list[Action]:
+        status = row.status_on(clock.today(row.account.time_zone))
+        asked = []
+        if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
+            asked.append(self._question(row, "suspend", _("Suspend"), icon="player-pause"))
+        if may("license.revoke") and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
+            asked.append(self._question(row, "revoke", _("Revoke"), icon="ban", danger=True))
+        return asked
+
+    def _question(self, row: License, verb: str, label: str, **looks: Any) -> Action:
+        return Action(verb, label, url=self.url(verb, pk=row.id), modal=True, **looks)
+
+    @command(
+        "reinstate",
+        _l("Reinstate"),
+        confirm=_l("Reinstate these licenses? They can be used again at once."),
+        confirm_one=_l("Reinstate %(name)s? It can be used again at once."),
+        icon="player-play",
+        permission="suspend",
+        offered=lambda license: license.status is LicenseStatus.SUSPENDED,
+    )
+    def reinstate(self, chosen: list[License]) -> str:
+        for license in chosen:
+            licenses.reinstate(license, by=me())
+        return ngettext("One license was reinstated.", "%(num)s licenses were reinstated.", len(chosen))
+
+    @expose("/suspend/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def suspend(self, pk: int) -> Any:
+        license = self.row(pk)
+        lead = _("Nothing more can be taken into use until it is reinstated. What is in use stays noted.")
+        page = self._reason_page(license, _l("Suspend %(name)s"), "suspend", lead, _("Suspend"))
+        said = _("%(license)s is suspended.", license=license)
+        deed = partial(licenses.suspend, license, by=me())
+        return self._ask_why(page, deed, said)
+
+    @expose("/revoke/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def revoke(self, pk: int) -> Any:
+        license = self.row(pk)
+        lead = _("The license is taken back for good.")
+        page = self._reason_page(license, _l("Revoke %(name)s"), "revoke", lead, _("Revoke"))
+        said = _("%(license)s was revoked.", license=license)
+        return self._ask_why(replace(page, danger=True), partial(licenses.revoke, license, by=me()), said)
+
+    def _reason_page(self, license: License, title: Any, verb: str, lead: str, label: str) -> FormPage:
+        if not _from_above(license):
+            abort(403)
+        page = self._form_page(ReasonForm(), title, self.url(verb, pk=license.id), str(license))
+        back = self.url("show", pk=license.id)
+        return replace(page, lead=lead, submit_label=label, cancel_url=back)
+
+    def _ask_why(self, page: FormPage, deed: Any, said: str) -> Any:
+        form = page.form
+        return self._ask(form, page, lambda: deed(reason=form.reason.data), lambda: said, page.cancel_url)
+
+
+class ReasonForm(FlaskForm):
+    """Why something is done to a license; its account reads it."""
+
+    reason = Trimmed(
+        _l("Reason"),
+        [InputRequired(_l("Please fill this in.")), Length(max=licenses.LONGEST_REASON)],
+        description=_l("The account can read it."),
+    )
+
+
+class MovementsView(BackOfficeView):
+    """What was taken into use and released, when and for what. Only added to."""
+
+    route_base = "/license-movements"
+    datamodel = Table(LicenseMovement)
+    noun = "license_movement"
+    list_title = _l("Use of licenses")
+    list_lead = _l("What was taken into use and released. Nothing in here can be changed or deleted.")
+    label_columns = {
+        "at": _l("When"),
+        "kind": _l("What"),
+        "quantity": _l("Quantity"),
+        "in_use": _l("In use afterwards"),
+        "reference": _l("Reference"),
+        "actor": _l("Who"),
+        "license.public_id": _l("License"),
+        "account.name": _l("Account"),
+    }
+    list_columns = ["at", "kind", "quantity", "in_use", "reference", "actor", "license.public_id", "account.name"]
+    search = ("reference", "actor", "license.public_id", "account.name")
+    order = ("-at",)
+    related_keys = {"license_id": License}
+    include_route_methods = {"list", "export", "action_post", "related_list"}
+    empty_title = _l("Nothing has been used yet")
+    empty_text = _l("Every use and release through the API stands here.")
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        fields = _without_own_account(super().fields(names))
+        of_one_license = {"license.public_id", "account.name"} if "key" in (request.view_args or {}) else set()
+        return {name: field for name, field in fields.items() if name not in of_one_license}
+
+
+def _grant_in_words(grant: Any) -> str:
+    return f"{shown(grant.quantity, 'number')} {grant.type.name}"
+
+
+def _grants_typed() -> list[tuple[int, int]]:
+    """What the lines of an article's form say; empty ones are left out."""
+    typed = zip(request.form.getlist("grant_type"), request.form.getlist("grant_quantity"), strict=False)
+    found = []
+    for type_, quantity in typed:
+        if not type_:
+            continue
+        try:
+            found.append((int(type_), read_whole_number(quantity)))
+        except ValueError as error:
+            raise Refused(_("Say how many of each license type, as a whole number."), field="grants") from error
+    return found
+
+
+BLANK_GRANTS = 2  # offered besides those there are
+
+
+def _grants_asked(pk: int | None) -> list[tuple[str, str]]:
+    """The lines of an article's form: (number of the license type, quantity as text)."""
+    if request.method == "POST":
+        lines = zip(request.form.getlist("grant_type"), request.form.getlist("grant_quantity"), strict=False)
+        found = [line for line in lines if any(line)]
+    else:
+        article = db.session.get(Article, pk) if pk else None
+        found = [(str(g.type_id), shown(g.quantity, "number")) for g in article.grants] if article else []
+    return [*found, *[("", "")] * BLANK_GRANTS]
+
+
+def _types_offered(types: list[LicenseType]) -> list[tuple[str, str]]:
+    """The license types to choose from; archived ones say so, for the articles that grant them."""
+    return [(str(type_.id), _type_in_words(type_)) for type_ in sorted(types, key=lambda one: sort_key(one.name))]
+
+
+def _type_in_words(type_: LicenseType) -> str:
+    words = {"name": type_.name, "unit": type_.unit}
+    return _("%(name)s (%(unit)s), archived", **words) if type_.is_archived else _("%(name)s (%(unit)s)", **words)
+
+
+def _gauge(license: License) -> dict[str, Any]:
+    """The numbers of a license, and how full it is."""
+    percent = license.in_use * 100 // license.quantity
+    tone = "full" if percent >= 100 else "low" if percent >= 80 else "good"
+    return {
+        "quantity": shown(license.quantity, "number"),
+        "in_use": shown(license.in_use, "number"),
+        "available": shown(license.available, "number"),
+        "limit": shown(license.limit, "number") if license.limit else _("without limit"),
+        "tolerates": license.limit != license.quantity,
+        "percent": shown(percent, "number"),
+        "tone": tone,
+    }
+
+
+def _year_chart(license: License) -> dict[str, Any]:
+    months = license_use.year_of(license)
+    return {
+        "labels": [month_name(month.first) for month in months],
+        "series": [
+            {"label": _("Most in use"), "values": [month.peak for month in months]},
+            {"label": _("Quantity"), "values": [license.quantity] * len(months), "type": "line"},
+        ],
+    }
+
+
+def _from_above(license: License) -> bool:
+    """Whether it is another account's license, or the operator's own: nobody else decides about their own."""
+    scope = current_scope()
+    return license.account_id != scope.account_id or scope.kind is Kind.OPERATOR
+
+
+def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
+    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
+    scope, place = g.get("scope"), (request.view_args or {}).get("key")
+    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
+        return {name: field for name, field in fields.items() if name != "account.name"}
+    return fields
+
+
+def _archived_badge(row: Any) -> list[Cell]:
+    return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
+
+
+def _account_asked_for() -> Account:
+    """The account a form is about: one beneath, named in the address, or the own."""
+    pk = request.args.get("account", str(current_scope().account_id))
+    if not (pk.isdecimal() and pk.isascii() and len(pk) < 19):
+        abort(404)
+    return db.session.get(Account, int(pk)) or abort(404)
+
+
+def _give_link(account: Account) -> Link:
+    url = url_for("HoldingsView.add", account=account.id, back=url_for("AccountsView.show", pk=account.id))
+    return Link(_("Give article"), url, icon="package", modal=True)
+
+
+def _with_plan(form: Any, current: Plan | None = None) -> Any:
+    """The account's form, with the plans one may choose: those on offer and the one it has."""
+    if not may("plan.choose"):
+        del form.plan_id
+    elif current is not None and current.is_archived:
+        form.plan_id.choices = [*form.plan_id.choices, *choices([(current.id, current.name)])]
+    return form
+
+
+def _choose_plan(account: Account, form: Any) -> None:
+    if "plan_id" in form:
+        plan = db.session.get(Plan, form.plan_id.data) if form.plan_id.data else None
+        catalog.choose_plan(account, plan, by=me())
+
+
+HISTORY_FACTS = ("at", "actor", "on_behalf_of", "via", "acting_account", "subject", "account.name", "ip")
 
 
 class HistoryView(BackOfficeView):
@@ -403,18 +1219,19 @@ class HistoryView(BackOfficeView):
         "at": _l("When"),
         "actor": _l("Who"),
         "on_behalf_of": _l("On behalf of"),
+        "via": _l("API key"),
         "action": _l("What"),
         "subject": _l("Concerning"),
         "acting_account": _l("Acting in"),
         "account.name": _l("Account"),
-        "ip": _l("From"),
+        "ip": _l("IP address"),
         "told_changes": _l("Changes"),
     }
     list_columns = ["at", "actor", "action", "subject", "account.name", "told_changes"]
     search = ("actor", "action", "subject")
     order = ("-at",)
     sections = (
-        ("entry", _l("Entry"), ("at", "actor", "on_behalf_of", "acting_account", "subject", "account.name", "ip")),
+        ("entry", _l("Entry"), HISTORY_FACTS),
         ("changes", _l("Changes"), ("told_changes",)),
     )
     related_keys = {"account_id": Account}
@@ -428,11 +1245,14 @@ class HistoryView(BackOfficeView):
         return super().belongs(key, pk) | (LogEntry.subject_type == "account") & (LogEntry.subject_id == pk)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        said = {"action": action_in_words, "told_changes": changes_in_words}
+        said = {"told_changes": changes_in_words}
         if names is None:
-            said["actor"] = lambda entry: entry.actor.partition(" <")[0]
+            said["actor"] = actor_in_words
         plain = super().fields(names)
-        return {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
+        told = {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
+        if names is not None and "told_changes" in told:
+            told["told_changes"] = replace(told["told_changes"], kind="long", value=changes_line_by_line)
+        return {name: action_column(f) if name == "action" else f for name, f in told.items()}
 
 
 class OutboxView(BackOfficeView):
@@ -488,6 +1308,75 @@ class OutboxView(BackOfficeView):
         return ngettext("One message is sent again.", "%(num)s messages are sent again.", len(chosen))
 
 
+class ApiKeysView(BackOfficeView):
+    """The keys with which programs act in the account, each for the member who made it (section 6)."""
+
+    route_base = "/api-keys"
+    datamodel = Table(ApiKey)
+    noun = "api_key"
+    list_title = _l("API keys")
+    list_lead = _l("A program with such a key acts for the person who made it, and can do no more than the key says.")
+    add_title = add_label = _l("Create key")
+    label_columns = {
+        "name": _l("Name"),
+        "status": _l("Status"),
+        "prefix": _l("Begins with"),
+        "may": _l("May do"),
+        "created_by": _l("Acts for"),
+        "last_used_at": _l("Last used"),
+        "expires_at": _l("Valid until"),
+    }
+    help_columns = {"name": _l("What the program is called, such as “Warehouse”; history names it.")}
+    list_columns = ["name", "status", "prefix", "may", "created_by", "last_used_at", "expires_at"]
+    add_columns = ["name"]
+    search = ("name", "prefix", "created_by")
+    order = ("name",)
+    include_route_methods = {"list", "add", "action_post"}
+    empty_title = _l("No API keys yet")
+    empty_text = _l("Create one for each program that is to read or change things here.")
+
+    def fields(self, names: Any = None) -> dict[str, Field]:
+        """The status is that of this moment: nobody notes when a key expires."""
+        fields = super().fields(names)
+        status = {"value": lambda row: row.status_at(clock.now()), "expression": api_keys.status_column()}
+        status |= {"kind": "choice", "choices": [*ApiKeyStatus]}
+        may_do = {"value": lambda row: key_pages.scopes_in_words(row.scopes)}
+        return {n: replace(f, **{"status": status, "may": may_do}.get(n, {})) for n, f in fields.items()}
+
+    def is_muted(self, row: ApiKey) -> bool:
+        return row.status_at(clock.now()) is not ApiKeyStatus.ACTIVE
+
+    def tools(self) -> list[Link]:
+        return [Link(_("API reference"), url_for("ApiReferenceView.show"), "api")] if may("api.show") else []
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        """Make a key and show its secret, this once."""
+        form = key_pages.form_on(self.add_form)(data={"days": str(api_keys.USUAL_LIFETIME)})
+        page = key_pages.page_on(self._form_page(form, self.add_title, self.url("add")))
+        if request.method != "POST" or not form.validate():
+            return self._render_form(form, page)
+        scopes, days = request.form.getlist("scopes"), int(form.days.data)
+        try:
+            key, secret = api_keys.create(form.name.data, scopes=scopes, days=days, by=me())
+        except Refused as refusal:
+            return self._refused(form, refusal, page)
+        return key_pages.show_secret(key, secret, modal=page.modal)
+
+    @command(
+        "revoke",
+        _l("Revoke"),
+        confirm=_l("Revoke these API keys? Programs that use them are turned away from this moment on."),
+        icon="ban",
+        danger=True,
+    )
+    def revoke(self, chosen: list[ApiKey]) -> str:
+        for key in chosen:
+            api_keys.revoke(key, by=me())
+        return ngettext("One API key was revoked.", "%(num)s API keys were revoked.", len(chosen))
+
+
 class RolesView(BaseView):
     """What each role may do in an account of this kind; the very table that is enforced."""
 
@@ -504,12 +1393,61 @@ class RolesView(BaseView):
         return render_template("roles.html", roles=[str(role.label) for role in Role], groups=groups)
 
 
+def _is_beneath(account: Account) -> bool:
+    return account.id != current_scope().account_id
+
+
 def _own_properties() -> list[Property]:
     return properties.definitions_for(current_scope())
 
 
 def _with_archived() -> bool:
-    return request.args.get("archived") == "1"
+    """Whether the list shows archived accounts too, or asks for them by their status."""
+    return request.args.get("archived") == "1" or "archived" in request.args.getlist(BY_STATUS)
+
+
+def _hold_form(kinds: list[HoldKind]) -> Any:
+    """Which hold, and why; the account's members read the reason."""
+    offered = choices((kind.value, kind.label) for kind in kinds)
+
+    class HoldForm(FlaskForm):
+        kind = RadioField(_l("Hold"), [InputRequired(_l("Please fill this in."))], choices=offered)
+        reason = Trimmed(
+            _l("Reason"),
+            [InputRequired(_l("Please fill this in.")), Length(max=holds.LONGEST)],
+            description=_l("The account's members read it, and it stays in the history."),
+        )
+
+    return HoldForm(kind=kinds[0].value if kinds else None)
+
+
+def _holds_of(row: Account) -> list[Section]:
+    """Why it is on hold, first of all."""
+    found = [hold for kind in row.holds if (hold := holds.find(row.id, kind))]
+    facts = [
+        Fact(
+            str(hold.kind.label),
+            Cell(
+                _("%(reason)s (%(who)s, %(when)s)",
+                  reason=hold.reason, who=hold.set_by, when=shown(hold.set_at, "moment")),
+                "long",
+            ),
+        )
+        for hold in found
+    ]  # fmt: skip
+    return [Section("holds", _("On hold"), facts)] if facts else []
+
+
+def _part(template: str, title: str, **said: Any) -> str:
+    """A part of a page: in the dialog, or on a page of its own."""
+    if request.headers.get("HX-Request") == "true":
+        return render_template(template, modal=True, title=title, **said)
+    return render_template("properties.html", part=template, modal=False, title=title, **said)
+
+
+def _archived_link(view: BackOfficeView) -> Link:
+    label, args = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
+    return Link(label, view.url("list", **args), "archive")
 
 
 def _invite_link(**values: Any) -> Link:
@@ -520,17 +1458,27 @@ def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
     partner = {"category": "Partner", "category_label": _l("Partner")}
     account = {"category": "Account", "category_label": _l("Account")}
+    contracts = {"category": "Contracts", "category_label": _l("Contracts")}
+    catalogue = {"category": "Catalogue", "category_label": _l("Catalogue")}
     add = backoffice.add_view
     add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
+    add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
+    add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
+    add(MovementsView, "Use of licenses", icon="gauge", label=_l("Use of licenses"), **contracts)
+    add(ArticlesView, "Articles", icon="package", label=_l("Articles"), **catalogue)
+    add(LicenseTypesView, "License types", icon="file-certificate", label=_l("License types"), **catalogue)
+    add(PlansView, "Plans", icon="receipt", label=_l("Plans"), **catalogue)
     add(MembersView, "Members", icon="users", label=_l("Members"), **account)
     add(InvitationsView, "Invitations", icon="user-plus", label=_l("Invitations"), **account)
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
     add(ExportsView, "Exports", icon="file-export", label=_l("My exports"), **account)
+    add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
     backoffice.add_view_no_menu(ImportsView)
+    backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

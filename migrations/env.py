@@ -6,17 +6,27 @@ from app.extensions import db
 
 
 def run() -> None:
-    """Every migration in one transaction; SQLite by copying tables, as it cannot alter them."""
+    """Every migration in one transaction; SQLite by copying tables, as it cannot alter them.
+
+    While a table is away, what refers to it may: SQLite looks at the foreign keys again at the end.
+    """
     engine = db.engine
     with engine.connect() as connection:
+        on_sqlite = engine.dialect.name == "sqlite"
+        if on_sqlite:
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
         context.configure(
             connection=connection,
             target_metadata=db.metadatas[None],
-            render_as_batch=engine.dialect.name == "sqlite",
+            render_as_batch=on_sqlite,
         )
         with context.begin_transaction():
             context.run_migrations()
+            if on_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise RuntimeError("rows that refer to what is not there; nothing was changed")
         connection.commit()
+        if on_sqlite:
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")
 
 
 run()

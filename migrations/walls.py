@@ -5,6 +5,7 @@ settings that `tenancy` makes at the start of a transaction, no row is seen and 
 the tables' owner too; a superuser is never bound, so the application must not connect as one (docs/operations.md).
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 # The settings are compared as byte strings, as the paths are. An unset one is '' or NULL: no row is below it.
@@ -15,6 +16,12 @@ SUBTREE = (
 INSIDE = (
     "{path} >= current_setting('kontor.low', true) COLLATE \"C\" "
     "AND {path} <= current_setting('kontor.inside', true) COLLATE \"C\""
+)
+# The catalogue stands in the root alone, whose path has one label; written by who acts there, or unscoped.
+CATALOGUE = "current_setting('kontor.high', true) <> ''"
+CATALOGUE_WRITTEN = (
+    "strpos({path}, '/') = length({path}) "
+    "AND ({path} = current_setting('kontor.low', true) OR current_setting('kontor.high', true) = '~')"
 )
 OWN = "current_setting('kontor.user', true) IN ('0', user_id::text)"
 
@@ -29,11 +36,27 @@ def protect(table: str, rule: str, path: str = "account_path", write_rule: str =
     op.execute(f"CREATE POLICY wall ON {table} USING ({seen}) WITH CHECK ({written})")
 
 
+def open_the_wall() -> None:
+    """For the rest of the migration's transaction: rows of every account are seen and may be written."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("SELECT set_config('kontor.low', '', true), set_config('kontor.high', '~', true)")
+
+
+def protect_catalogue(table: str) -> None:
+    """The same around a table that every account reads and the operator alone writes.
+
+    Two policies, since one for everything would let a row that is seen be deleted.
+    """
+    protect(table, CATALOGUE_WRITTEN)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"CREATE POLICY catalogue ON {table} FOR SELECT USING ({CATALOGUE})")
+
+
 def only_add_to(table: str) -> None:
     """Let rows be added and read, never changed or deleted."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
-            "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
             "$$BEGIN RAISE EXCEPTION '% is only added to', TG_TABLE_NAME; END$$"
         )
         op.execute(
@@ -44,5 +67,36 @@ def only_add_to(table: str) -> None:
     for deed in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER {table}_no_{deed.lower()} BEFORE {deed} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+        )
+
+
+def follow(table: str) -> None:
+    """Let the copies of an account's path follow the account, and refuse any that is no account's path."""
+    keys = sa.inspect(op.get_bind()).get_foreign_keys(table)
+    if any(key["constrained_columns"] == ["account_path"] for key in keys):
+        return
+    key = (f"fk_{table}_account_path", "account", ["account_path"], ["path"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_foreign_key(key[0], table, *key[1:], onupdate="CASCADE")
+        return
+    with op.batch_alter_table(table, recreate="always") as batch:
+        batch.create_foreign_key(*key, onupdate="CASCADE")
+
+
+def only_add_to_but_follow(table: str) -> None:
+    """`only_add_to`, but for the path: what has been written down goes with the account it is about."""
+    columns = [c["name"] for c in sa.inspect(op.get_bind()).get_columns(table) if c["name"] != "account_path"]
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"DROP TRIGGER {table}_only_added_to ON {table}")
+        op.execute(
+            f"CREATE TRIGGER {table}_only_added_to BEFORE UPDATE OF {', '.join(columns)} OR DELETE OR TRUNCATE "
+            f"ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+        return
+    for name, deed in (("update", f"UPDATE OF {', '.join(columns)}"), ("delete", "DELETE")):
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_no_{name}")
+        op.execute(
+            f"CREATE TRIGGER {table}_no_{name} BEFORE {deed} ON {table} "
             f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
         )

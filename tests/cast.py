@@ -25,10 +25,10 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from app import clock, tokens
+from app import clock, permissions, tokens
 from app.extensions import db
 from app.models import Account, Kind, Login, Member, Role, User
-from app.services import accounts, members, signin
+from app.services import accounts, api_keys, members, signin
 from app.tenancy import acting, scope_for, unscoped
 
 PASSWORD = "kontor-test-2026"
@@ -154,6 +154,38 @@ def browse(person: Person, app: Flask | None = None) -> Browser:
         session["login"] = key
         session["csrf_token"] = raw
     return Browser(client, person, raw)
+
+
+class Program:
+    """A program with an API key; it has no cookie and no form token."""
+
+    def __init__(self, client: FlaskClient, secret: str) -> None:
+        self.client, self.secret = client, secret
+
+    def get(self, path: str, **kwargs: Any) -> Any:
+        return self.open("GET", path, **kwargs)
+
+    def post(self, path: str, **kwargs: Any) -> Any:
+        return self.open("POST", path, **kwargs)
+
+    def put(self, path: str, **kwargs: Any) -> Any:
+        return self.open("PUT", path, **kwargs)
+
+    def delete(self, path: str, **kwargs: Any) -> Any:
+        return self.open("DELETE", path, **kwargs)
+
+    def open(self, method: str, path: str, **kwargs: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.secret}", **kwargs.pop("headers", {})}
+        return apart(self.client.open, path, method=method, headers=headers, buffered=True, **kwargs)
+
+
+def program(person: Person, *scopes: str, name: str = "Warehouse", app: Flask | None = None) -> Program:
+    """A program that acts for that person, with those scopes or else all the person can hand on."""
+    app = app or current_app._get_current_object()
+    with app.app_context(), acting_as(person) as by:
+        every = [scope for names in permissions.scopes(by.account.kind, by.role).values() for scope in names]
+        _key, secret = api_keys.create(name, scopes=scopes or every, days=90, by=by)
+    return Program(app.test_client(), secret)
 
 
 def _csrf_token(raw: str) -> str:

@@ -33,12 +33,17 @@ SETTINGS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "database" not in metafunc.fixturenames:
+    if "database" not in metafunc.fixturenames or _says_itself(metafunc):
         return
     folder = Path(metafunc.module.__file__).relative_to(HERE).parts[0]
     both = folder in ON_BOTH or metafunc.definition.get_closest_marker("both_databases")
     names = ["sqlite", "postgresql"] if both else ["sqlite"]
     metafunc.parametrize("database", names, indirect=True, scope="function")
+
+
+def _says_itself(metafunc: pytest.Metafunc) -> bool:
+    """Whether a test names its databases with its own parameters."""
+    return any("database" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,6 +49,16 @@ def test_production_starts_empty_and_its_operator_is_made_by_hand(empty):
     assert count(empty, Account) == count(empty, Member) == count(empty, User) == 1
 
 
+@pytest.mark.parametrize(("said", "names"), [("Erika  Maria Muster", ("Erika Maria", "Muster")), ("", ("", ""))])
+def test_the_operators_first_administrator_can_be_given_a_name(empty, said, names):
+    run(empty, "prepare")
+
+    run(empty, "init-operator", "--name", "One", "--email", "one@one.example", "--person", said)
+
+    with empty.app_context(), unscoped("looking", writes=False) as session:
+        assert session.execute(select(User.first_name, User.last_name)).one() == names
+
+
 def test_there_is_no_second_operator(empty):
     run(empty, "prepare")
     run(empty, "init-operator", "--name", "One", "--email", "one@one.example")
@@ -64,6 +74,8 @@ def test_the_demo_is_built_once_and_preparing_again_keeps_everything(empty):
     assert run(empty, "prepare").exit_code == 0
     accounts = count(empty, Account)
     assert accounts >= 55
+    with empty.app_context(), unscoped("looking", writes=False) as session:
+        assert set(session.scalars(select(User.locale))) == {None}  # everybody reads their browser's language
 
     assert run(empty, "prepare").exit_code == 0
 

@@ -18,11 +18,12 @@ FLOORS = [
     {"app.errors", "app.clock", "app.money"},
     {"app.extensions", "app.models", "app.reading", "app.regions", "app.sheet_reader"},
     {"app.tenancy", "app.permissions", "app.audit", "app.outbox", "app.tokens", "app.limits", "app.passwords"}
-    | {"app.properties", "app.property_types", "app.files", "app.handover", "app.sheets"},
+    | {"app.properties", "app.property_types", "app.vat", "app.idempotency"}
+    | {"app.files", "app.handover", "app.sheets"},
     {"app.services"},
     {"app.ui"},
-    {"app.views", "app.pages", "app.api", "app.jobs", "app.cli", "app.demo", "app.fab_strings"}
-    | {"app.exporting", "app.importing"},
+    {"app.views", "app.pages", "app.api", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
+    | {"app.exporting", "app.importing", "app.fab_strings"},
     {"app"},
 ]
 LONGEST_FUNCTION = 60

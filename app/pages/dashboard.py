@@ -16,7 +16,7 @@ from ..extensions import db
 from ..models import Account, Member
 from ..tenancy import current_scope
 from ..ui.acting import may, remember_account
-from ..ui.formats import shown
+from ..ui.formats import shown, time_zone
 
 
 class DashboardView(BaseView):
@@ -38,10 +38,10 @@ def _tiles() -> list[Any]:
     tiles = []
     if may("account.list"):
         beneath = select(func.count(Account.id)).where(Account.id != scope.account_id, Account.archived_at.is_(None))
-        month = clock.today().replace(day=1).isoformat()
+        month = clock.today(time_zone()).replace(day=1).isoformat()  # as the list's own filter understands it
         accounts = url_for("AccountsView.list")
         tiles.append(_tile(_("Accounts"), db.session.scalar(beneath), accounts, "building", "blue"))
-        new = beneath.where(Account.created_at >= clock.start_of_month())
+        new = beneath.where(Account.created_at >= clock.start_of_month(time_zone()))
         tiles.append(
             _tile(_("New this month"), db.session.scalar(new), f"{accounts}?_flt_1_created_at={month}", "plus", "green")
         )

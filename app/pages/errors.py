@@ -12,9 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
-from ..errors import OutsideScope, Refused
+from ..errors import Conflict, OutsideScope, Refused
 from ..extensions import db
+from ..ui.acting import for_programs
 from ..ui.page import Link
+from ..ui.rest.problems import answer_to, problem
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +27,28 @@ def register(app: Flask) -> None:
     app.register_error_handler(OutsideScope, lambda _error: page(404))
     app.register_error_handler(IntegrityError, _conflict)
     app.register_error_handler(StaleDataError, _conflict)
-    app.register_error_handler(Refused, lambda refusal: page(409, refusal.sentence))
+    app.register_error_handler(Refused, _refused)
     app.register_error_handler(Exception, _fault)
 
 
 def _http(error: HTTPException) -> Any:
     if error.response is not None or error.code is None or error.code < 400:
         return error
+    if for_programs():
+        db.session.rollback()
+        return answer_to(error)
     answer = page(error.code)
     if error.code == 405 and getattr(error, "valid_methods", None):
         return (*answer, {"Allow": ", ".join(error.valid_methods)})
     return answer
+
+
+def _refused(refusal: Refused) -> Any:
+    """A rule says no: to a program at the field, where the reason lies in what it sent."""
+    if for_programs() and refusal.field and not isinstance(refusal, Conflict):
+        db.session.rollback()
+        return problem(422, errors=[(refusal.field, refusal.sentence)])
+    return page(409, refusal.sentence)
 
 
 def _stale(_error: CSRFError) -> Any:
@@ -53,10 +66,14 @@ def _fault(error: Exception) -> Any:
     return page(500)
 
 
-def page(code: int, text: str = "") -> tuple[str, int]:
+def page(code: int, text: str = "") -> Any:
     """The error page; it needs neither the database nor the rights it may be about."""
     db.session.rollback()
+    if for_programs():
+        return problem(code, text)
     title, usual = _words(code)
+    if code == 403 and g.get("hold") is not None:
+        usual = _("This account is on hold: everything can be read, nothing can be changed.")
     home = Link(_("To the start page"), (request.script_root if g.get("scope") else "") + "/")
     return render_template("error.html", code=code, title=title, text=text or usual, home=home), code
 

@@ -10,6 +10,8 @@ def chosen() -> str:
     if not has_request_context():
         return current_app.config["BABEL_DEFAULT_LOCALE"]
     known = list(current_app.config["LANGUAGES"])
+    if request.path.startswith("/api/") and (asked := request.accept_languages.best_match(known)):
+        return asked  # a program says what it wants
     person = g.get("identity")
     for wish in (person.user.locale if person else None, session.get("locale")):
         if wish in known:

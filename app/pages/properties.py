@@ -25,6 +25,7 @@ from ..ui.acting import may, me
 from ..ui.fields import Trimmed, currencies
 from ..ui.page import FieldGroup, FormPage
 from ..ui.properties import as_input, as_kept, from_input, input_for
+from ..ui.view import LARGEST_KEY
 
 ICONS = {
     PropertyType.TEXT: "forms", PropertyType.LONG: "list-details", PropertyType.INTEGER: "gauge",
@@ -34,6 +35,16 @@ ICONS = {
 }  # fmt: skip
 BLANK_CHOICES = 3  # offered besides those there are
 FOUND = 20  # values named of those that do not fit
+
+
+class Work(NamedTuple):
+    """A conversion the worker does, or could not do."""
+
+    to: str
+    percent: int
+    under_way: bool
+    misfits: list[Any]
+    more: str
 
 
 class Line(NamedTuple):
@@ -46,6 +57,7 @@ class Line(NamedTuple):
     facts: list[str]
     up: str
     down: str
+    work: Work | None
 
 
 class PropertiesView(BaseView):
@@ -85,7 +97,8 @@ class PropertiesView(BaseView):
         if request.method != "POST" or not form.validate():
             return _show(page)
         facts = _facts(definition, form)
-        return _do(page, lambda: properties.change(definition, by=me(), **facts), _("The column was changed."))
+        deed = lambda: properties.change(definition, by=me(), **facts)  # noqa: E731
+        return _do(page, deed, _("The column was changed."), of=definition)
 
     @expose("/convert/<int:pk>", methods=["GET", "POST"])
     @has_access
@@ -102,7 +115,8 @@ class PropertiesView(BaseView):
         if request.method != "POST" or not form.validate():
             return _show(page)
         facts = _facts(draft, form)
-        return _do(page, lambda: properties.convert(definition, to=type_, by=me(), **facts), _("The type was changed."))
+        return _do(page, lambda: properties.convert(definition, to=type_, by=me(), **facts), _("The type was changed."),
+                   of=definition)  # fmt: skip
 
     @expose("/order", methods=["POST"])
     @has_access
@@ -111,7 +125,8 @@ class PropertiesView(BaseView):
         numbers = request.form.get("ids", "").split(",")
         if not all(number.isdecimal() and number.isascii() and len(number) < 19 for number in numbers):
             abort(400)
-        return _do(None, lambda: properties.reorder([int(n) for n in numbers], by=me()), _("The order was changed."))
+        wanted = [int(number) for number in numbers]
+        return _do(None, lambda: properties.reorder(wanted, by=me()), _place_in_words(wanted))
 
     @expose("/archive/<int:pk>", methods=["POST"])
     @has_access
@@ -127,11 +142,20 @@ class PropertiesView(BaseView):
         return _do(None, lambda: properties.restore(definition, by=me()), _("The column is back, with its values."))
 
 
+def _place_in_words(wanted: Any) -> str:
+    """Where the property that was moved has come to stand, for those who do not see it."""
+    moved = request.form.get("focus", "").partition("-")[2] or request.form.get("moved", "")
+    definition = next((one for one in values.definitions_of(me().account_id) if str(one.id) == moved), None)
+    if definition is None or definition.id not in wanted:
+        return _("The order was changed.")
+    place, label = wanted.index(definition.id) + 1, values.label_of(definition)
+    return _("%(name)s is number %(place)s of %(count)s now.", name=label, place=place, count=len(wanted))
+
+
 def _own(pk: int) -> Property:
-    found = db.session.get(Property, pk) if pk < 2**63 else None
-    if found is None or found.account_id != current_scope().account_id:
-        abort(404)
-    return found
+    """The definition of that key. One of an account beneath is seen, and its owner's alone to change."""
+    found = (db.session.get(Property, pk) if pk <= LARGEST_KEY else None) or abort(404)
+    return found if found.account_id == current_scope().account_id else abort(403)
 
 
 def _type_asked_for() -> PropertyType | None:
@@ -146,7 +170,7 @@ def _types(besides: PropertyType | None = None) -> Any:
 # --- doing it, and what is shown afterwards ----------------------------------------------------------------------
 
 
-def _do(page: FormPage | None, deed: Any, said: str) -> Any:
+def _do(page: FormPage | None, deed: Any, said: str, of: Property | None = None) -> Any:
     """Do it and show the list again; or say no, with everything typed still there."""
     try:
         deed()
@@ -157,6 +181,8 @@ def _do(page: FormPage | None, deed: Any, said: str) -> Any:
         if page is None:
             return _page("list", problem=refusal.sentence), 422
         return _refused(page, refusal)
+    if of is not None and of.is_being_converted:
+        said = _("There are many values; they are being converted.")
     if _is_htmx():
         return _page("list", changed=True, said=said)
     flash(said, "success")
@@ -169,8 +195,7 @@ def _refused(page: FormPage, refusal: Refused) -> Any:
         page.form[refusal.field].errors = [*page.form[refusal.field].errors, refusal.sentence]
     else:
         page.form.form_errors.append(refusal.sentence)
-    more = max(0, len(found) - FOUND)
-    return _show(page, misfits=found[:FOUND], more=more and ngettext("and one more", "and %(num)s more", more))
+    return _show(page, misfits=found[:FOUND], more=_and_more(len(found) - FOUND))
 
 
 def _show(page: FormPage, **said: Any) -> Any:
@@ -196,6 +221,7 @@ def _listed() -> dict[str, Any]:
         "archived": [(definition.id, values.label_of(definition)) for definition in every if definition.is_archived],
         "room": len(live) < values.MOST,
         "focus": request.form.get("focus", ""),
+        "working": any(definition.is_being_converted for definition in live),
         "may": {name: may(f"property.{name}") for name in ("add", "edit", "archive")},
     }
 
@@ -215,7 +241,25 @@ def _line(definition: Property, live: Any) -> Line:
         facts=[fact for fact, holds in said.items() if holds],
         up=",".join(_moved(ids, place, place - 1)) if place > 0 else "",
         down=",".join(_moved(ids, place, place + 1)) if place + 1 < len(ids) else "",
+        work=_work(definition),
     )
+
+
+def _work(definition: Property) -> Work | None:
+    if definition.conversion_status is None:
+        return None
+    told = definition.conversion
+    return Work(
+        to=str(PropertyType(told["to"]["type"]).label),
+        percent=min(99, 100 * told["done"] // max(1, told["total"])),
+        under_way=definition.is_being_converted,
+        misfits=told["found"],
+        more=_and_more(told["misfits"] - len(told["found"])),
+    )
+
+
+def _and_more(count: int) -> str:
+    return ngettext("and one more", "and %(num)s more", count) if count > 0 else ""
 
 
 def _moved(ids: Any, place: int, to: int) -> Any:

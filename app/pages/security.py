@@ -23,7 +23,7 @@ from ..models import Login, User
 from ..services import second_factor, signin
 from ..tenancy import current_scope
 from ..ui.acting import Identity, identity
-from ..ui.fields import Trimmed, languages, time_zones
+from ..ui.fields import Trimmed, choices, languages, time_zones
 from ..ui.formats import shown
 from ..ui.page import FieldGroup, FormPage
 from ..ui.visitor import device_in_words, visitor
@@ -47,7 +47,7 @@ class ProfileForm(FlaskForm):
     first_name = Trimmed(_l("First name"), [REQUIRED, Length(max=64)], render_kw={"autocomplete": "given-name"})
     last_name = Trimmed(_l("Last name"), [REQUIRED, Length(max=64)], render_kw={"autocomplete": "family-name"})
     locale = SelectField(_l("Language"), choices=languages)
-    time_zone = SelectField(_l("Time zone"), choices=lambda: [("", _("That of the account")), *time_zones()])
+    time_zone = SelectField(_l("Time zone"), choices=lambda: choices([("", _("That of the account"))]) + time_zones())
 
 
 class ConfirmForm(FlaskForm):

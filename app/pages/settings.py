@@ -22,6 +22,12 @@ LABELS = {
     "name": _l("Name"),
     "contact": _l("Contact"),
     "email": _l("E-mail"),
+    "phone": _l("Phone"),
+    "website": _l("Web site"),
+    "vat_id": _l("VAT ID"),
+    "street": _l("Street and number"),
+    "postal_code": _l("Postal code"),
+    "city": _l("City"),
     "country": _l("Country"),
     "language": _l("Language"),
     "time_zone": _l("Time zone"),
@@ -29,11 +35,13 @@ LABELS = {
     "second_factor_required": _l("Administrators need a second factor"),
 }
 HELPS = {
+    "vat_id": _l("For instance DE136695976; it is checked."),
     "language": _l("Of mails and documents."),
     "second_factor_required": _l("In every account: administrators set it up at their next page."),
 }
-COMPANY = ["name", "contact", "email"]
-REGION = ["country", "language", "time_zone", "currency"]
+COMPANY = ["name", "contact", "email", "phone", "website", "vat_id"]
+ADDRESS = ["street", "postal_code", "city", "country"]
+REGION = ["language", "time_zone", "currency"]
 SECURITY = ["second_factor_required"]
 
 
@@ -72,5 +80,5 @@ class SettingsView(BaseView):
         return render_template("form.html", page=page), 422 if form.errors else 200
 
     def _groups(self, account: Account) -> list[tuple[Any, list[str]]]:
-        groups = [(_l("Company"), COMPANY), (_l("Region"), REGION)]
+        groups = [(_l("Company"), COMPANY), (_l("Postal address"), ADDRESS), (_l("Region"), REGION)]
         return [*groups, (_l("Security"), SECURITY)] if account.kind is Kind.OPERATOR else groups

@@ -289,7 +289,9 @@ def _reset(secret: str, kept: str) -> Any:
 
 def _gone() -> Any:
     """One page for every link that does not work: unknown, used, expired, withdrawn."""
-    return render_template("token_gone.html", link=Link(_("Ask for a new link"), "/forgot/")), 404
+    text = _("It may have been used already, or it is too old: a link to a new password works once, for an hour."
+             " Ask for a new one with your e-mail address.")  # fmt: skip
+    return render_template("token_gone.html", text=text, link=Link(_("Ask for a new link"), "/forgot/")), 404
 
 
 def _to_sign_in() -> Link:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from .. import clock
+from .. import clock, vat
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
 from ..models import Account, Kind, Member, Role
+from ..property_types import phone_number, web_address
+from ..tenancy import hold_the_tree
 
 MAX_DEPTH = 20
 
@@ -32,6 +35,7 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
 
     `by` is `None` only where the program itself builds the tree. Raises `Refused` when a sibling has the name.
     """
+    hold_the_tree(parent, shared=True)
     account = Account(name=name, parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), **facts)
     accept(account)
     _add(account, slug=slug, by=by)
@@ -41,12 +45,18 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
 
 def open_many(wanted: list[Account], *, by: Member) -> None:
     """The same for many at a time, made but not yet added; an import may bring thousands."""
-    for parent in {account.parent for account in wanted}:
+    parents = {account.parent for account in wanted}
+    hold_the_tree(*parents, shared=True)
+    for parent in parents:
         _accept_parent(parent)
+        if not parent.kind.manages_accounts:
+            raise Refused(_("%(name)s manages no accounts: switch partner management on for it first.",
+                            name=parent.name))  # fmt: skip
     if taken := _names_taken(wanted):
         raise Refused(_("There is an account named “%(name)s” here already.", name=taken[0]))
 
     for account in wanted:
+        tidy(account)
         _add(account, slug="", by=by)
     db.session.flush()
 
@@ -58,13 +68,42 @@ def _add(account: Account, *, slug: str, by: Member | None) -> None:
         db.session.add(Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now()))
 
 
+def change(account: Account, **facts: Any) -> None:
+    """Change what stands on an account. Raises `Refused`, with the field, for what it cannot be."""
+    for name, value in facts.items():
+        setattr(account, name, value)
+    accept(account)
+
+
 def accept(account: Account) -> None:
-    """Check and tidy what a form or an import has put into an account."""
+    """Check and tidy what a form has put into an account."""
+    accept_name(account)
+    tidy(account)
+
+
+def accept_name(account: Account) -> None:
+    """Raises `Refused` where the account cannot stand there by its name."""
     if not account.name_key:
         raise Refused(_("An account needs a name."), field="name")
     _accept_parent(account.parent)
-    if _sibling_has_name(account):
+    if has_name_beneath(account.name_key, account.parent, but=account):
         raise Refused(_("There is an account named “%(name)s” here already.", name=account.name), field="name")
+
+
+def tidy(account: Account) -> None:
+    """Bring what can be checked into the form in which it is kept. Raises `Refused`, with the field."""
+    with db.session.no_autoflush:
+        account.vat_id = vat.check(account.vat_id or "", account.country or "")
+        account.website = _at("website", web_address, account.website)
+        account.phone = _at("phone", phone_number, account.phone)
+
+
+def _at(field: str, tidy: Callable[[str], str], text: str | None) -> str:
+    """Raises `Refused` at that field."""
+    try:
+        return tidy(text) if text else ""
+    except Refused as refusal:
+        raise Refused(refusal.sentence, field=field) from refusal
 
 
 def archive(account: Account, *, by: Member) -> None:
@@ -100,6 +139,7 @@ def enable_partner(account: Account, *, by: Member) -> None:
 
 def disable_partner(account: Account, *, by: Member) -> None:
     """Switch partner management off again, while nothing is beneath."""
+    hold_the_tree(account)
     if account.kind is not Kind.PARTNER or account.id == by.account_id:
         raise Refused(_("Partner management cannot be switched off for %(name)s.", name=account.name))
     if db.session.scalar(select(Account.id).where(Account.parent_id == account.id).limit(1)):
@@ -125,12 +165,13 @@ def _names_taken(wanted: list[Account]) -> list[str]:
     return [account.name for account in wanted if (account.parent.id, account.name_key) in taken]
 
 
-def _sibling_has_name(account: Account) -> bool:
+def has_name_beneath(name_key: str, parent: Account | None, *, but: Account) -> bool:
+    """Whether another account beneath that parent has the name."""
     with db.session.no_autoflush:
-        parent_id = account.parent.id if account.parent else account.parent_id
-        same = select(Account.id).where(Account.parent_id == parent_id, Account.name_key == account.name_key)
-        if account.id is not None:
-            same = same.where(Account.id != account.id)
+        same = select(Account.id).where(Account.parent_id == (parent.id if parent else None))
+        same = same.where(Account.name_key == name_key)
+        if but.id is not None:
+            same = same.where(Account.id != but.id)
         return db.session.scalar(same.limit(1)) is not None
 
 

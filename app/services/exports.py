@@ -31,7 +31,10 @@ class Stopped(Exception):
     """The export was discarded, or another worker has it: there is nothing left to do."""
 
 
-def ask(*, title: str, noun: str, filter: str, by: Member, **facts: Any) -> Export:
+Filter = dict[str, str] | str  # in each language, or none
+
+
+def ask(*, title: str, noun: str, filter: Filter, by: Member, **facts: Any) -> Export:
     """Have the worker make a file; `facts` are view, query, format, locale and total."""
     mine = select(func.count(Export.id)).where(Export.status.in_([ExportStatus.WAITING, ExportStatus.RUNNING]))
     if (db.session.scalar(mine) or 0) >= MOST_UNDER_WAY:
@@ -39,7 +42,8 @@ def ask(*, title: str, noun: str, filter: str, by: Member, **facts: Any) -> Expo
         raise Refused(_("%(count)s exports are being made for you already; wait for one of them.", count=count))
     now = clock.now()
     export = Export(
-        account_id=by.account_id, user_id=by.user_id, title=title[:120], noun=noun, filter=filter, **facts,
+        account_id=by.account_id, user_id=by.user_id, title=title[:120], noun=noun, **facts,
+        filter=filter[facts["locale"]] if isinstance(filter, dict) else filter,
         file=files.new_name(facts["format"]), created_at=now, lease_until=now, expires_at=now + KEPT,
     )  # fmt: skip
     db.session.add(export)
@@ -49,7 +53,7 @@ def ask(*, title: str, noun: str, filter: str, by: Member, **facts: Any) -> Expo
     return export
 
 
-def note(noun: str, *, filter: str, format: str) -> None:
+def note(noun: str, *, filter: Filter, format: str) -> None:
     """Every export leaves a line of history, however the file reaches the person."""
     said = {"filter": filter, "format": "CSV" if format == "csv" else ""}
     record(f"{noun}.exported", **{name: words for name, words in said.items() if words})
@@ -98,9 +102,10 @@ def who_asked(export: Export) -> Member | None:
         .where(Member.user_id == export.user_id, Member.account_id == export.account_id)
         .where(User.active.is_(True), Account.archived_at.is_(None))
     )
-    if member is None or not allows(member.account.kind, member.role, f"{export.noun}.export"):
+    if member is None:
         return None
-    return member
+    account, wanted = member.account, f"{export.noun}.export"
+    return member if allows(account.kind, member.role, wanted, held=account.is_held) else None
 
 
 def go_on(export: Export, written: int) -> None:
@@ -118,7 +123,7 @@ def finish(export: Export, *, written: int, size: int) -> None:
         rows = f"{written:,}".replace(",", "." if export.locale == "de" else ",")
     outbox.write(
         "export_ready", to=user.email, locale=export.locale, account_id=account.id, title=export.title, rows=rows,
-        account=account.name, link=outbox.address(f"a/{account.slug}/exports/"),
+        account=account.name, link_path=f"a/{account.slug}/exports/",
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from .. import property_types as types
 from ..errors import Refused
 from ..models import Account, Property, PropertyType
 
-ID, PARENT = "id", "parent"
+ID, PARENT, VAT_ID = "id", "parent", "vat_id"
 ID_LABEL = "Kontor ID"  # the same in both languages, so that a file is known again in the other one
 LANGUAGES = ("en", "de")
 
@@ -63,11 +63,14 @@ def columns_for(account_id: int) -> dict[str, Column]:
 
 def guess(header: list[str], columns: dict[str, Column]) -> list[str]:
     """For each title of the header the column it most likely is; empty where it is none or its column is taken."""
-    known = {_folded(name): column.key for column in columns.values() for name in (*column.names, column.key)}
+    known: dict[str, list[str]] = {}
+    for column in columns.values():
+        for name in {_folded(name) for name in (*column.names, column.key)}:
+            known.setdefault(name, []).append(column.key)
     mapping: list[str] = []
     for title in header:
-        key = known.get(_folded(title), "")
-        mapping.append(key if key not in mapping else "")
+        free = (key for key in known.get(_folded(title), []) if key not in mapping)
+        mapping.append(next(free, ""))
     return mapping
 
 
@@ -76,7 +79,7 @@ def is_only_shown(title: str) -> bool:
     return _folded(title) in {_folded(name) for label in _ONLY_SHOWN for name in _in_all_languages(label)}
 
 
-_ONLY_SHOWN = (_l("Kind"), _l("Created"), _l("Archived"))
+_ONLY_SHOWN = (_l("Kind"), _l("Status"), _l("Created"), _l("Archived"))
 
 
 def _in_all_languages(label: Any) -> tuple[str, ...]:
@@ -102,18 +105,25 @@ def _facts() -> list[Column]:
         Column(PARENT, _in_all_languages(_l("Beneath")), _("Beneath"), read=_line),
         _text("contact", _l("Contact"), "Ansprechpartner", "Kontakt"),
         Column("email", ("Email", "Mail", *_in_all_languages(_l("E-mail"))), _("E-mail"), read=_email),
+        _text("phone", _l("Phone"), "Telephone", "Tel", "Rufnummer", tidy=types.phone_number),
+        _text("street", _l("Street and number"), "Street", "Straße", "Address", "Adresse"),
+        _text("postal_code", _l("Postal code"), "Postcode", "ZIP", "ZIP code", "PLZ"),
+        _text("city", _l("City"), "Town", "Stadt", "Ort"),
         _one_of("country", _l("Country"), regions.countries),
+        _text("website", _l("Web site"), "Website", "Homepage", "Webseite", tidy=types.web_address),
+        _text(VAT_ID, _l("VAT ID"), "VAT number", "USt-ID", "USt-IdNr", "Umsatzsteuer-ID"),
         _one_of("language", _l("Language"), regions.languages, required=True),
         _one_of("time_zone", _l("Time zone"), _zones, required=True),
         _one_of("currency", _l("Currency"), regions.currencies, required=True),
     ]
 
 
-def _text(name: str, label: Any, *names: str, required: bool = False) -> Column:
+def _text(name: str, label: Any, *names: str, required: bool = False,
+          tidy: Callable[[str], str] = lambda text: text) -> Column:  # fmt: skip
     longest = inspect(Account).columns[name].type.length
 
     def read(cell: Any) -> str:
-        text = _line(cell)
+        text = tidy(_line(cell))
         if len(text) > longest:
             raise Refused(_("At most %(count)s characters.", count=longest))
         return text

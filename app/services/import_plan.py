@@ -18,11 +18,12 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from .. import vat
 from ..errors import Refused
 from ..extensions import db
 from ..models import Account, LogEntry
 from ..sheets import Sheet
-from .import_columns import ID, PARENT, Column, as_text, columns_for, read_id
+from .import_columns import ID, PARENT, VAT_ID, Column, as_text, columns_for, read_id
 
 AT_ONCE = 500  # rows asked for in one statement
 CREATED, CHANGED, SAME, CONFLICT, ERROR = STATES = ("created", "changed", "unchanged", "conflict", "error")
@@ -116,6 +117,8 @@ class _Look:
             self._change(row, cells, account, by_name=known is None)
         if row.id is None or "name" in row.cells:
             self._check_name(row)
+        if row.cells.keys() & {VAT_ID, "country"}:
+            self._check_vat_id(row, account)
 
     def _id(self, cells: list[Any]) -> tuple[int, datetime] | None:
         text = self._text(cells, ID)
@@ -164,6 +167,20 @@ class _Look:
         if next(same, None) is not None:
             self._wrong(row, "name", _("There is an account named “%(name)s” here already.", name=name))
         self._refuse_twice(row, (parent_id, _key(name)), "name")
+
+    def _check_vat_id(self, row: Row, account: Account | None) -> None:
+        """It has to be one of the country, as both will be."""
+        known = account or self.owner
+        country = row.cells["country"][1] if "country" in row.cells else known.country
+        now = account.vat_id if account else ""
+        number = row.cells[VAT_ID][1] if VAT_ID in row.cells else now
+        try:
+            kept = vat.check(number or "", country or "")
+        except Refused as refusal:
+            return self._wrong(row, VAT_ID if VAT_ID in row.cells else "country", refusal.sentence)
+        row.cells.pop(VAT_ID, None)
+        if not same(kept, now):
+            row.cells[VAT_ID] = [now if account else None, kept]
 
     def _refuse_twice(self, row: Row, what: Any, key: str) -> None:
         first = self.seen.setdefault(what, row.number)

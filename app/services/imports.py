@@ -25,6 +25,7 @@ from ..models import Account, AccountImport, ImportStatus, Kind, Member, User
 from ..permissions import allows
 from ..property_types import from_kept
 from ..sheets import Sheet
+from ..tenancy import hold_the_tree
 from . import accounts
 from .import_columns import ID, Column, columns_for
 from .import_plan import CHANGED, CONFLICT, CREATED, ERROR, Row, by_hundreds, same
@@ -223,7 +224,7 @@ def _held(import_id: int, status: ImportStatus, attempt: int, by: Member) -> Acc
     import_ = db.session.scalar(held.execution_options(populate_existing=True))
     if import_ is None or import_.status is not status or import_.attempts != attempt:
         raise Stopped
-    if not allows(by.account.kind, by.role, "account.import"):
+    if not allows(by.account.kind, by.role, "account.import", held=by.account.is_held):
         raise Refused(_("You may no longer import accounts."))
     return import_
 
@@ -272,7 +273,9 @@ def _put(account: Account, cells: dict[str, list[Any]], columns: dict[str, Colum
         if columns[key].definition is None:
             setattr(account, key, new)
     if "name" in cells:
-        accounts.accept(account)
+        accounts.accept_name(account)
+    if checked and len(kept) < len(cells):
+        accounts.tidy(account)
     if checked and kept:
         properties.write(account, {d: from_kept(d, new) for d, new in kept.items()}, held=True)
     elif kept:  # what stood there before needs no leave to stand there again
@@ -281,6 +284,7 @@ def _put(account: Account, cells: dict[str, list[Any]], columns: dict[str, Colum
 
 
 def _open(rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps) -> None:
+    hold_the_tree(shared=True)
     for some in by_hundreds(rows):
         new = [_new_account(row, columns, by) for row in some]
         accounts.open_many(new, by=by)
@@ -297,6 +301,8 @@ def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
     given = {key: new for key, (_old, new) in row.cells.items() if columns[key].definition is None}
     facts = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")} | given
     parent = db.session.get(Account, row.parent_id)
+    if parent is None:  # moved out of sight
+        _refuse_changed([row.name])
     account = Account(parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), properties={}, **facts)
     kept = {columns[key].definition: new for key, (_old, new) in row.cells.items() if columns[key].definition}
     properties.write(account, {d: from_kept(d, new) for d, new in kept.items()})

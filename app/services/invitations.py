@@ -276,7 +276,7 @@ def _still_stands(invitation: Invitation, *, hold: bool = False) -> bool:
     inviter = _inviter_of(invitation, hold=hold)
     return (
         inviter is not None
-        and allows(inviter.account.kind, inviter.role, "invitation.add")
+        and allows(inviter.account.kind, inviter.role, "invitation.add", held=inviter.account.is_held)
         and may_grant(inviter.role, invitation.role)
         and invitation.account.is_within(inviter.account)
     )

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import inspect, select
+from sqlalchemy import func, inspect, or_, select
 
 from .. import clock
 from .. import properties as values
 from .. import property_types as types
-from ..audit import record
+from ..audit import readable, record
 from ..errors import Refused
-from ..extensions import db
-from ..models import Account, Member, Property, PropertyType, PropertyValue, sort_key
+from ..extensions import db, holds
+from ..handover import hand_over
+from ..models import Account, ConversionStatus, Member, Property, PropertyType, PropertyValue, sort_key
 from .accounts import plain_letters
 
 MOST_CHOICES = 200
 AT_ONCE = 500  # accounts in memory while a type is converted
+MANY = 5_000  # values that are left to the worker (`conversions.py`)
+MOST_LOOKED_AT = 5_000  # values looked at for choices to propose
 
 
 class Misfits(Refused):
-    """Values that stand in the way of a change: whose they are, and what they say."""
+    """Values that stand in the way of a change: the account's number and name, and what it says."""
 
-    def __init__(self, sentence: str, found: list[tuple[str, str]]) -> None:
+    def __init__(self, sentence: str, found: list[tuple[int, str, str]]) -> None:
         super().__init__(sentence)
         self.found = found
 
@@ -48,13 +52,17 @@ def define(type: PropertyType, *, by: Member, **facts: Any) -> Property:
 def change(definition: Property, *, by: Member, **facts: Any) -> None:
     """Change anything but the type. A choice that some account has cannot go."""
     _own(definition, by)
+    _refuse_while_converted(definition)
     before = [choice["key"] for choice in definition.choices]
     wanted = _as_it_would_be(definition, facts, by)
     after = [choice["key"] for choice in wanted.choices]
     if gone := set(before) - set(after):
         _refuse_if_chosen(definition, gone)
 
-    _take_over(definition, wanted)
+    if before != after and _has_many_values(definition):
+        _leave_to_the_worker(definition, {**facts, "type": definition.type}, by)
+        return
+    take_over(definition, wanted)
     record("property.changed", definition)
     db.session.flush()
     if before != after:
@@ -63,10 +71,17 @@ def change(definition: Property, *, by: Member, **facts: Any) -> None:
 
 
 def convert(definition: Property, *, to: PropertyType, by: Member, **facts: Any) -> None:
-    """Give a property another type and its values with it: all of them, or `Misfits` names those that do not fit."""
+    """Give a property another type and its values with it: all of them, or `Misfits` names those that do not fit.
+
+    Of many values the worker does it, and the definition tells how far it is.
+    """
     _own(definition, by)
-    old = _copy(definition)
-    wanted = _as_it_would_be(definition, {**_NO_LIMITS, **facts, "type": to}, by)
+    _refuse_while_converted(definition)
+    old, facts = _copy(definition), {**_NO_LIMITS, **facts, "type": to}
+    wanted = _as_it_would_be(definition, facts, by)
+    if _has_many_values(definition):
+        _leave_to_the_worker(definition, facts, by)
+        return
     _refuse_misfits(old, wanted)
 
     with values.by_hand():
@@ -74,7 +89,7 @@ def convert(definition: Property, *, to: PropertyType, by: Member, **facts: Any)
             kept = types.recast(old, wanted, values.value_of(old, account))
             account.properties = {**account.properties, str(old.id): kept}
             row.stand(**values.index_of(wanted, kept))
-    _take_over(definition, wanted)
+    take_over(definition, wanted)
     record("property.converted", definition)
     db.session.flush()
     values.forget_definitions()
@@ -97,6 +112,7 @@ def reorder(wanted: list[int], *, by: Member) -> None:
 def archive(definition: Property, *, by: Member) -> None:
     """Take a property out of lists and forms. Its values stay."""
     _own(definition, by)
+    _refuse_while_converted(definition)
     if definition.is_archived:
         raise Refused(_("%(name)s is archived already.", name=values.label_of(definition)))
 
@@ -120,7 +136,7 @@ def restore(definition: Property, *, by: Member) -> None:
 def words_of(definition: Property, most: int = 100) -> list[str]:
     """The different things accounts say in it, to propose as choices."""
     found: dict[str, str] = {}
-    for account, _row in _values_of(definition):
+    for account, _row in itertools.islice(_values_of(definition), MOST_LOOKED_AT):
         word = types.as_text(definition, values.value_of(definition, account)).strip()[:80]
         found.setdefault(word.casefold(), word)
         if len(found) >= most:
@@ -131,6 +147,11 @@ def words_of(definition: Property, most: int = 100) -> list[str]:
 def _own(definition: Property, by: Member) -> None:
     if definition.account_id != by.account_id:
         raise Refused(_("Only the account that defined a property changes it."))
+
+
+def _refuse_while_converted(definition: Property) -> None:
+    if definition.is_being_converted:
+        raise Refused(_("%(name)s is being converted; please wait a moment.", name=values.label_of(definition)))
 
 
 def _make_room(by: Member) -> None:
@@ -254,10 +275,45 @@ def _as_it_would_be(definition: Property, facts: dict[str, Any], by: Member) -> 
     return wanted
 
 
-def _take_over(definition: Property, wanted: Property) -> None:
+def take_over(definition: Property, wanted: Property) -> None:
+    """Make the definition what it would be. Whatever was under way with it has come to its end."""
+    wanted.conversion = wanted.conversion_status = wanted.conversion_at = None
     for name in _COPIED:
         if getattr(definition, name) != getattr(wanted, name):
             setattr(definition, name, getattr(wanted, name))
+
+
+# --- what is left to the worker ----------------------------------------------------------------------------------
+
+
+def _has_many_values(definition: Property) -> bool:
+    own = select(PropertyValue.id).where(PropertyValue.definition_id == definition.id).limit(MANY + 1)
+    return (db.session.scalar(select(func.count()).select_from(own.subquery())) or 0) > MANY
+
+
+def _leave_to_the_worker(definition: Property, facts: dict[str, Any], by: Member) -> None:
+    """Write down what it is to become; every value is tried before any is changed."""
+    wanted = _as_it_would_be(definition, facts, by)
+    changed = {name: readable(getattr(wanted, name)) for name in _COPIED if name not in _UNCHANGED}
+    own = select(func.count(PropertyValue.id)).where(PropertyValue.definition_id == definition.id)
+    told = {"to": changed, "by": by.id, "locale": types.language(), "total": db.session.scalar(own)}
+    definition.conversion = {**told, "done": 0, "misfits": 0, "found": []}
+    definition.conversion_status, definition.conversion_at = ConversionStatus.WAITING, clock.now()
+    db.session.flush()
+    hand_over("convert", definition.id)
+    values.forget_definitions()
+
+
+_UNCHANGED = {"id", "account_id", "account_path", "key", "archived_at", "position", "conversion", "conversion_status",
+              "conversion_at"}  # fmt: skip
+
+
+def wanted_of(definition: Property) -> Property:
+    """The definition as its conversion is to make it."""
+    wanted = _copy(definition)
+    for name, value in definition.conversion["to"].items():
+        setattr(wanted, name, PropertyType(value) if name == "type" else value)
+    return wanted
 
 
 # --- the values behind it ----------------------------------------------------------------------------------------
@@ -285,18 +341,19 @@ def _refuse_misfits(old: Property, wanted: Property) -> None:
         try:
             types.recast(old, wanted, value)
         except Refused:
-            found.append((account.name, types.as_text(old, value)))
+            found.append((account.id, account.name, types.as_text(old, value)))
     if found:
         count = len(found)
         raise Misfits(_("%(count)s values do not fit the new type; change them first.", count=count), found)
 
 
 def _refuse_if_chosen(definition: Property, gone: set[str]) -> None:
-    found = []
-    for account, _row in _values_of(definition):
-        value = values.value_of(definition, account)
-        if gone & set(value if isinstance(value, list) else [value]):
-            found.append((account.name, types.as_text(definition, value)))
+    held = or_(PropertyValue.text.in_(gone), *(holds(PropertyValue.text, f"|{key}|") for key in gone))
+    held |= or_(*(holds(PropertyValue.rest, f"|{key}|") for key in gone))
+    own = select(Account).join(PropertyValue, PropertyValue.account_id == Account.id)
+    own = own.where(PropertyValue.definition_id == definition.id, held).order_by(Account.id).limit(AT_ONCE)
+    accounts = db.session.scalars(own)
+    found = [(one.id, one.name, types.as_text(definition, values.value_of(definition, one))) for one in accounts]
     if found:
         raise Misfits(_("Some accounts still have a choice that would go; change them first."), found)
 

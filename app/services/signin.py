@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import contains_eager, joinedload
 
 from .. import clock, limits, outbox, passwords, tokens
@@ -263,6 +263,14 @@ def renew_key(login_id: int) -> str:
     key = secrets.token_urlsafe(32)
     _update_logins(Login.id == login_id, key_hash=tokens.hash_of(key))
     return key
+
+
+def forget_old_logins(most: int) -> int:
+    """Clear away some of those that ended long ago, by themselves or by somebody; how many it were."""
+    old = select(Login.id).where(Login.created_at < clock.now() - SESSION_LENGTH - tokens.KEPT).limit(most)
+    return db.session.execute(
+        delete(Login).where(Login.id.in_(old)), execution_options={"synchronize_session": False}
+    ).rowcount
 
 
 def _update_logins(*conditions: Any, **values: Any) -> int:

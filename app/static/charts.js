@@ -18,7 +18,7 @@
         labels,
         datasets: series.map((one, index) => ({
           label: one.label, data: one.values, backgroundColor: colors[index % 3], borderColor: colors[index % 3],
-          borderWidth: type === "line" ? 2 : 0, borderRadius: 3, maxBarThickness: 28, pointRadius: 0, tension: 0.3,
+          type: one.type || type, borderWidth: (one.type || type) === "line" ? 2 : 0, borderRadius: 3, maxBarThickness: 28, pointRadius: 0, tension: 0.3,
         })),
       },
       options: {

@@ -227,9 +227,14 @@
       await navigator.clipboard.writeText($(element.dataset.copy).innerText.trim());
       $("[data-copied]", element.parentElement).textContent = words().copied;
     },
+    "data-tick": (element) => {
+      for (const box of $$("input[type=checkbox]", element.closest("fieldset"))) {
+        box.checked = Boolean(element.dataset.tick) && box.matches(element.dataset.tick);
+      }
+    },
     "data-choice-more": (element) => {
       const list = $("[data-choices]", element.parentElement), line = list.lastElementChild.cloneNode(true);
-      $$("input", line).forEach((input) => { input.value = ""; });
+      $$("input, select", line).forEach((field) => { field.value = ""; });
       list.append(line);
       $("input:not([type=hidden])", line).focus();
     },
@@ -340,12 +345,14 @@
     });
     list.addEventListener("drop", (event) => event.preventDefault());
     list.addEventListener("dragend", () => {
+      const moved = dragged?.dataset.id;
       dragged?.classList.remove("is-dragged");
       dragged = null;
       if (order() === before) return;
       before = order();
       const form = $(list.dataset.sorts);
       form.elements.ids.value = before;
+      form.elements.moved.value = moved;
       form.requestSubmit();
     });
   }

@@ -20,7 +20,18 @@
     bar.classList.toggle("is-open", picked.length > 0);
     const count = $("[data-count]", bar);
     count.textContent = fill(count.dataset.count, { count: picked.length });
+    showVerbs(bar, picked);
     bar.chosenNames = picked.map((box) => box.closest("tr").dataset.label);
+  }
+
+  /* Only what can be done to every chosen row is offered. */
+  function showVerbs(bar, picked) {
+    const offered = $$("[data-verb]", bar).filter((button) => {
+      button.hidden = !picked.every((box) => box.dataset.verbs.split(" ").includes(button.value));
+      return !button.hidden;
+    });
+    const asks = $$("[data-asks]", bar).length;
+    $("[data-no-verb]", bar).hidden = !picked.length || offered.length + asks > 0;
   }
 
   function chooseRange(list, box) {

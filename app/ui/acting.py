@@ -17,8 +17,8 @@ from sqlalchemy.exc import OperationalError
 from .. import permissions
 from ..errors import NoScope
 from ..extensions import db, writing
-from ..models import Member, User
-from ..services import signin
+from ..models import HoldKind, Member, User
+from ..services import holds, signin
 from ..tenancy import Scope, enter, scope_for, unscoped
 
 PUBLIC_BLUEPRINTS = {"public", "join", "static"}
@@ -96,9 +96,16 @@ def me() -> Member:
 
 
 def may(permission: str) -> bool:
-    """Whether the person may do it in the acting account."""
+    """Whether the person may do it in the acting account, and the program, if it is one, for them."""
     scope: Scope | None = g.get("scope")
-    return scope is not None and permissions.allows(scope.kind, scope.role, permission)
+    if scope is None or not (scope.scopes is None or permission in scope.scopes):
+        return False
+    return permissions.allows(scope.kind, scope.role, permission, held=scope.held)
+
+
+def for_programs() -> bool:
+    """Whether the request is one to the API."""
+    return request.path.startswith("/api/")
 
 
 # --- around each request ---------------------------------------------------------------------------------------
@@ -107,8 +114,8 @@ def may(permission: str) -> bool:
 def bind() -> Response | None:
     """Before the view: find out who acts where and put up the wall. What one may not know of does not exist."""
     writing.set(request.method not in {"GET", "HEAD", "OPTIONS"})
-    if request.endpoint is None:
-        return None  # the router says what is wrong with the address
+    if request.endpoint is None or for_programs():
+        return None  # the router says what is wrong with the address; programs come in by `rest/entrance.py`
     if request.blueprint in PUBLIC_BLUEPRINTS or request.endpoint == "static":
         return abort(404) if "kontor.slug" in request.environ else None
     person = identity()
@@ -122,6 +129,8 @@ def bind() -> Response | None:
         abort(404)
     g.scope = scope_for(member, ip=request.remote_addr or "")
     enter(g.scope)
+    if g.scope.held:
+        g.hold = holds.find(g.scope.account_id, HoldKind.ADMINISTRATIVE)
     if person.must_set_up_second_factor and not _is_setting_up():
         return redirect(f"/a/{slug}/security/second-factor")
     return None

@@ -14,16 +14,32 @@ from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, func, inspec
 from sqlalchemy.orm import aliased
 
 from ..extensions import Moment
-from .formats import CODES, shown
+from .formats import CODES, language, shown
 from .page import Cell
 
 TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
     "pending": "yellow", "accepted": "green", "expired": "red",
+    "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
+    "upcoming": "azure", "suspended": "yellow", "revoked": "red",
+    "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
     "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
     "undoing": "azure", "undone": "secondary",
 }  # fmt: skip
+
+KINDS = {"email": "email", "recipient": "email", "phone": "phone", "website": "url"}  # texts with a meaning
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing to choose: of a filter, a cell, an input. Its label is said in the language of whoever reads it."""
+
+    value: str
+    label: Any
+
+    def __str__(self) -> str:
+        return str(self.label)
 
 
 @dataclass(frozen=True)
@@ -60,11 +76,11 @@ class Field:
         """The statement with what `order` needs."""
         return statement
 
-    def where(self, condition: Callable[[Any], Any], *, tested: bool = False) -> Any:
-        """The condition on this column. `tested` asks it of each row on the way instead of looking rows up by it."""
+    def where(self, condition: Callable[[Any], Any]) -> Any:
+        """The condition on this column."""
         return condition(self.expression)
 
-    def contains(self, text: str, *, tested: bool = False) -> Any:
+    def contains(self, text: str) -> Any:
         """What the quick search asks of this column."""
         return self.expression.icontains(text, autoescape=True)
 
@@ -84,13 +100,14 @@ def field_of(model: type, name: str, label: Any) -> Field:
     if "." in name:
         relation, attribute = name.split(".")
         inner = field_of(getattr(model, relation).property.mapper.class_, attribute, label)
-        expression = getattr(alias_of(model, relation), attribute)
+        expression = getattr(alias_of(model, relation), inner.expression.key)
         return Field(name, label, inner.kind, _through(relation, inner.value), expression, inner.choices)
-    mapped = inspect(model).column_attrs.get(name)
+    columns = inspect(model).column_attrs
+    mapped = columns.get(name) or columns.get(f"{name}_{language()}")  # what both languages name, in the person's
     if mapped is None:
         return Field(name, label, "text", lambda row: getattr(row, name))
     kind, choices = _kind(mapped.columns[0].type, name)
-    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, name), choices)
+    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, mapped.key), choices)
 
 
 @lru_cache(maxsize=256)
@@ -114,8 +131,8 @@ def _kind(type_: Any, name: str) -> tuple[str, list[Any]]:
         return "date", []
     if isinstance(type_, Integer | Numeric):
         return "number", []
-    if name in {"email", "recipient"}:
-        return "email", []
+    if name in KINDS:
+        return KINDS[name], []
     if name in CODES:
         return name, []
     return ("long" if isinstance(type_, Text) else "text"), []

@@ -14,8 +14,8 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Response, g, request, stream_with_context
-from flask_babel import get_locale
+from flask import Response, current_app, g, request, stream_with_context
+from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 
 from .. import clock
@@ -49,6 +49,15 @@ class Sheet:
         """What narrows the list, in words."""
         return "; ".join(f"{chip.label} {chip.value}" for chip in self.listing.chips())
 
+    @property
+    def filters(self) -> dict[str, str] | str:
+        """The same as each reader of the history is to read it."""
+        said = {}
+        for language in current_app.config["LANGUAGES"]:
+            with force_locale(language):
+                said[language] = self.filter
+        return said if any(said.values()) else ""
+
     def name(self) -> str:
         return name_of(self.title, self.format, clock.today(time_zone()))
 
@@ -62,7 +71,7 @@ def name_of(title: str, format: str, day: date) -> str:
 def download(sheet: Sheet) -> Response:
     """Stream the list's rows, all of them; a line of history is left before the first byte."""
     with acting(g.scope):
-        exports.note(sheet.noun, filter=sheet.filter, format=sheet.format)
+        exports.note(sheet.noun, filter=sheet.filters, format=sheet.format)
     chunks, rows = written(sheet)
     answer = Response(stream_with_context(chunks), content_type=MIMES[sheet.format])
     answer.call_on_close(rows.close)  # also when nobody reads to the end
@@ -73,7 +82,7 @@ def download(sheet: Sheet) -> Response:
 def later(sheet: Sheet, view: str, *, by: Member) -> Export:
     """Leave it to the worker, who asks the view with the same address again."""
     return exports.ask(
-        title=sheet.title, noun=sheet.noun, filter=sheet.filter, by=by, view=view, query=request.query_string.decode(),
+        title=sheet.title, noun=sheet.noun, filter=sheet.filters, by=by, view=view, query=request.query_string.decode(),
         format=sheet.format, locale=str(get_locale()), total=sheet.listing.total,
     )  # fmt: skip
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from sqlalchemy import Boolean, Date, Enum, Numeric, String, Text, inspect
-from wtforms import BooleanField, DateField, DecimalField, SelectField, StringField, TextAreaField
+from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, String, Text, inspect, select
+from wtforms import BooleanField, DateField, DecimalField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import Email, InputRequired, Length, Optional
 
-from ..extensions import Moment
-from ..models import Role
+from ..extensions import Moment, db
+from ..models import Article, Plan, Role, sort_key
 from ..permissions import may_grant
 from ..regions import TIME_ZONES
 from ..tenancy import current_scope
-from .formats import country_names, currency_names, language_names, read_date, read_decimal, shown
+from .formats import country_names, currency_names, language_names, read_date, read_decimal, read_whole_number, shown
 
 
 class LocalDecimalField(DecimalField):
@@ -32,6 +33,18 @@ class LocalDecimalField(DecimalField):
 
     def _value(self) -> str:
         return self.raw_data[0] if self.raw_data else shown(self.data, "number")
+
+
+class WholeNumberField(LocalDecimalField):
+    """A number without decimal places."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None if valuelist else self.data
+        if valuelist and valuelist[0].strip():
+            try:
+                self.data = read_whole_number(valuelist[0])
+            except ValueError as error:
+                raise ValueError(_("A whole number, please.")) from error
 
 
 class LocalDateField(DateField):
@@ -59,35 +72,65 @@ class EmailField(Trimmed):
         self.data = self.data.lower()
 
 
-def countries() -> list[tuple[str, str]]:
-    return [("", ""), *country_names().items()]
+def choices(pairs: Iterable[tuple[Any, Any]]) -> list[SelectChoice]:
+    """Pairs of value and label as a select wants them."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
-def languages() -> list[tuple[str, str]]:
-    return list(language_names().items())
+def countries() -> list[SelectChoice]:
+    return choices([("", ""), *country_names().items()])
 
 
-def currencies() -> list[tuple[str, str]]:
-    return list(currency_names().items())
+def languages() -> list[SelectChoice]:
+    return choices(language_names().items())
 
 
-def time_zones() -> list[tuple[str, str]]:
-    return [(zone, zone.replace("_", " ")) for zone in TIME_ZONES]
+def currencies() -> list[SelectChoice]:
+    return choices(currency_names().items())
 
 
-def roles() -> list[tuple[str, str]]:
+def time_zones() -> list[SelectChoice]:
+    return choices((zone, zone.replace("_", " ")) for zone in TIME_ZONES)
+
+
+def roles() -> list[SelectChoice]:
     """The roles the person may hand out (M-7)."""
     own = current_scope().role
-    return [(role.value, str(role.label)) for role in Role if may_grant(own, role)]
+    return choices((role.value, str(role.label)) for role in Role if may_grant(own, role))
+
+
+def articles() -> list[SelectChoice]:
+    """What can be acquired."""
+    offered = db.session.scalars(select(Article).where(Article.archived_at.is_(None)))
+    return choices((one.id, f"{one.name} ({one.number})") for one in _by_name(offered))
+
+
+def plans() -> list[SelectChoice]:
+    """What can be chosen; none is a choice, too."""
+    offered = db.session.scalars(select(Plan).where(Plan.archived_at.is_(None)))
+    return choices([("", ""), *((one.id, one.name) for one in _by_name(offered))])
+
+
+def _by_name(offered: Any) -> list[Any]:
+    return sorted(offered, key=lambda one: sort_key(one.name))
+
+
+def _number_or_none(value: Any) -> int | None:
+    return int(value) if value else None
 
 
 SPECIAL = {
+    "article_id": (SelectField, {"choices": articles, "coerce": int}),
+    "plan_id": (SelectField, {"choices": plans, "coerce": _number_or_none}),
     "country": (SelectField, {"choices": countries}),
     "language": (SelectField, {"choices": languages}),
     "currency": (SelectField, {"choices": currencies}),
     "time_zone": (SelectField, {"choices": time_zones}),
     "role": (SelectField, {"choices": roles}),
 }
+
+
+HTML = {"phone": {"type": "tel"}, "website": {"type": "url"}}  # so that a phone shows the keys that fit
 
 
 def form_for(model: type, names: list[str], labels: dict[str, Any], helps: dict[str, Any]) -> type[FlaskForm]:
@@ -108,17 +151,21 @@ def _input(column: Any, label: Any, help_text: Any) -> Any:
         return kind(**common, default=default, **extra)
     type_ = column.type
     if isinstance(type_, Enum):
-        return SelectField(**common, choices=[(choice.value, choice.label) for choice in type_.enum_class])
+        return SelectField(**common, choices=choices((one.value, one.label) for one in type_.enum_class))
     if isinstance(type_, Boolean):
         return BooleanField(label=label, description=help_text)
     if isinstance(type_, Date | Moment):
         return LocalDateField(**common)
+    if isinstance(type_, Integer):
+        return WholeNumberField(**common, render_kw={"inputmode": "numeric"})
     if isinstance(type_, Numeric):
         return LocalDecimalField(**common)
     if isinstance(type_, Text):
         return TextAreaField(**common)
     if isinstance(type_, String) and type_.length:
         validators.append(Length(max=type_.length))
+    if column.key in HTML:
+        return Trimmed(**common, render_kw=HTML[column.key])
     if column.key == "email":
         validators.append(Email(_l("This is not an e-mail address.")))
         return EmailField(**common, render_kw={"type": "email"})

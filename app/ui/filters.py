@@ -1,19 +1,23 @@
 """Filters that fit the column's kind, spelled `_flt_<operator>_<column>=value` in the URL.
 
-The order of the operators is part of the address: links people keep depend on it.
+The order of the operators is part of the address: links people keep depend on it. In place of a value, the first
+operator of each takes a word with a tilde: `~empty`, `~filled`, and of days `~today`, `~last7` and their like.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, Enum, String, and_, false, or_, select, union
 
+from .. import clock
 from .columns import Field
 from .formats import CODES, read_date, read_decimal, shown, time_zone
 from .page import Choice, ColumnFilter, FilterInput
@@ -23,6 +27,33 @@ class Operator(NamedTuple):
     label: Any
     read: Callable[[Field, str], Any]  # raises ValueError for what cannot be meant
     condition: Callable[[Any, Any], ColumnElement[bool]]
+    also: Callable[[Any, Any], ColumnElement[bool]] | None = None  # the same, asked of another index of a property
+
+
+class Word(NamedTuple):
+    """What stands for values nobody need type: none, any, days counted from today."""
+
+    name: str
+    label: Any
+    days: Callable[[date], tuple[date, date]] | None = None  # the first and the last of them
+
+
+def _month_of(day: date) -> tuple[date, date]:
+    return day.replace(day=1), day.replace(day=monthrange(day.year, day.month)[1])
+
+
+EMPTY, FILLED = Word("~empty", _l("is empty")), Word("~filled", _l("is not empty"))
+PERIODS = [
+    Word("~today", _l("today"), lambda today: (today, today)),
+    Word("~last7", _l("last 7 days"), lambda today: (today - timedelta(days=6), today)),
+    Word("~last30", _l("last 30 days"), lambda today: (today - timedelta(days=29), today)),
+    Word("~month", _l("this month"), _month_of),
+    Word("~next30", _l("next 30 days"), lambda today: (today, today + timedelta(days=29))),
+]
+
+
+def words_for(kind: str) -> list[Word]:
+    return [*(PERIODS if kind in {"date", "moment"} else []), EMPTY, FILLED]
 
 
 class Applied(NamedTuple):
@@ -34,19 +65,75 @@ class Applied(NamedTuple):
     values: list[Any]
     texts: list[str]  # as they stood in the URL
 
-    def condition(self, *, tested: bool = False) -> ColumnElement[bool]:
-        return self.field.where(self._any, tested=tested)
+    @property
+    def lacks(self) -> bool:
+        """Whether it finds the rows that have no value."""
+        return self.values == [EMPTY]
 
-    def _any(self, column: Any) -> ColumnElement[bool]:
-        return or_(*(self.operator.condition(column, value) for value in self.values))
+    def condition(self, column: Any) -> ColumnElement[bool]:
+        """What it asks of a column; of a property, of a row in its index."""
+        if isinstance(self.values[0], Word):
+            return _worded(self.field, self.values[0], column)
+        found = or_(*(self.operator.condition(column, value) for value in self.values))
+        return found if self.operator.also is None else found | self.also(column)
+
+    def also(self, column: Any) -> ColumnElement[bool]:
+        return or_(*(self.operator.also(column, value) for value in self.values)) if self.operator.also else false()
+
+    def plainly(self, column: Any) -> ColumnElement[bool]:
+        """The condition without what another index is asked."""
+        return self._replace(operator=self.operator._replace(also=None)).condition(column)
+
+    def opposite(self) -> Applied:
+        """Of one that finds rows without a value, the one that finds all the others."""
+        return self._replace(values=[FILLED])
 
     def in_words(self) -> str:
+        if isinstance(self.values[0], Word):
+            return str(self.values[0].label)
         kind = "date" if self.operator.read is _day else self.field.kind  # a moment is asked for by its day
         words = _(" or ").join(shown(value, kind, self.field.currency) for value in self.values)
         return f"{self.operator.label} {words}".strip()
 
 
+class Together:
+    """Filters by one property, which one row of its index fulfils or none."""
+
+    def __init__(self, *filters: Applied) -> None:
+        self.filters, self.field, self.lacks = filters, filters[0].field, filters[0].lacks
+        self.looks_through = filters[0].operator.also is not None
+
+    def condition(self, value: Any) -> ColumnElement[bool]:
+        return and_(*(one.condition(value) for one in self.filters))
+
+    def keys(self) -> Any:
+        """The rows they find, looked up: in two indexes where one does not know everything."""
+        one, *more = self.filters
+        if more or one.operator.also is None or isinstance(one.values[0], Word):
+            return self.field.keys(self.condition)
+        return select(union(self.field.keys(one.plainly), self.field.keys(one.also)).subquery().c.key)
+
+    def of(self, key: Any) -> Any:
+        """Whether they find the row of that key."""
+        there = self.field.among(key, self.condition)
+        return ~there if self.lacks else there
+
+
 # --- reading what stands in the URL ----------------------------------------------------------------------------
+
+
+def _worded(field: Field, word: Word, column: Any) -> ColumnElement[bool]:
+    if word.days:
+        first, last = word.days(clock.today(time_zone()))
+        if field.kind == "moment":
+            return (column >= _start_of(first)) & (column < _start_of(last + _NEXT))
+        column = column.date if field.drives else column
+        return (column >= first) & (column <= last)
+    if field.drives:
+        return field.known(column)
+    is_text = isinstance(column.type, String) and not isinstance(column.type, Enum)
+    empty = column.is_(None) | (column == "") if is_text else column.is_(None)
+    return empty if word is EMPTY else ~empty
 
 
 def _text(_field: Field, text: str) -> str:
@@ -74,7 +161,8 @@ def _number(_field: Field, text: str) -> Any:
 
 
 def _day(_field: Field, text: str) -> Any:
-    return read_date(text)
+    day = read_date(text)
+    return day if 1000 <= day.year <= 9000 else _fail(text)  # further than any calendar of ours
 
 
 def _start_of(day: Any) -> datetime:
@@ -92,17 +180,23 @@ _NUMBER = [
     Operator("=", _number, lambda column, value: column == value),
     Operator("≥", _number, lambda column, value: column >= value),
     Operator("≤", _number, lambda column, value: column <= value),
+    Operator(">", _number, lambda column, value: column > value),
+    Operator("<", _number, lambda column, value: column < value),
 ]
 _DATE = [
     Operator(_l("on"), _day, lambda column, value: column == value),
     Operator(_l("from"), _day, lambda column, value: column >= value),
     Operator(_l("until"), _day, lambda column, value: column <= value),
+    Operator(_l("after"), _day, lambda column, value: column > value),
+    Operator(_l("before"), _day, lambda column, value: column < value),
 ]
 _NEXT = timedelta(days=1)
 _MOMENT = [
     Operator(_l("on"), _day, lambda column, day: (column >= _start_of(day)) & (column < _start_of(day + _NEXT))),
     Operator(_l("from"), _day, lambda column, day: column >= _start_of(day)),
     Operator(_l("until"), _day, lambda column, day: column < _start_of(day + _NEXT)),
+    Operator(_l("after"), _day, lambda column, day: column >= _start_of(day + _NEXT)),
+    Operator(_l("before"), _day, lambda column, day: column < _start_of(day)),
 ]
 _CHOICE = [
     Operator(_l("is"), _choice, lambda column, value: column == value),
@@ -135,7 +229,8 @@ def parse(key: str, texts: list[str], fields: dict[str, Field]) -> Applied | Non
     if not number.isdigit() or int(number) >= len(operators):
         raise ValueError(key)
     operator = operators[int(number)]
-    return Applied(key, field, operator, [operator.read(field, text[:200]) for text in texts], texts)
+    words = [word for word in words_for(field.kind) if word.name in texts and number == "0"]
+    return Applied(key, field, operator, words[:1] or [operator.read(field, text[:200]) for text in texts], texts)
 
 
 # --- the filter row --------------------------------------------------------------------------------------------
@@ -145,7 +240,7 @@ def filter_row(field: Field, args: Any) -> ColumnFilter | None:
     """The inputs under a column, filled with what is in force."""
     if field.expression is None:
         return None
-    if field.kind in {"choice", "choices", "member"}:
+    if field.choices or field.kind in {"choice", "choices", "member"}:
         return _select(field, args, [(choice.value, str(choice.label)) for choice in field.choices])
     if field.kind in CODES:
         return _select(field, args, list(CODES[field.kind]().items()))
@@ -153,24 +248,25 @@ def filter_row(field: Field, args: Any) -> ColumnFilter | None:
         return _select(field, args, [("1", _("Yes")), ("0", _("No"))])
     label = str(field.label)
     if field.kind in {"date", "moment"}:
-        between = [(1, _("%(label)s from", label=label)), (2, _("%(label)s until", label=label))]
-        return _inputs(field, args, between, "date")
-    if field.kind in {"number", "money"}:
-        between = [(1, _("%(label)s at least", label=label)), (2, _("%(label)s at most", label=label))]
-        return _inputs(field, args, between, "decimal")
-    return _inputs(field, args, [(0, _("%(label)s contains", label=label))], "text")
+        wanted, type_ = [(1, _("%(label)s from", label=label)), (2, _("%(label)s until", label=label))], "date"
+    elif field.kind in {"number", "money"}:
+        wanted, type_ = [(1, _("%(label)s at least", label=label)), (2, _("%(label)s at most", label=label))], "decimal"
+    else:
+        wanted, type_ = [(0, _("%(label)s contains", label=label))], "text"
+    words = _select(field, args, [], _("Any value"))
+    inputs = [_input(f"_flt_{number}_{field.name}", label, args, type_) for number, label in wanted]
+    return replace(words, inputs=inputs, active=words.active or any(one.value for one in inputs))
 
 
-def _inputs(field: Field, args: Any, wanted: list[tuple[int, str]], type_: str) -> ColumnFilter:
-    inputs = [
-        FilterInput(f"_flt_{number}_{field.name}", label, args.get(f"_flt_{number}_{field.name}", ""), type_)
-        for number, label in wanted
-    ]
-    return ColumnFilter(inputs=inputs, label=str(field.label), active=any(i.value for i in inputs))
+def _input(name: str, label: str, args: Any, type_: str) -> FilterInput:
+    typed = next((text for text in args.getlist(name) if not text.startswith("~")), "")
+    return FilterInput(name, label, typed, type_)
 
 
-def _select(field: Field, args: Any, pairs: list[tuple[str, str]]) -> ColumnFilter:
+def _select(field: Field, args: Any, pairs: list[tuple[str, str]], nothing: str = "") -> ColumnFilter:
     name = f"_flt_0_{field.name}"
     chosen = args.getlist(name)
-    choices = [Choice("", _("All"), not chosen)] + [Choice(value, label, value in chosen) for value, label in pairs]
-    return ColumnFilter(choices=choices, name=name, label=str(field.label), active=any(chosen))
+    offered = [*pairs, *((word.name, str(word.label)) for word in words_for(field.kind))]
+    choices = [Choice(value, label, value in chosen) for value, label in offered]
+    any_of_them = Choice("", nothing or _("All"), not any(choice.selected for choice in choices))
+    return ColumnFilter(choices=[any_of_them, *choices], name=name, label=str(field.label), active=any(chosen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,10 @@ from flask_babel import format_date, format_time, get_locale
 from flask_babel import gettext as _
 
 from .. import regions
+from ..models import Plan
 from ..reading import read_date as read_date
 from ..reading import read_decimal as read_decimal
+from ..reading import read_whole_number as read_whole_number
 
 
 def shown(value: Any, kind: str, currency: str = "") -> str:
@@ -36,6 +38,16 @@ def shown(value: Any, kind: str, currency: str = "") -> str:
     if kind in {"number", "money"}:
         return format_decimal(value, locale=get_locale(), decimal_quantization=False)
     return str(value)
+
+
+def price_in_words(plan: Plan) -> str:
+    """A plan with what it costs: "Standard · €49.00 monthly"."""
+    return f"{plan.name} · {shown(plan.price, 'money', plan.currency)} {str(plan.period.label).lower()}"
+
+
+def month_name(day: date) -> str:
+    """The month of that day, as it stands under a chart of a year: "Nov"."""
+    return format_date(day, "LLL", rebase=False)
 
 
 def country_names() -> dict[str, str]:
@@ -69,6 +81,11 @@ def size_in_words(size: int) -> str:
 def local(moment: datetime) -> datetime:
     """The moment in the person's time zone."""
     return moment.astimezone(ZoneInfo(time_zone()))
+
+
+def language() -> str:
+    """The person's language: "en" or "de"."""
+    return "de" if _language().startswith("de") else "en"
 
 
 def time_zone() -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import case
 
-from ..models import Kind, LogEntry, PropertyType, Role
+from ..models import Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
+from .columns import Field, Option
+from .filters import Operator
 from .formats import CODES, shown
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
@@ -21,6 +26,11 @@ ACTIONS: dict[str, Any] = {
     "account.restored": _l("Account restored"),
     "account.partner_enabled": _l("Partner management switched on"),
     "account.partner_disabled": _l("Partner management switched off"),
+    "account.put_on_hold": _l("Account put on hold"),
+    "account.hold_lifted": _l("Hold lifted"),
+    "account.moved": _l("Account moved"),
+    "account.moved_here": _l("Account moved here"),
+    "account.moved_away": _l("Account moved away"),
     "account.exported": _l("Accounts exported"),
     "account.imported": _l("Accounts imported"),
     "account.import_undone": _l("Import of accounts undone"),
@@ -50,6 +60,50 @@ ACTIONS: dict[str, Any] = {
     "invitation.withdrawn": _l("Invitation withdrawn"),
     "invitation.accepted": _l("Invitation accepted"),
     "invitation.exported": _l("Invitations exported"),
+    "article.created": _l("Article added"),
+    "article.defined": _l("Article added"),
+    "article.updated": _l("Article changed"),
+    "article.changed": _l("Article changed"),
+    "article.archived": _l("Article archived"),
+    "article.restored": _l("Article restored"),
+    "article.deleted": _l("Article deleted"),
+    "article.exported": _l("Articles exported"),
+    "license_type.created": _l("License type added"),
+    "license_type.defined": _l("License type added"),
+    "license_type.updated": _l("License type changed"),
+    "license_type.changed": _l("License type changed"),
+    "license_type.archived": _l("License type archived"),
+    "license_type.restored": _l("License type restored"),
+    "license_type.deleted": _l("License type deleted"),
+    "license_type.exported": _l("License types exported"),
+    "plan.created": _l("Plan added"),
+    "plan.defined": _l("Plan added"),
+    "plan.updated": _l("Plan changed"),
+    "plan.changed": _l("Plan changed"),
+    "plan.archived": _l("Plan archived"),
+    "plan.restored": _l("Plan restored"),
+    "plan.deleted": _l("Plan deleted"),
+    "plan.exported": _l("Plans exported"),
+    "account.plan_chosen": _l("Price model chosen"),
+    "holding.created": _l("Article acquired"),
+    "holding.given": _l("Article given"),
+    "holding.updated": _l("Acquired article changed"),
+    "holding.deleted": _l("Acquired article deleted"),
+    "holding.exported": _l("Acquired articles exported"),
+    "license.created": _l("License issued"),
+    "license.issued": _l("License issued"),
+    "license.updated": _l("License changed"),
+    "license.suspended": _l("License suspended"),
+    "license.reinstated": _l("License reinstated"),
+    "license.revoked": _l("License revoked"),
+    "license.expired": _l("License expired"),
+    "license.deleted": _l("License deleted"),
+    "license.exported": _l("Licenses exported"),
+    "license_movement.exported": _l("Use of licenses exported"),
+    "api_key.created": _l("API key created"),
+    "api_key.updated": _l("API key changed"),
+    "api_key.deleted": _l("API key deleted"),
+    "api_key.revoked": _l("API key revoked"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -74,6 +128,18 @@ FIELDS: dict[str, Any] = {
     "parent_id": _l("Parent account"),
     "contact": _l("Contact"),
     "email": _l("E-mail"),
+    "phone": _l("Phone"),
+    "website": _l("Web site"),
+    "vat_id": _l("VAT ID"),
+    "street": _l("Street and number"),
+    "postal_code": _l("Postal code"),
+    "city": _l("City"),
+    "hold": _l("Hold"),
+    "reason": _l("Reason"),
+    "place": _l("Now beneath"),
+    "from_place": _l("Until now beneath"),
+    "administrative_hold_at": _l("Administrative hold"),
+    "financial_hold_at": _l("Financial hold"),
     "country": _l("Country"),
     "language": _l("Language"),
     "time_zone": _l("Time zone"),
@@ -108,22 +174,111 @@ FIELDS: dict[str, Any] = {
     "required": _l("Required"),
     "visible_to_customer": _l("Visible to the customer"),
     "as_column": _l("Shown as a column"),
+    "number": _l("Article number"),
+    "name_en": _l("Name in English"),
+    "name_de": _l("Name in German"),
+    "description_en": _l("Description in English"),
+    "description_de": _l("Description in German"),
+    "unit_en": _l("Unit in English"),
+    "unit_de": _l("Unit in German"),
+    "policy": _l("Policy"),
+    "overage_percent": _l("Tolerated overage in %"),
+    "grants": _l("Grants"),
+    "period": _l("Billed"),
+    "price": _l("Base price"),
+    "plan": _l("Price model"),
+    "article": _l("Article"),
+    "license_type": _l("License type"),
+    "quantity": _l("Quantity"),
+    "acquired_on": _l("Acquired on"),
+    "valid_from": _l("Starts on"),
+    "valid_until": _l("Ends on"),
+    "note": _l("Note or own reference"),
+    "public_id": _l("License"),
+    "source": _l("Source"),
+    "prefix": _l("Begins with"),
+    "scopes": _l("May do"),
+    "created_by": _l("Acts for"),
+    "last_used_at": _l("Last used"),
+    "revoked_at": _l("Revoked"),
 }
+
+DAYS = {"acquired_on", "valid_from", "valid_until"}
+WORDS: dict[str, Any] = {
+    "role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind, "policy": Policy, "period": Cycle,
+}  # fmt: skip
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
-    "status", "locale", "inviter", "expires_at", "accepted_at",
+    "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
+    "public_id", "source", "created_by", "revoked_at",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ActionField(Field):
+    """The deed as a column: filtered, searched and sorted by the words one reads, not by their code."""
+
+    @property
+    def order(self) -> Any:
+        ranks = {code: n for n, code in enumerate(sorted(ACTIONS, key=lambda code: sort_key(str(ACTIONS[code]))))}
+        return case(ranks, value=self.expression, else_=len(ranks))
+
+    def contains(self, text: str, *, tested: bool = False) -> Any:
+        wanted = sort_key(text)
+        return self.expression.in_([code for code in ACTIONS if wanted in sort_key(str(ACTIONS[code]))])
+
+
+def action_column(plain: Field) -> ActionField:
+    """What happened, offered by its words; one and the same word may stand for several codes."""
+    codes: dict[str, str] = {}
+    for code, words in ACTIONS.items():
+        codes.setdefault(str(words), code)
+    choices = [Option(codes[words], ACTIONS[codes[words]]) for words in sorted(codes, key=sort_key)]
+    return ActionField(
+        plain.name, plain.label, "text", action_in_words, plain.expression, choices, operators=_ACTION_OPERATORS
+    )
+
+
+def _deed(field: Field, text: str) -> Option:
+    found = next((option for option in field.choices if option.value == text), None)
+    if found is None:
+        raise ValueError(text)
+    return found
+
+
+def _codes(deed: Option) -> list[str]:
+    return [code for code, words in ACTIONS.items() if str(words) == str(deed)]
+
+
+_ACTION_OPERATORS = [
+    Operator(_l("is"), _deed, lambda column, deed: column.in_(_codes(deed))),
+    Operator(_l("is not"), _deed, lambda column, deed: column.not_in(_codes(deed))),
+]
 
 
 def action_in_words(entry: LogEntry) -> str:
     return str(ACTIONS.get(entry.action, entry.action))
 
 
+def actor_in_words(entry: LogEntry) -> str:
+    """Who did it; a program is told by the name of its key."""
+    name = entry.actor.partition(" <")[0]
+    return _("%(person)s via API key %(key)s", person=name, key=entry.via) if entry.via else name
+
+
 def changes_in_words(entry: LogEntry) -> str:
     """Old → new of each field, on one line."""
+    return " · ".join(_changes(entry))
+
+
+def changes_line_by_line(entry: LogEntry) -> str:
+    return "\n".join(_changes(entry))
+
+
+def _changes(entry: LogEntry) -> list[str]:
     told = [(name, pair) for name, pair in entry.changes.items() if name not in SAID_OTHERWISE]
-    return " · ".join(f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told)
+    return [f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told]
 
 
 def _field(name: str, pair: list[Any]) -> str:
@@ -146,10 +301,12 @@ def _arrow(name: str, old: Any, new: Any, about: dict[str, str] | None = None) -
 def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return shown(value, "flag")
-    if name in {"role", "kind"} and value:
-        return str((Role if name == "role" else Kind)(value).label)
-    if name == "type" and value:
-        return str(PropertyType(value).label)
+    if name in WORDS and value:
+        return str(WORDS[name](value).label)
+    if name in DAYS and value:
+        return shown(date.fromisoformat(value), "date")
+    if isinstance(value, dict):
+        return value[_language()]
     if isinstance(value, list):
         return ", ".join(str(one[f"label_{_language()}"]) if isinstance(one, dict) else str(one) for one in value)
     return shown(value, name if name in CODES else "text")

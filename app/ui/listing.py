@@ -6,23 +6,23 @@ understood is left out with a message, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
 from flask_babel import gettext as _
-from sqlalchemy import Select, func, inspect, or_, select
-from sqlalchemy.orm import contains_eager
+from sqlalchemy import or_
 from werkzeug.datastructures import MultiDict
 
-from ..extensions import db
-from .columns import Field, alias_of
+from .columns import Field
 from .filters import Applied, filter_row, parse
+from .finding import Finding
 from .formats import shown
 from .page import Chip, Column, Link, Paging
+from .searching import Search
 
-FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 SIZES = (10, 25, 50, 100)
 DEFAULT_SIZE = 25
 LAST_PAGE = 1_000_000
@@ -38,6 +38,7 @@ class Listing:
     args: MultiDict[str, str]
     url: str
     conditions: tuple[Any, ...] = ()
+    left_out: tuple[Any, ...] = ()  # the few rows that the conditions leave out, where that is known
     search: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()  # URL arguments with a meaning to this list alone
     notices: list[str] = field(default_factory=list)
@@ -48,7 +49,6 @@ class Listing:
         self.q = self.args.get("q", "").strip()[:200]
         self.sort = self._sort()
         self.filters = self._filters()
-        self.total = 0  # as last counted
 
     def _number(self, name: str, default: int, most: int) -> int:
         text = self.args.get(name, "")
@@ -87,96 +87,43 @@ class Listing:
 
     def count(self) -> int:
         """How many rows there are in all."""
-        self.total = db.session.scalar(self._narrowed(select(func.count()).select_from(self.model))) or 0
-        return self.total
+        return self.finding.count
 
     def rows(self) -> list[Any]:
         """The rows of the page asked for."""
-        offset = (self.page - 1) * self.size
-        many = self.total > FEW
-        if many and self.sort and self.sort[0][0].drives:
-            return self._along_the_index(offset)
-        return list(db.session.scalars(self._ordered(tested=many).limit(self.size).offset(offset)))
-
-    def _along_the_index(self, offset: int) -> list[Any]:
-        """Many rows, sorted by a column that not all of them have: those along its index, then the rest.
-
-        Keys first, from the index alone and each row only looked at: whatever SQL may join, it may start with.
-        """
-        first, direction = self.sort[0]
-        here = self._narrowed(select(self._key()), tested=True)
-        having = first.having(here.where(self._key() == first.key))
-        further = [self._looked_up(wanted, to, first) for wanted, to in self.sort[1:]]
-        keys = having.order_by(first.ordered(direction), *further, getattr(first.key, direction)())
-        rows = self._of_keys(list(db.session.scalars(keys.limit(self.size).offset(offset))))
-        if len(rows) == self.size:
-            return rows
-        passed = db.session.scalar(select(func.count()).select_from(having.subquery())) or 0
-        rest = here.where(first.missing()).order_by(*first.rest()).offset(max(0, offset - passed))
-        return rows + self._of_keys(list(db.session.scalars(rest.limit(self.size - len(rows)))))
-
-    def _looked_up(self, wanted: Field, direction: str, first: Field) -> Any:
-        """Another column to sort by, of the row the index points at."""
-        value = wanted.joined(self._related(select(wanted.order).select_from(self.model)))
-        value = value.where(self._key() == first.key).correlate(first.index).scalar_subquery()
-        return getattr(value, direction)().nulls_last()
-
-    def _of_keys(self, keys: list[int]) -> list[Any]:
-        rows = {inspect(row).identity[0]: row for row in db.session.scalars(self._loaded(self._key().in_(keys)))}
-        return [rows[key] for key in keys] if keys else []
+        return self.finding.rows(self.size, (self.page - 1) * self.size)
 
     def all_rows(self) -> Iterator[Any]:
-        """Every row, a thousand at a time: for exports."""
-        for row in db.session.scalars(self._ordered().execution_options(yield_per=1000)):
-            yield row
-            db.session.expunge(row)
+        """Every row: for exports."""
+        return self.finding.all_rows()
 
-    def _ordered(self, *, tested: bool = False) -> Select[Any]:
-        order = self.sort or self._defaults()
-        clauses = [wanted.ordered(direction) for wanted, direction in order]
-        if order[0][0].drives:  # what lacks it comes last, in the list's own order
-            clauses += [wanted.ordered(direction) for wanted, direction in self._defaults()]
-        statement = self._joins(self._loaded(*self._conditions(tested)), [*order, *self._defaults()])
-        return statement.order_by(*clauses, self._key())
+    @cached_property
+    def finding(self) -> Finding:
+        return Finding(
+            model=self.model,
+            order=self.sort,
+            usual_order=[self._default(name) for name in self.order],
+            conditions=(*self.conditions, *self._searched_in_rows()),
+            left_out=self.left_out,
+            filters=tuple(self.filters),
+            search=self._search(),
+            relations=_relations(self.fields),
+            searched_relations=frozenset(_relations(self.search) if self.q else ()),
+        )
 
-    def _loaded(self, *conditions: Any) -> Select[Any]:
-        loads = [contains_eager(self._joined(name)) for name in self._relations()]
-        return self._related(select(self.model).options(*loads)).where(*conditions)
+    def _search(self) -> Search | None:
+        """Of what has words to be searched by, and properties beside them."""
+        if not self.q or not hasattr(self.model, "words"):
+            return None
+        return Search(self.model, self.q, tuple(field for field in self.fields.values() if field.searched))
 
-    def _joins(self, statement: Select[Any], order: list[tuple[Field, str]]) -> Select[Any]:
-        for wanted in {wanted.name: wanted for wanted, _direction in order}.values():
-            statement = wanted.joined(statement)
-        return statement
-
-    def _key(self) -> Any:
-        return getattr(self.model, inspect(self.model).primary_key[0].key)
-
-    def _defaults(self) -> list[tuple[Field, str]]:
-        return [self._default(name) for name in self.order]
+    def _searched_in_rows(self) -> list[Any]:
+        if not self.q or hasattr(self.model, "words"):
+            return []
+        return [or_(*(self.fields[name].contains(self.q) for name in self.search))]
 
     def _default(self, name: str) -> tuple[Field, str]:
         return self.fields[name.removeprefix("-")], "desc" if name.startswith("-") else "asc"
-
-    def _narrowed(self, statement: Select[Any], *, tested: bool = False) -> Select[Any]:
-        return self._related(statement).where(*self._conditions(tested))
-
-    def _conditions(self, tested: bool) -> list[Any]:
-        conditions = [*self.conditions, *(applied.condition(tested=tested) for applied in self.filters)]
-        if self.q:
-            searched = [f for name, f in self.fields.items() if name in self.search or f.searched]
-            conditions.append(or_(*(f.contains(self.q, tested=tested) for f in searched)))
-        return conditions
-
-    def _related(self, statement: Select[Any]) -> Select[Any]:
-        for name in self._relations():
-            statement = statement.join(self._joined(name), isouter=True)
-        return statement
-
-    def _joined(self, relation: str) -> Any:
-        return getattr(self.model, relation).of_type(alias_of(self.model, relation))
-
-    def _relations(self) -> list[str]:
-        return sorted({name.split(".")[0] for name in self.fields if "." in name})
 
     # --- what the page shows of it ---
 
@@ -236,6 +183,10 @@ class Listing:
         kept = [(k, v) for k, v in self.args.items(multi=True) if k not in changed and v]
         query = urlencode(kept + [(k, v) for k, v in changed.items() if v])
         return f"{self.url}?{query}" if query else self.url
+
+
+def _relations(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({name.split(".")[0] for name in names if "." in name}))
 
 
 def _nearby(page: int, pages: int) -> list[int | None]:

@@ -10,7 +10,9 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from .. import outbox
+from ..models import Hold, Member, sort_key
 from .acting import may
+from .formats import shown
 from .page import AccountChoice, Link, MenuGroup, Shell, UserBadge
 
 
@@ -24,7 +26,7 @@ def shell() -> Shell:
 def _shell() -> Shell:
     person = g.get("identity")
     scope = g.get("scope")
-    choices = [_choice(member, scope) for member in person.memberships] if person else []
+    choices = [_choice(member, scope) for member in sorted(person.memberships, key=_by_kind)] if person else []
     return Shell(
         brand=outbox.brand(),
         account=next((choice for choice in choices if choice.active), None),
@@ -34,6 +36,19 @@ def _shell() -> Shell:
         languages=languages(),
         user_links=_user_links() if scope else [],
         sign_out_url="/logout/",
+        notice=_notice(g.get("hold")),
+    )
+
+
+def _notice(hold: Hold | None) -> str:
+    """What the members of an account on hold read on every page."""
+    if hold is None:
+        return ""
+    return _(
+        "This account has been on administrative hold since %(day)s: %(reason)s You can read everything and export it,"
+        " but change nothing.",
+        day=shown(hold.set_at, "moment"),
+        reason=hold.reason if hold.reason.endswith((".", "!", "?")) else f"{hold.reason}.",
     )
 
 
@@ -54,6 +69,11 @@ def _may_open(view: Any) -> bool:
 def _entry(item: Any) -> Link:
     active = request.blueprint == item.baseview.endpoint
     return Link(str(item.label), item.get_url(), item.icon, active)
+
+
+def _by_kind(member: Member) -> tuple[bool, str]:
+    """Those that manage others first, then customers; each in the alphabet."""
+    return not member.account.kind.manages_accounts, sort_key(member.account.name)
 
 
 def _choice(member: Any, scope: Any) -> AccountChoice:

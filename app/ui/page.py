@@ -58,6 +58,7 @@ class Shell:
     languages: list[Link]
     user_links: list[Link] = field(default_factory=list)
     sign_out_url: str = ""
+    notice: str = ""  # on every page, above everything
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Row:
     url: str = ""  # its detail page
     edit_url: str = ""
     muted: bool = False  # archived and the like
+    verbs: str = ""  # what can be done to it, apart by blanks
 
 
 @dataclass(frozen=True)

@@ -11,36 +11,28 @@ from typing import Any, ClassVar
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
-from sqlalchemy import exists, func, select
+from sqlalchemy import false, func, or_, select
 from sqlalchemy.orm import aliased
 from wtforms import SelectField, SelectMultipleField, TextAreaField
 from wtforms.validators import InputRequired, Optional, ValidationError
 
 from .. import properties, property_types
 from ..errors import Refused
+from ..extensions import holds
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field
-from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed
+from .columns import Field, Option
+from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
 from .page import Cell
 
+LAST = "\U0010ffff"  # no text goes on with a letter behind it
 KINDS = {
     PropertyType.INTEGER: "number",
     PropertyType.DECIMAL: "number",
 }  # every other type is a kind of that name
-
-
-@dataclass(frozen=True)
-class Option:
-    """One thing to choose: of a filter, a cell, an input."""
-
-    value: str
-    label: str
-
-    def __str__(self) -> str:
-        return self.label
 
 
 # --- the column --------------------------------------------------------------------------------------------------
@@ -65,49 +57,32 @@ class PropertyField(Field):
         return getattr(self.order, direction)().nulls_last()
 
     def joined(self, statement: Any) -> Any:
-        return statement.outerjoin(self._own())
-
-    @property
-    def key(self) -> Any:
-        """In the index, which row it points at."""
-        return self.index.account_id
-
-    def having(self, row: Any) -> Any:
-        """The keys of the rows that have a value, each tested by a statement about the row itself."""
-        own = (self.index.definition_id == self.definition.id) & self.order.is_not(None)
-        return select(self.key).where(own, row.correlate(self.index).exists())
-
-    def missing(self) -> Any:
-        value = aliased(PropertyValue)
-        return ~exists().where(*self._conditions(value)).correlate(Account)
-
-    def rest(self) -> tuple[Any, ...]:
-        """The order of many rows without a value: any that an index has ready."""
-        return (Account.path,)
-
-    def where(self, condition: Any, *, tested: bool = False) -> Any:
-        value = aliased(PropertyValue)
-        if tested:
-            return exists().where(*self._conditions(value), condition(value)).correlate(Account)
-        having = select(value.account_id).where(value.definition_id == self.definition.id, condition(value))
-        return Account.id.in_(having.correlate(None))
-
-    def contains(self, text: str, *, tested: bool = False) -> Any:
-        return self.where(lambda value: self._has(value, text), tested=tested)
-
-    def _has(self, value: Any, text: str) -> Any:
-        if self.definition.type.has_choices:
-            wanted = sort_key(text)
-            keys = [option.value for option in self.choices if wanted in sort_key(option.label)]
-            return value.text.in_(keys) if self.kind == "choice" else _any_of(value, keys)
-        return _words(value).contains(sort_key(text), autoescape=True)
-
-    def _own(self) -> Any:
         """By the relation: the wall's condition on an alias joined by hand would name the table itself."""
-        return Account.indexed.of_type(self.index).and_(self.index.definition_id == self.definition.id)
+        return statement.outerjoin(Account.indexed.of_type(self.index).and_(self.of(self.index)))
 
-    def _conditions(self, value: Any) -> tuple[Any, ...]:
-        return value.account_id == Account.id, value.definition_id == self.definition.id
+    def known(self, value: Any) -> Any:
+        """Whether there is a value at all; said by the column it is sorted by, whose index knows all of them."""
+        return getattr(value, _sorted_by(self.definition.type)).is_not(None)
+
+    def of(self, value: Any) -> Any:
+        """Whether a row of the index is about this property."""
+        return value.definition_id == self.definition.id
+
+    def keys(self, condition: Any) -> Any:
+        """The rows whose value fulfils a condition, looked up."""
+        value = aliased(PropertyValue)
+        return select(value.account_id.label("key")).where(self.of(value), condition(value))
+
+    def among(self, key: Any, condition: Any = None) -> Any:
+        """Whether the row of that key has a value, and one that fulfils a condition."""
+        value = aliased(PropertyValue)
+        there = select(value.id).where(value.account_id == key, self.of(value))
+        return (there if condition is None else there.where(condition(value))).correlate_except(value).exists()
+
+    def chosen(self, value: Any, folded: str) -> Any:
+        """Whether a value is one of the choices in whose label a text stands."""
+        keys = [option.value for option in self.choices if folded in sort_key(option.label)]
+        return value.text.in_(keys) if self.kind == "choice" else _any_of(value, keys)
 
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
@@ -123,7 +98,7 @@ class PropertyField(Field):
         return ", ".join(self._labels(value)) if self.choices and value is not None else value
 
     def _labels(self, value: Any) -> list[str]:
-        labels = {option.value: option.label for option in self.choices}
+        labels = {option.value: str(option.label) for option in self.choices}
         keys = value if isinstance(value, list) else [str(value)]
         return [labels.get(key, _("Former member") if self.kind == "member" else key) for key in keys]
 
@@ -152,7 +127,7 @@ def _column(definition: Property) -> Field:
     kind = KINDS.get(definition.type, str(definition.type.value))
     return PropertyField(
         name=name(definition),
-        label=properties.label_of(definition),
+        label=LazyString(lambda: properties.label_of(definition)),
         kind=kind,
         value=lambda row: properties.value_of(definition, row),
         expression=PropertyValue,
@@ -166,29 +141,41 @@ def _column(definition: Property) -> Field:
 
 def options_of(definition: Property) -> list[Option]:
     if definition.type.has_choices:
-        return [Option(key, label) for key, label in definition.choice_labels(property_types.language()).items()]
+        return [Option(choice["key"], _choice_label(definition, choice["key"])) for choice in definition.choices or []]
     if definition.type is PropertyType.MEMBER:
         return [Option(str(number), name) for number, name in property_types.members_of(definition.account_id).items()]
     return []
 
 
+def _choice_label(definition: Property, key: str) -> Any:
+    return LazyString(lambda: definition.choice_labels(property_types.language())[key])
+
+
 # --- the filters -------------------------------------------------------------------------------------------------
 
 
-def _words(value: Any) -> Any:
-    return func.coalesce(value.rest, value.text)
+def _contains(value: Any, text: str) -> Any:
+    """Asked of the index alone. Of longer texts it knows the beginning, so `_goes_on_with` is to be asked, too."""
+    return value.text.is_not(None) & holds(value.text, text)
+
+
+def _goes_on_with(value: Any, text: str) -> Any:
+    return value.rest.is_not(None) & holds(value.rest, text)
+
+
+def _begins(value: Any, text: str) -> Any:
+    """As a range, which an index has ready."""
+    beginning = text[: properties.INDEXED]
+    there = (value.text >= beginning) & (value.text < beginning + LAST)
+    return there if len(text) < properties.INDEXED else there & value.rest.startswith(text, autoescape=True)
 
 
 def _any_of(value: Any, keys: list[str]) -> Any:
-    words = _words(value)
-    return words.in_([]) if not keys else _or([words.contains(f"|{key}|", autoescape=True) for key in keys])
+    return or_(false(), *(_contains(value, f"|{key}|") for key in keys))
 
 
-def _or(conditions: list[Any]) -> Any:
-    first, *others = conditions
-    for other in others:
-        first = first | other
-    return first
+def _any_further(value: Any, option: Option) -> Any:
+    return _goes_on_with(value, f"|{option.value}|")
 
 
 def _folded(field: Field, text: str) -> str:
@@ -197,7 +184,7 @@ def _folded(field: Field, text: str) -> str:
 
 def _is(value: Any, text: str) -> Any:
     begins = value.text == text[: properties.INDEXED]
-    return begins & (_words(value) == text) if len(text) >= properties.INDEXED else begins
+    return begins if len(text) < properties.INDEXED else begins & (func.coalesce(value.rest, value.text) == text)
 
 
 def _option(field: Field, text: str) -> Option:
@@ -215,14 +202,16 @@ def _small(field: Field, text: str) -> Decimal:
 
 
 _TEXT = [
-    Operator(_l("contains"), _folded, lambda value, text: _words(value).contains(text, autoescape=True)),
+    Operator(_l("contains"), _folded, _contains, _goes_on_with),
     Operator(_l("is"), _folded, _is),
-    Operator(_l("starts with"), _folded, lambda value, text: _words(value).startswith(text, autoescape=True)),
+    Operator(_l("starts with"), _folded, _begins),
 ]
 _NUMBER = [
     Operator("=", _small, lambda value, number: value.number == number),
     Operator("≥", _small, lambda value, number: value.number >= number),
     Operator("≤", _small, lambda value, number: value.number <= number),
+    Operator(">", _small, lambda value, number: value.number > number),
+    Operator("<", _small, lambda value, number: value.number < number),
 ]
 _DATE = [
     Operator(of_date.label, of_date.read, lambda value, day, of=of_date: of.condition(value.date, day))
@@ -235,7 +224,7 @@ _CHOICE = [
     Operator(_l("is"), _option, lambda value, option: value.text == option.value),
     Operator(_l("is not"), _option, lambda value, option: value.text != option.value),
 ]
-_CHOICES = [Operator(_l("includes"), _option, lambda value, option: _any_of(value, [option.value]))]
+_CHOICES = [Operator(_l("includes"), _option, lambda value, option: _any_of(value, [option.value]), _any_further)]
 _MEMBER = [Operator(_l("is"), _option, lambda value, option: value.number == int(option.value))]
 _OPERATORS = {
     "text": _TEXT, "long": _TEXT, "url": _TEXT, "email": _TEXT, "phone": _TEXT, "number": _NUMBER, "money": _NUMBER,
@@ -285,9 +274,9 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
     if type_ is PropertyType.DATE:
         return LocalDateField(**common)
     if type_ is PropertyType.CHOICES:
-        return SelectMultipleField(**common, choices=_pairs(definition))
+        return SelectMultipleField(**common, choices=choices(_pairs(definition)))
     if type_ in {PropertyType.FLAG, PropertyType.CHOICE, PropertyType.MEMBER}:
-        return SelectField(**common, choices=[("", ""), *_pairs(definition)], validate_choice=False)
+        return SelectField(**common, choices=choices([("", ""), *_pairs(definition)]), validate_choice=False)
     longest = definition.max_length or property_types.LONGEST
     if type_ is PropertyType.LONG:
         return TextAreaField(**common, render_kw={"maxlength": longest, "rows": 4})
@@ -300,7 +289,7 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
 def _pairs(definition: Property) -> list[tuple[str, str]]:
     if definition.type is PropertyType.FLAG:
         return [("1", _("Yes")), ("0", _("No"))]
-    return [(option.value, option.label) for option in options_of(definition)]
+    return [(option.value, str(option.label)) for option in options_of(definition)]
 
 
 def as_input(definition: Property, value: Any) -> Any:

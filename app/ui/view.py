@@ -62,7 +62,8 @@ def command(
 
     The method is handed a list of rows from this side of the wall (others are 404), may raise `Refused`, and may
     return the sentence to flash. `confirm` asks before doing it to the rows listed below the question,
-    `confirm_one` before doing it to `%(name)s`. `offered` says on which single row the detail page shows it.
+    `confirm_one` before doing it to `%(name)s`. `offered` says to which rows it can be done: the row's own page shows
+    it there alone, the list while all chosen rows are such.
     """
 
     def mark(method: Any) -> Any:
@@ -91,9 +92,11 @@ class BackOfficeView(ModelView):
     empty_title: Any = _l("Nothing here yet")
     empty_text: Any = ""
     add_label: Any = _l("Add")
+    form_groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()  # of the forms: title, inputs; what is left comes last
     sections: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()  # of the detail page: key, title, columns
     related: tuple[tuple[str, Any, str, str], ...] = ()  # lists on it: key, title, endpoint, foreign key
     related_commands = True  # whether the verbs are offered in such sections, too
+    loads: tuple[Any, ...] = ()  # what is loaded with the row of a page
     related_keys: dict[str, type] = {}  # foreign keys by which this list may be a section elsewhere
     include_route_methods = {"list", "show", "export", "action_post", "related_list"}
 
@@ -127,6 +130,10 @@ class BackOfficeView(ModelView):
 
     def conditions(self) -> tuple[Any, ...]:
         """What narrows the list (not the sections of other pages) besides the wall."""
+        return tuple(~one for one in self.left_out())
+
+    def left_out(self) -> tuple[Any, ...]:
+        """The same from the other side, where those left out are few: conditions that one of them fulfils."""
         return ()
 
     def defaults(self) -> dict[str, Any]:
@@ -146,7 +153,14 @@ class BackOfficeView(ModelView):
         return self.edit_form(obj=row)
 
     def field_groups(self, fields: builtins.list[Any]) -> builtins.list[FieldGroup]:
-        return [FieldGroup("", fields)]
+        """The inputs under their headings."""
+        grouped = {name for _title, names in self.form_groups for name in names}
+        groups = [
+            FieldGroup(str(title), [field for name in names for field in fields if field.name == name])
+            for title, names in self.form_groups
+        ]
+        groups.append(FieldGroup("", [field for field in fields if field.name not in grouped]))
+        return [group for group in groups if group.fields]
 
     def belongs(self, key: str, pk: int) -> Any:
         """Which rows are listed as a section of another page."""
@@ -174,6 +188,10 @@ class BackOfficeView(ModelView):
 
     def links(self, row: Any) -> list[Link]:
         """Other places that belong to the thing, offered in the head of its page."""
+        return []
+
+    def questions(self, row: Any) -> builtins.list[Action]:
+        """Verbs on the thing that ask something first, in the dialog."""
         return []
 
     def has_section(self, row: Any, key: str) -> bool:
@@ -249,7 +267,7 @@ class BackOfficeView(ModelView):
             export_later=None if embedded or related else self._export_later(listing),
             tools=[] if embedded or related else self.tools(),
             actions=self._bulk_actions() if rows and (self.related_commands or not related) else [],
-            action_url=self.url("action_post", back=listing.url_with()),
+            action_url=self.url("action_post", back=listing.url_with()) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,
         )
@@ -262,6 +280,7 @@ class BackOfficeView(ModelView):
             args=MultiDict(request.args),
             url=url,
             conditions=conditions,
+            left_out=self.left_out() if url == self.url("list") else (),
             search=self.search,
             extra=self.extra_args,
         )
@@ -279,7 +298,8 @@ class BackOfficeView(ModelView):
             for n, field in enumerate(fields.values())
         ]
         edit_url = self.url("edit", pk=pk) if editable else ""
-        return Row(pk=pk, label=str(row), cells=cells, url=url, edit_url=edit_url, muted=self.is_muted(row))
+        verbs = [name for name, c in self._own_commands().items() if c.offered is None or c.offered(row)]
+        return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=" ".join(verbs))
 
     def _add_link(self) -> Link | None:
         if not (self._has("add") and may(f"{self.noun}.add")):
@@ -309,10 +329,12 @@ class BackOfficeView(ModelView):
 
     def _bulk_actions(self) -> list[Action]:
         return [
-            Action(name, str(c.label), c.icon, str(c.confirm), c.danger)
-            for name, c in self.commands.items()
-            if may(f"{self.noun}.{c.name}")
+            Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in self._own_commands().items()
         ]
+
+    def _own_commands(self) -> dict[str, Command]:
+        """The verbs the person has the right to."""
+        return {name: c for name, c in self.commands.items() if may(f"{self.noun}.{c.name}")}
 
     def _empty(self, listing: Listing, related: bool) -> Empty:
         if listing.is_filtered:
@@ -387,9 +409,9 @@ class BackOfficeView(ModelView):
         url = self.url("action_post", rowid=pk, back=self.url("show", pk=pk))
         return [
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
-            for name, c in self.commands.items()
-            if may(f"{self.noun}.{c.name}") and (c.offered is None or c.offered(row))
-        ]
+            for name, c in self._own_commands().items()
+            if c.offered is None or c.offered(row)
+        ] + self.questions(row)
 
     # --- add and edit ---
 
@@ -446,6 +468,18 @@ class BackOfficeView(ModelView):
             form.form_errors.append(refusal.sentence)
         return self._render_form(form, page)
 
+    def _ask(self, form: Any, page: FormPage, deed: Callable[[], Any], said: Callable[[], str], then: str) -> Any:
+        """Show a form; once it is sent and valid, do the deed, say so and lead on."""
+        if request.method != "POST" or not form.validate():
+            return self._render_form(form, page)
+        try:
+            deed()
+            db.session.flush()
+        except Refused as refusal:
+            return self._refused(form, refusal, page)
+        flash(said(), "success")
+        return _leave_form(then)
+
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
         status = 422 if form.errors or form.form_errors else 200
@@ -491,7 +525,7 @@ class BackOfficeView(ModelView):
 
     def row(self, pk: int) -> Any:
         """The row of that key on this side of the wall, or 404."""
-        return _find(self.datamodel.obj, pk)
+        return _find(self.datamodel.obj, pk, *self.loads)
 
     def url(self, method: str, **values: Any) -> str:
         return url_for(f"{type(self).__name__}.{method}", **values)
@@ -500,9 +534,9 @@ class BackOfficeView(ModelView):
         return method in self.include_route_methods
 
 
-def _find(model: type, pk: int) -> Any:
+def _find(model: type, pk: int, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
-    return db.session.get(model, pk) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
+    return db.session.get(model, pk, options=loads) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
 
 
 def _is_htmx() -> bool:

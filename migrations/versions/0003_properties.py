@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.extensions import Moment, Number
-from migrations.walls import SUBTREE, protect
+from app.models import words_of
+from migrations.walls import SUBTREE, open_the_wall, protect
 
 # revision identifiers, used by Alembic.
 revision = "0003"
@@ -16,6 +17,7 @@ TYPES = [
     "text", "long", "integer", "decimal", "money", "date", "flag", "choice", "choices", "url", "email", "phone",
     "member",
 ]  # fmt: skip
+STATUSES = ["waiting", "running", "failed"]
 
 
 def _path():
@@ -26,6 +28,15 @@ def upgrade() -> None:
     op.add_column("account", sa.Column("properties", sa.JSON(), nullable=False, server_default="{}"))
 
     op.create_index("ix_account_live", "account", ["path", "archived_at", "id"])
+    archived = sa.text("archived_at IS NOT NULL")
+    op.create_index(
+        "ix_account_archived", "account", ["path", "id"], sqlite_where=archived, postgresql_where=archived
+    )
+    op.drop_index("ix_account_name_sort", "account")
+    op.create_index("ix_account_name_sort", "account", ["name_sort", "id", "path", "archived_at"])
+    op.add_column("account", sa.Column("words", sa.String(length=400), nullable=False, server_default=""))
+    _fill_words()
+    op.create_index("ix_account_words", "account", ["path", "words", "id"])
 
     op.create_table(
         "property",
@@ -48,6 +59,9 @@ def upgrade() -> None:
         sa.Column("required", sa.Boolean(), nullable=False),
         sa.Column("visible_to_customer", sa.Boolean(), nullable=False),
         sa.Column("as_column", sa.Boolean(), nullable=False),
+        sa.Column("conversion", sa.JSON(), nullable=True),
+        sa.Column("conversion_status", sa.Enum(*STATUSES, name="conversionstatus", native_enum=False, length=24)),
+        sa.Column("conversion_at", Moment(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("account_path", _path(), nullable=False),
@@ -77,16 +91,35 @@ def upgrade() -> None:
     op.create_index("ix_property_account_id", "property", ["account_id"])
     op.create_index("ix_property_account_path", "property", ["account_path"])
     op.create_index("ix_property_value_account_id", "property_value", ["account_id"])
-    op.create_index("ix_property_value_account_path", "property_value", ["account_path"])
     for column in ("text", "number", "date"):
-        op.create_index(f"ix_property_value_{column}", "property_value", ["definition_id", column, "account_id"])
+        columns = ["definition_id", column, "account_id", "account_path"]
+        op.create_index(f"ix_property_value_{column}", "property_value", columns)
+    rest = sa.text("rest IS NOT NULL")
+    op.create_index(
+        "ix_property_value_rest", "property_value", ["definition_id"], sqlite_where=rest, postgresql_where=rest
+    )
 
     for table in ("property", "property_value"):
         protect(table, SUBTREE)
 
 
+def _fill_words() -> None:
+    """What accounts are searched by; from now on the model keeps it."""
+    open_the_wall()
+    account = sa.table("account", *(sa.column(name) for name in ("id", "name", "contact", "email", "words")))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(account)).all():
+        words = words_of(row.name, row.contact, row.email)
+        connection.execute(account.update().where(account.c.id == row.id).values(words=words))
+
+
 def downgrade() -> None:
     op.drop_table("property_value")
     op.drop_table("property")
+    op.drop_index("ix_account_words", "account")
+    op.drop_column("account", "words")
+    op.drop_index("ix_account_name_sort", "account")
+    op.create_index("ix_account_name_sort", "account", ["name_sort"])
+    op.drop_index("ix_account_archived", "account")
     op.drop_index("ix_account_live", "account")
     op.drop_column("account", "properties")

@@ -8,7 +8,7 @@ from migrations.walls import INSIDE, OWN, protect
 
 # revision identifiers, used by Alembic.
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -26,6 +26,7 @@ def _owner():
         sa.Column("user_id", sa.Integer(), sa.ForeignKey("ab_user.id"), nullable=False),
         sa.Column("account_id", sa.Integer(), sa.ForeignKey("account.id"), nullable=False),
         sa.Column("account_path", _path(), nullable=False),
+        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
     ]
 
 

@@ -66,9 +66,9 @@ def sign_out(page: Page, say: Words) -> None:
     page.wait_for_url("**/login/")
 
 
-def path(page: Page) -> str:
-    """Where the browser is, without host and question mark."""
-    return re.sub(r"^https?://[^/]+|\?.*$", "", page.url)
+def expect_path(page: Page, path: str) -> None:
+    """Where the browser is, or will be in a moment; without host and question mark."""
+    expect(page).to_have_url(re.compile(rf"^https?://[^/]+{re.escape(path)}(\?.*)?$"))
 
 
 def row(page: Page, name: str) -> Locator:
@@ -76,8 +76,9 @@ def row(page: Page, name: str) -> Locator:
     return page.locator("tbody tr").filter(has=page.get_by_role("rowheader", name=name, exact=True))
 
 
-def names(page: Page) -> list[str]:
-    return page.locator("tbody tr th").all_inner_texts()
+def expect_names(page: Page, *names: str) -> None:
+    """What the rows of the list are called, from top to bottom; waits for the page a click has asked for."""
+    expect(page.locator("tbody tr th")).to_have_text(names)
 
 
 def dialog(page: Page) -> Locator:

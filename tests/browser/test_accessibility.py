@@ -9,6 +9,8 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,12 @@ from pyotp import TOTP
 from sqlalchemy import select
 
 from app import exporting, tokens
+from app import properties as values
 from app.extensions import db
-from app.models import LogEntry, Member, Message, Role, Token, User
-from app.services import members
+from app.models import HoldKind, License, LogEntry, Member, Message, Policy, PropertyType, Role, Token, User
+from app.services import holds, invitations, licenses, members, properties
 from app.tenancy import unscoped
-from tests import cast
+from tests import cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
 from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
@@ -44,30 +47,60 @@ TOO_WIDE = """() => {
 }"""
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-WITHOUT_ACCOUNT = {"/logout/", "/login/code/", "/no-account/"}
+WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/")
 
 NOBODY = None
 VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
+HELD = Person(ALICE.email, "deichbau")  # an account on administrative hold
 EVE = Person("eve@nordlicht.example", "nordlicht")  # signs in with a second factor
 GREGOR = Person("gregor@nordlicht.example", "nordlicht")  # has been removed from his only account
 
 PAGES: list[tuple[Person | None, list[str]]] = [
-    (NOBODY, ["/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret"]),
+    (
+        NOBODY,
+        [
+            "/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret", "/join/{for_somebody_new}",
+            "/join/{for_gregor}", "/join/no-such-secret",
+        ],
+    ),
     (
         ALICE,
         [
             "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer", "/accounts/list/?q=nothing-like-this",
             "/accounts/list/?archived=1&page=x", "/accounts/show/{kuestenfunk}", "/accounts/show/{fjordline}",
-            "/accounts/add", "/accounts/edit/{kuestenfunk}", "/accounts/related/parent_id/{fjordline}",
+            "/accounts/add", "/accounts/edit/{kuestenfunk}", "/accounts/list/?_flt_0_standing=archived",
+            "/accounts/hold/{kuestenfunk}", "/accounts/lift/{fjordline}", "/accounts/move/{kuestenfunk}",
+            "/accounts/move/{kuestenfunk}?to={fjordline}", "/accounts/related/parent_id/{fjordline}",
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
+            "/api-keys/list/", "/api-keys/add", "/api-reference/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
+            "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
+            "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
+            "/properties/", "/properties/add", *(f"/properties/add?type={type_}" for type_ in PropertyType),
+            "/properties/edit/{text}", "/properties/edit/{choices}", "/properties/convert/{text}",
+            "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
         ],
     ),
-    (DORA, ["/", "/settings/", "/outbox/list/"]),
-    (BOB, ["/", "/roles/", "/outbox/show/{message}"]),
-    (VERA, ["/accounts/list/", "/settings/"]),
+    (
+        DORA,
+        [
+            "/", "/settings/", "/outbox/list/", "/articles/list/", "/articles/show/{article}", "/articles/add",
+            "/articles/edit/{article}", "/license-types/list/", "/license-types/add", "/license-types/edit/{type}",
+            "/plans/list/", "/plans/add", "/plans/edit/{plan}", "/holdings/list/",
+            "/holdings/add?account={kuestenfunk}", "/holdings/related/account_id/{kuestenfunk}",
+            "/accounts/show/{kuestenfunk}", "/licenses/list/", "/licenses/related/account_id/{kuestenfunk}",
+            "/licenses/show/{license}", "/licenses/suspend/{license}", "/licenses/revoke/{license}",
+            "/license-movements/list/", "/license-movements/related/license_id/{license}",
+        ],
+    ),
+    (BOB, [
+        "/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/holdings/list/",
+    ]),
+    (HELD, ["/", "/members/list/", "/settings/"]),
+    (VERA, ["/accounts/list/", "/settings/", "/join/{for_vera}"]),
     (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
     (GREGOR, ["/no-account/"]),
 ]  # fmt: skip
@@ -79,6 +112,20 @@ NOT_LOOKED_AT = {
     "MembersView.index": "leads to the list",
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
+    "InvitationsView.index": "leads to the list",
+    "LicensesView.index": "leads to the list",
+    "MovementsView.index": "leads to the list",
+    "HoldingsView.index": "leads to the list",
+    "ArticlesView.index": "leads to the list",
+    "LicenseTypesView.index": "leads to the list",
+    "PlansView.index": "leads to the list",
+    "LicensesView.export": "a file",
+    "MovementsView.export": "a file",
+    "HoldingsView.export": "a file",
+    "ArticlesView.export": "a file",
+    "LicenseTypesView.export": "a file",
+    "PlansView.export": "a file",
+    "ApiKeysView.index": "leads to the list",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
@@ -86,19 +133,27 @@ NOT_LOOKED_AT = {
     "ExportsView.show": "a line of the page, fetched again and again",
     "ExportsView.file": "a file",
     "ImportsView.progress": "a line of the page, fetched again and again",
+    "InvitationsView.export": "a file",
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
     "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
-    "/accounts/show/{fjordline}", "/accounts/add", "/members/list/", "/roles/", "/history/list/", "/settings/",
+    "/accounts/show/{fjordline}", "/accounts/add", "/accounts/hold/{kuestenfunk}", "/accounts/move/{kuestenfunk}",
+    "/accounts/move/{kuestenfunk}?to={fjordline}", "/members/list/", "/roles/", "/history/list/", "/settings/",
+    "/articles/edit/{article}", "/licenses/list/", "/licenses/show/{license}", "/plans/list/", "/holdings/list/",
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
+    "/join/{for_somebody_new}", "/join/{for_gregor}", "/accounts/edit/{kuestenfunk}", "/invitations/list/",
+    "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
+    "/properties/edit/{choices}", "/properties/convert/{text}?type=choice",
+    "/api-keys/add", "/api-reference/",
 }  # fmt: skip
 
 
 def test_every_page_there_is_is_looked_at(app):
     """Add a new page to PAGES, or to NOT_LOOKED_AT with the reason."""
-    there_are = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in rule.methods}
+    rules = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/api/")]  # those are for programs
+    there_are = {rule.endpoint for rule in rules if "GET" in rule.methods}
     places = app.url_map.bind("127.0.0.1")
     addresses = [re.sub(r"\{(\w+)\}", "1", address.partition("?")[0]) for _who, some in PAGES for address in some]
     looked_at = {places.match(address)[0] for address in addresses if address != "/no-such-page"}
@@ -208,6 +263,50 @@ def shortcuts(page: Page) -> None:
     expect(page.locator("#shortcuts[open]")).to_be_visible()
 
 
+def edit_table(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/")
+    page.locator("a[href$='/properties/'][data-modal]").first.click()
+    expect(page.locator("#dialog[open] .k-properties li").first).to_be_visible()
+
+
+def archived_properties(page: Page) -> None:
+    edit_table(page)
+    page.locator("#dialog .k-archived summary").click()
+    expect(page.locator("#dialog .k-archived li")).to_be_visible()
+
+
+def property_types(page: Page) -> None:
+    edit_table(page)
+    page.locator("#dialog a[href$='/properties/add']").click()
+    expect(page.locator("#dialog .k-types li")).to_have_count(len(PropertyType))
+
+
+def choices_form(page: Page) -> None:
+    property_types(page)
+    page.locator("#dialog a[href$='type=choice']").click()
+    expect(page.locator("#dialog [name=label_en]")).to_be_focused()
+
+
+def refused_property(page: Page) -> None:
+    choices_form(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#dialog [aria-invalid=true]").first).to_be_visible()
+
+
+def misfits(page: Page) -> None:
+    edit_table(page)
+    page.locator("#dialog a[href*='/properties/convert/']").first.click()
+    page.locator("#dialog a[href$='type=integer']").click()
+    page.locator("#dialog .btn-primary").click()
+    expect(page.locator("#dialog .k-misfits tbody tr").first).to_be_visible()
+
+
+def invite_dialog(page: Page) -> None:
+    page.goto("/a/nordlicht/members/list/")
+    page.locator("a[href$='/invitations/add']").first.click()
+    expect(page.locator("#dialog[open] [name=email]")).to_be_focused()
+
+
 def account_switcher(page: Page) -> None:
     page.goto("/a/nordlicht/")
     page.locator("button.k-account").click()
@@ -250,6 +349,13 @@ OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, 
     (question, True, True),
     (sections, True, True),
     (shortcuts, True, False),
+    (edit_table, True, True),
+    (archived_properties, True, True),
+    (property_types, True, True),
+    (choices_form, True, True),
+    (refused_property, True, True),
+    (misfits, True, True),
+    (invite_dialog, True, True),
     (account_switcher, True, True),
     (own_menu, True, False),
     (page_sizes, True, False),
@@ -295,7 +401,7 @@ def look(page: Page, where: str, locale: str) -> Iterator[str]:
 
 
 def full(address: str, person: Person | None) -> str:
-    return address if person is NOBODY or address in WITHOUT_ACCOUNT else f"/a/{person.slug}{address}"
+    return address if person is NOBODY or address.startswith(WITHOUT_ACCOUNT) else f"/a/{person.slug}{address}"
 
 
 def enter_code(page: Page, person: Person) -> None:
@@ -312,12 +418,15 @@ def furnish(app) -> dict[str, str | int]:
     cast.hire(ALICE.email, "deichbau", Role.VIEWER)
     give_second_factor(EVE)
     _remove(GREGOR)
+    with cast.acting_as(ALICE) as alice:
+        holds.put_on_hold(cast.account_called("fjordline"), HoldKind.FINANCIAL, reason="Two are overdue", by=alice)
+        holds.put_on_hold(cast.account_called("deichbau"), HoldKind.ADMINISTRATIVE, reason="No papers", by=alice)
     with unscoped("addresses to look at", writes=False) as session:
         entry = session.scalar(select(LogEntry.id).where(LogEntry.account_id == cast.account_id("nordlicht")).limit(1))
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return {
+    return _define_and_invite() | _offered_and_used() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -337,6 +446,43 @@ def _uploaded() -> int:
     exporting.make_due()
     browser.post("/exports/add?view=MembersView")
     return int(answer.headers["Location"].rpartition("/")[2])
+def _define_and_invite() -> dict[str, str | int]:
+    """A property of each type, filled in; invitations for somebody new, somebody known, a colleague."""
+    choices = [{"label_en": "Gold", "label_de": "Gold"}, {"label_en": "Silver", "label_de": "Silber"}]
+    with cast.acting_as(ALICE) as alice:
+        own = {}
+        for type_ in PropertyType:
+            facts = {"choices": choices} if type_.has_choices else {}
+            facts |= {"help_en": "What the customer says.", "required": type_ is PropertyType.TEXT}
+            facts |= {"as_column": type_ not in {PropertyType.LONG, PropertyType.PHONE}}
+            own[type_.value] = properties.define(type_, by=alice, label_en=f"A {type_.value}", **facts)
+        some = {"text": "Wind and sun", "integer": 7, "money": Decimal("1234.5"), "date": date(2026, 1, 31)}
+        some |= {"flag": True, "choice": "gold", "choices": ["gold", "silver"], "url": "kontor.example"}
+        values.write(cast.account_called("kuestenfunk"), {own[name]: value for name, value in some.items()})
+        archived = properties.define(PropertyType.TEXT, by=alice, label_en="Out of the table")
+        properties.archive(archived, by=alice)
+        for email in ("nina@new.example", GREGOR.email):
+            invitations.invite(email, role=Role.SALES, account=alice.account, by=alice)
+        mistyped = invitations.invite("nina@nwe.example", role=Role.SALES, account=alice.account, by=alice)
+        invitations.withdraw(mistyped, by=alice)
+        places: dict[str, str | int] = {name: definition.id for name, definition in own.items()}
+    with cast.acting_as(BOB) as bob:
+        invitations.invite(VERA.email, role=Role.VIEWER, account=bob.account, by=bob)
+    for name, email in [("somebody_new", "nina@new.example"), ("gregor", GREGOR.email), ("vera", VERA.email)]:
+        places[f"for_{name}"] = _secret_in(messages_to(Person(email, ""))[-1])
+    return places
+
+
+def _offered_and_used() -> dict[str, int]:
+    """An article, what it gave to Küstenfunk, and some of that in use."""
+    type_ = stock.license_type(policy=Policy.OVERAGE, percent=10)
+    article, plan = stock.article(grants={type_: 20}), stock.plan()
+    stock.give(article, "kuestenfunk")
+    with cast.acting_as(BOB) as bob:
+        license = db.session.scalars(select(License)).one()
+        for number in range(3):
+            licenses.consume(license, 6, reference=f"Greenhouse {number}", by=bob)
+    return {"type": type_, "article": article, "plan": plan, "license": license.id}
 
 
 def _remove(person: Person) -> None:

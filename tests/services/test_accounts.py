@@ -119,3 +119,67 @@ def test_partner_management_stays_while_accounts_stand_beneath(alice):
 def test_there_is_one_operator(app):
     with pytest.raises(IntegrityError), unscoped("a second root"):
         accounts.open_operator("Another", slug="another")
+
+
+# --- what can be checked is checked ------------------------------------------------------------------------------
+
+
+def opened(person, **facts):
+    with acting_as(person) as by:
+        return accounts.open_account("Neufunk", parent=by.account, by=by, **facts)
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "kept"),
+    [
+        ("DE136695976", "DE", "DE136695976"),
+        (" de 136 695 976 ", "", "DE136695976"),
+        ("136695976", "DE", "DE136695976"),
+        ("ATU13585627", "DE", "ATU13585627"),  # registered in another country than it sits in
+        ("EL094259216", "GR", "EL094259216"),
+        ("094259216", "GR", "EL094259216"),
+        ("CHE-107.787.577 MWST", "CH", "CHE107787577MWST"),
+        ("GB 980 7806 84", "GB", "GB980780684"),
+        ("A-1234567", "LI", "A1234567"),  # nobody knows how those are checked
+        ("", "DE", ""),
+    ],
+)
+def test_a_vat_id_is_kept_in_one_form(alice, typed, country, kept):
+    assert opened(alice, vat_id=typed, country=country).vat_id == kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "words"),
+    [
+        ("DE136695977", "DE", "mistyped"),
+        ("DE12", "DE", "too short"),
+        ("Amtsgericht", "DE", "not a VAT ID"),
+        ("DEABC", "", "VAT ID"),
+        ("GB980780685", "GB", "mistyped"),
+        ("x", "US", "too short"),
+    ],
+)
+def test_a_wrong_vat_id_is_refused_at_its_field(alice, typed, country, words):
+    with pytest.raises(Refused, match=words) as refusal:
+        opened(alice, vat_id=typed, country=country)
+
+    assert refusal.value.field == "vat_id"
+
+
+def test_a_web_site_and_a_phone_number_are_checked_too(alice):
+    account = opened(alice, website="www.neufunk.example", phone="+49 40 123-456")
+    assert (account.website, account.phone) == ("https://www.neufunk.example", "+49 40 123-456")
+
+    for field, wrong in {"website": "not one", "phone": "call me"}.items():
+        with pytest.raises(Refused) as refusal, acting_as(alice) as by:
+            accounts.open_account("Altfunk", parent=by.account, by=by, **{field: wrong})
+        assert refusal.value.field == field
+
+
+def test_restoring_beneath_an_archived_account_is_refused_in_words(alice):
+    with acting_as(alice) as by:
+        accounts.archive(account_called("bergen"), by=by)
+        accounts.archive(account_called("fjordline"), by=by)
+
+    with acting_as(alice) as by, pytest.raises(Refused, match="Fjordline is archived; restore it first"):
+        accounts.restore(account_called("bergen"), by=by)

@@ -236,7 +236,7 @@ def test_a_choice_in_use_cannot_go_and_its_label_may_change(alice):
         without = [choice for choice in definition.choices if choice["key"] != "silver"]
         with pytest.raises(Misfits) as refusal:
             properties.change(definition, by=by, choices=without)
-        assert refusal.value.found == [("Küstenfunk", "Silver")]
+        assert refusal.value.found == [(account_called("kuestenfunk").id, "Küstenfunk", "Silver")]
         renamed = [{**choice, "label_en": choice["label_en"].upper()} for choice in definition.choices]
         properties.change(definition, by=by, choices=renamed[1:])
 
@@ -381,7 +381,7 @@ def test_values_that_do_not_fit_are_named_and_nothing_is_converted(alice, before
         with pytest.raises(Misfits) as refusal:
             properties.convert(definition, to=after, by=by, **({"choices": GOLD} if after.has_choices else {}))
 
-        assert [name for name, _value in refusal.value.found] == ["Küstenfunk", "Bergen Sensor"]
+        assert [name for _id, name, _value in refusal.value.found] == ["Küstenfunk", "Bergen Sensor"]
         assert (definition.type, kept(definition)) == (before, was)
         assert_index_equals_values(definition)
 
@@ -394,7 +394,7 @@ def test_one_misfit_keeps_the_others_from_being_converted(alice):
         with pytest.raises(Misfits) as refusal:
             properties.convert(definition, to=T.INTEGER, by=by)
 
-        assert refusal.value.found == [("Deichbau", "twelve")]
+        assert refusal.value.found == [(account_called("deichbau").id, "Deichbau", "twelve")]
         assert kept(definition) == "12"
 
 

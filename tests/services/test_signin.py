@@ -46,7 +46,7 @@ def test_what_is_counted_is_forgotten_with_its_window(app, monkeypatch):
     monkeypatch.setattr(clock, "now", lambda later=clock.now() + timedelta(hours=1): later)
     with unscoped("a try later"):
         again = limits.count("reset-address", "alice")
-        limits.forget_old()
+        limits.forget_old(500)
     with unscoped("what is left", writes=False) as session:
         kept = session.scalar(select(func.count(Throttle.id)))
 

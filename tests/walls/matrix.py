@@ -8,6 +8,7 @@ never was, byte for byte.
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -23,11 +24,18 @@ from werkzeug.routing import Rule
 
 from app import create_app
 from app.models import Role
+from app.tenancy import acting
 from app.ui.filters import OPERATORS
 from tests.conftest import SETTINGS
 from tests.walls.policy import (
+    ANY,
     POLICY,
     AddForm,
+    ApiAdd,
+    ApiDeed,
+    ApiItem,
+    ApiList,
+    ApiPage,
     Commands,
     Deed,
     Detail,
@@ -63,10 +71,13 @@ class Cell:
     changes: frozenset[str] = frozenset()  # the columns of rows already there that may change; with the wall's leave
     csrf: bool = True
     notes: bool = False  # whether a refused try is written down
+    json: Any = None
+    by_key: bool = False  # asked by a program, with the actor's API key and no cookie
 
     def __str__(self) -> str:
         data = f" {self.data}" if self.data else ""
-        return f"{self.method} {self.path}{data}{' htmx' if self.headers else ''}"
+        how = " htmx" if self.headers else " by key" if self.by_key else ""
+        return f"{self.method} {self.path}{data}{how}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class Place:
         return self.answers(0, permission) == {0}
 
     def sees(self, table: str, pk: int) -> bool:
-        return self.world.may_touch(self.actor, table, self.world.row(table, pk))
+        return self.world.may_see(self.actor, table, self.world.row(table, pk))
 
     def owner(self, table: str, pk: int) -> str:
         return self.world.owner(table, self.world.row(table, pk))
@@ -108,7 +119,7 @@ class Place:
         To who is stopped before any row is looked at, two are as good as all.
         """
         if not self.is_in(permission):
-            yield from ((pk, False) for pk in (self.world.ids(table)[0], NEVER_WAS))
+            yield from ((pk, False) for pk in (*self.world.ids(table)[:1], NEVER_WAS))
             return
         for pk in self.world.ids(table):
             yield pk, self.sees(table, pk)
@@ -141,6 +152,8 @@ def cells(world: World, actor: Actor, endpoint: str) -> Iterator[Cell]:
         place = Place(world, actor, rule)
         if isinstance(policy, Public):
             yield from _of_public(policy, place)
+        elif isinstance(policy, ApiList | ApiItem | ApiAdd | ApiDeed | ApiPage):
+            yield from _of_api(policy, place)
         else:
             yield from _of(policy, place)
             yield from _around(place)
@@ -186,15 +199,15 @@ def _of(policy: Any, place: Place) -> Iterator[Cell]:
 
 @_of.register
 def _page(policy: Page, place: Place) -> Iterator[Cell]:
-    path = place.path()
-    for method in ("GET", "HEAD"):
+    path = place.path(policy.query)
+    for method in ("GET", "HEAD") if policy.get else ():
         yield Cell(method, path, place.answers(policy.get, policy.permission))
-    if place.is_in(policy.permission):
+    if policy.get and place.is_in(policy.permission):
         yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
     if policy.post:
-        good = place.answers(policy.post, policy.permission)
-        yield Cell("POST", path, good, policy.data, changes=_changed_by(policy.data))
-        yield Cell("POST", path, good, policy.data | _strays(place), changes=_changed_by(policy.data))
+        good, columns = place.answers(policy.post, policy.permission), policy.alters or _changed_by(policy.data)
+        yield Cell("POST", path, good, policy.data, changes=columns)
+        yield Cell("POST", path, good, policy.data | _strays(place), changes=columns)
 
 
 @_of.register
@@ -252,7 +265,7 @@ def _questions(policy: List, place: Place) -> Iterator[tuple[str, bool]]:
     for name, found in shown.items():
         yield f"sort=-{name}", False
         values = {"choice": [c.value for c in found.choices[:2]], "number": ["1"], "moment": ["2026-01-01"]}
-        for number in range(len(OPERATORS[found.kind])):
+        for number in range(len(found.operators or OPERATORS[found.kind])):
             yield urlencode({f"_flt_{number}_{name}": values.get(found.kind, words)}, doseq=True), False
     secret = {c.key for c in inspect(policy.of).column_attrs if c.key not in shown}
     for name in {*HIDDEN, *secret} - set(shown):
@@ -263,7 +276,7 @@ def _fields(place: Place) -> dict[str, Any]:
     """The columns of a list that may be sorted and filtered by."""
     name = place.rule.endpoint.split(".")[0]
     view = next(view for view in place.world.app.appbuilder.baseviews if type(view).__name__ == name)
-    with place.world.app.test_request_context():
+    with place.world.app.test_request_context(), acting(place.world.scope(place.actor), writes=False):
         return {name: found for name, found in view.fields().items() if found.expression is not None}
 
 
@@ -294,42 +307,58 @@ def _detail(policy: Detail, place: Place) -> Iterator[Cell]:
 
 @_of.register
 def _add_form(policy: AddForm, place: Place) -> Iterator[Cell]:
-    path, strays = place.path(), _strays(place)
-    for query in ("", "?" + urlencode(strays), "?" + urlencode({f"_flt_0_{name}": strays[name] for name in strays})):
-        yield Cell("GET", path + query, place.answers(200, policy.permission))
-    good = place.answers(302, policy.permission)
+    path, strays = place.path(f"?{policy.query}"), _strays(place)
+    beside = {name: value for name, value in strays.items() if name != policy.into}
+    for query in ({}, beside, {f"_flt_0_{name}": strays[name] for name in strays}):
+        yield Cell("GET", f"{path}&{urlencode(query)}", place.answers(200, policy.permission))
+    good = place.answers(policy.done, policy.permission)
     yield Cell("POST", path, good, policy.data)
     yield Cell("POST", path, good, policy.data | strays)
-    yield Cell("POST", path + "?" + urlencode(strays), good, policy.data)
+    yield Cell("POST", f"{path}&{urlencode(beside)}", good, policy.data)
     yield Cell("POST", path, place.answers(422, policy.permission), {})
     if place.is_in():
-        yield Cell("POST", path, place.answers(204, policy.permission), policy.data | strays, HTMX)
+        in_dialog = place.answers(policy.within_page if policy.done == 302 else policy.done, policy.permission)
+        yield Cell("POST", path, in_dialog, policy.data | strays, HTMX)
+    if policy.into:
+        yield from _add_into(policy, place)
+
+
+def _add_into(policy: AddForm, place: Place) -> Iterator[Cell]:
+    """The same for each account it could be added to; one that is not seen answers as one that never was."""
+    def path(pk: int) -> str:
+        return place.path(f"?{policy.into}={pk}")
+
+    for pk, seen in place.on_rows("account", policy.permission):
+        good = place.answers({200} if seen else {404}, policy.permission)
+        yield Cell("GET", path(pk), good, like="" if seen else path(NEVER_WAS))
+        done = place.answers({302, 422} if seen else {404}, policy.permission)
+        yield Cell("POST", path(pk), done, policy.data, like="" if seen else path(NEVER_WAS))
 
 
 @_of.register
 def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     table = policy.of.__tablename__
-    never, strays = place.path(pk=NEVER_WAS), _strays(place)
-    columns = _changed_by(policy.data)
+    query = f"?{policy.query}"
+    never, strays = place.path(query, pk=NEVER_WAS), _strays(place)
+    columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
         good = {200} if offered else {403} if seen else {404}
         saved = {302, 422} if offered else good
         like = "" if seen else never
-        yield Cell("GET", place.path(pk=pk), place.answers(good, policy.permission), like=like)
+        yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)
-        yield Cell("POST", place.path(pk=pk), answer, policy.data | strays, changes=columns, like=like)
+        yield Cell("POST", place.path(query, pk=pk), answer, policy.data | strays, changes=columns, like=like)
 
 
 @_of.register
 def _deed(policy: Deed, place: Place) -> Iterator[Cell]:
-    if policy.of is None:
-        yield Cell("POST", place.path(policy.query), place.answers(302, policy.permission), policy.data)
-        return
-    never = place.path(pk=NEVER_WAS)
-    for pk, seen in place.on_rows(policy.of.__tablename__, policy.permission):
-        good = place.answers(302 if seen else 404, policy.permission)
-        yield Cell("POST", place.path(pk=pk), good, policy.data, changes=ANY, like="" if seen else never)
+    table, never = policy.of.__tablename__, place.path(pk=NEVER_WAS)
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)
+        like = "" if seen else never
+        yield Cell("POST", place.path(pk=pk), good, _strays(place), changes=policy.alters, like=like)
 
 
 @_of.register
@@ -354,9 +383,6 @@ def _commands(policy: Commands, place: Place) -> Iterator[Cell]:
             yield Cell("POST", path, place.answers(404, policy.verbs[verb]), _bulk(verb, wrong))
 
 
-ANY = frozenset({"*"})
-
-
 def _bulk(verb: str, pks: Any) -> dict[str, Any]:
     return {"action": verb, "rowid": [str(pk) for pk in pks]}
 
@@ -376,6 +402,98 @@ def _strays(place: Place) -> dict[str, str]:
 
 def _changed_by(data: dict[str, str]) -> frozenset[str]:
     return frozenset({*data, "name_key", "name_sort"})
+
+
+# --- the API -----------------------------------------------------------------------------------------------------
+
+
+def _of_api(policy: Any, place: Place) -> Iterator[Cell]:
+    """Every cell twice: from a browser in the account, and from a program with the actor's key, which names no
+    account. Then what is the same at every door of the API."""
+    for cell in _api(policy, place):
+        yield cell if cell.method in SAFE else replace(cell, csrf=True)
+        if place.actor.has_key:
+            bare = cell.path.removeprefix(f"/a/{place.actor.slug}")
+            like = cell.like.removeprefix(f"/a/{place.actor.slug}")
+            yield replace(cell, path=bare, like=like, csrf=False, by_key=True, expects=_by_key(cell, place))
+    yield from _around_api(policy, place)
+
+
+def _by_key(cell: Cell, place: Place) -> set[int]:
+    """A key that is dead opens nothing, whatever the person behind it once was; a live one as much as the person."""
+    return cell.expects if place.actor.role else {401}
+
+
+def _around_api(policy: Any, place: Place) -> Iterator[Cell]:
+    method = next(iter(place.rule.methods - {"HEAD", "OPTIONS"}))
+    path = place.path(**dict.fromkeys(place.rule.arguments, NEVER_WAS))
+    bare = path.removeprefix(f"/a/{place.actor.slug}")
+    yield Cell(method, bare, {401})
+    yield Cell(method, bare, {401}, headers={"Authorization": "Bearer kontor_guess"})
+    yield Cell(method, path, {401}, headers={"Authorization": "Bearer kontor_guess"})
+    if place.actor.has_key:
+        another = "kontor" if place.actor.slug == "gletscherbau" else "gletscherbau"
+        strange = path.replace(f"/a/{place.actor.slug}/", f"/a/{another}/")
+        yield Cell(method, strange, {404} if place.actor.role or place.actor.member_of else {401}, by_key=True)
+    if method not in SAFE:
+        yield Cell(method, path, _api_answers(place, 400, ""), json=getattr(policy, "json", None), csrf=False)
+
+
+def _api_answers(place: Place, good: int | set[int], permission: str) -> set[int]:
+    """As everywhere, but nobody is led to sign-in."""
+    return {401} if not place.actor.known else place.answers(good, permission)
+
+
+@singledispatch
+def _api(policy: Any, place: Place) -> Iterator[Cell]:
+    raise NotImplementedError(type(policy))
+
+
+@_api.register
+def _api_page(policy: ApiPage, place: Place) -> Iterator[Cell]:
+    yield Cell("GET", place.path(), _api_answers(place, 200, policy.permission))
+
+
+@_api.register
+def _api_list(policy: ApiList, place: Place) -> Iterator[Cell]:
+    good = _api_answers(place, 200, policy.permission)
+    yield Cell("HEAD", place.path(), good)
+    yield Cell("GET", place.path(), good)
+    if not place.is_in(policy.permission):
+        return
+    yield Cell("GET", place.path(), good, shows=_canary_on(policy, place))
+    for name in ("password", "user.password", "path", "account_path", "name_key", "secret_hash", "account.path"):
+        by_name = [{"col": name, "opr": "sw", "value": "canary"}]
+        for asked in ({"order_column": name}, {"columns": [name]}, {"filters": by_name}):
+            yield Cell("GET", place.path("?" + urlencode({"q": json.dumps(asked)})), {400})
+
+
+@_api.register
+def _api_item(policy: ApiItem, place: Place) -> Iterator[Cell]:
+    table = policy.of.__tablename__
+    for pk, seen in place.on_rows(table, policy.permission):
+        there = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = _api_answers(place, 200 if there else 404, policy.permission)
+        yield Cell("GET", place.path(pk=pk), good, like="" if there else place.path(pk=NEVER_WAS))
+
+
+@_api.register
+def _api_add(policy: ApiAdd, place: Place) -> Iterator[Cell]:
+    yield Cell("POST", place.path(), _api_answers(place, 201, policy.permission), json=policy.json)
+    yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json={})
+    yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json=policy.json | _strays(place))
+
+
+@_api.register
+def _api_deed(policy: ApiDeed, place: Place) -> Iterator[Cell]:
+    """409: the row is in no state for it. Where a row is not there, the answer is that of one that never was."""
+    table, method = policy.of.__tablename__, next(iter(place.rule.methods - {"HEAD", "OPTIONS"}))
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        good = {200, 409, 422} if offered else {policy.instead} if seen else {404}
+        like = "" if seen else place.path(pk=NEVER_WAS)
+        answers = _api_answers(place, good, policy.permission)
+        yield Cell(method, place.path(pk=pk), answers, json=policy.json, changes=ANY, like=like)
 
 
 # --- whether it did --------------------------------------------------------------------------------------------
@@ -401,19 +519,21 @@ def faults(world: World, actor: Actor, wanted: list[Cell]) -> list[str]:
     return found
 
 
-UNASKED = {"last_account_id", "seen_at", "locale"}  # what the program notes of the person by itself
+UNASKED = {"last_account_id", "seen_at", "last_used_at", "locale"}  # what the program notes of the person by itself
 LOOKING = Cell("GET", "", set())
 
 
 def _ask(world: World, actor: Actor, cell: Cell) -> Any:
-    client = world.browser(actor)
-    return world.open(client, cell.method, cell.path, data=cell.data, headers=cell.headers, csrf=cell.csrf)
+    client = world.app.test_client() if cell.by_key else world.browser(actor)
+    shown = {"Authorization": f"Bearer {actor.secret}"} if cell.by_key else {}
+    body = {"json": cell.json} if cell.json is not None else {"data": cell.data}
+    return world.open(client, cell.method, cell.path, headers=cell.headers | shown, csrf=cell.csrf, **body)
 
 
 def _faults_of(world: World, actor: Actor, cell: Cell, answer: Any, twin: Any) -> Iterator[str]:
     if answer.status_code not in cell.expects:
         yield f"answered {answer.status_code}, not {sorted(cell.expects)}"
-    asked = f"{cell.path} {urlencode(cell.data or {}, doseq=True)}"
+    asked = f"{cell.path} {urlencode(cell.data or {}, doseq=True)} {json.dumps(cell.json or '')}"
     if leaks := world.leaks(actor, answer, asked):
         yield f"leaks {sorted(leaks)}"
     if cell.shows and cell.shows not in world.text_of(answer):
@@ -457,5 +577,7 @@ def _plain(answer: Any, path: str) -> tuple[int, str, str]:
         body = "".join(re.findall(r"<tbody>.*?</tbody>", body, re.S)) or str(len(answer.data))
     for word in (path.split("/")[2], *re.findall(r"/(\d+)", path)):
         body = body.replace(f"/{word}", "/…").replace(f"%2F{word}", "%2F…")
+    for name, number in re.findall(r"(\w+)=(\d+)", path):
+        body = re.sub(rf"\b({name}(?:=|%3D)){number}\b", r"\1…", body)
     varying = {"Content-Length", "Content-Security-Policy", "Set-Cookie"}
     return answer.status_code, body, "\n".join(f"{k}: {v}" for k, v in answer.headers if k not in varying)

@@ -11,7 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.models import Account, AccountImport, LogEntry, Login, Member, Message
+from app.models import (
+    Account,
+    AccountImport,
+    ApiKey,
+    Article,
+    Holding,
+    Invitation,
+    License,
+    LicenseMovement,
+    LicenseType,
+    LogEntry,
+    Login,
+    Member,
+    Message,
+    Plan,
+    Property,
+    PropertyValue,
+)
 from app.models import Export as ExportFile
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
@@ -27,6 +44,11 @@ def beneath(acting: str, owner: str) -> bool:
 
 def within(acting: str, owner: str) -> bool:
     return owner == acting
+
+
+def from_above(acting: str, owner: str) -> bool:
+    """Of others; of their own only the operator."""
+    return owner != acting or acting == "kontor"
 
 
 @dataclass(frozen=True)
@@ -56,9 +78,11 @@ class Page:
     """An address without rows of a table."""
 
     permission: str
-    get: int = 200
+    get: int = 200  # 0: it is only posted to
     post: int = 0
     data: dict[str, str] = field(default_factory=dict)
+    alters: frozenset[str] = frozenset()  # columns besides those of its form
+    query: str = ""  # what its address needs besides
 
 
 @dataclass(frozen=True)
@@ -94,6 +118,10 @@ class AddForm:
     permission: str
     of: type
     data: dict[str, str]
+    query: str = ""  # what its address needs besides
+    into: str = ""  # the argument of its address that names the account to add to
+    done: int = 302  # 200: what was made is shown at once
+    within_page: int = 204  # what the dialog's own request is answered
 
 
 @dataclass(frozen=True)
@@ -102,16 +130,18 @@ class EditForm:
     of: type
     data: dict[str, str]
     offers: Allowed = anywhere
+    query: str = ""
+    alters: frozenset[str] = frozenset()  # columns besides those of its form
 
 
 @dataclass(frozen=True)
 class Deed:
-    """A verb behind an address of its own: on the row it names, or on none."""
+    """A verb on one row, named in the address."""
 
     permission: str
-    of: type | None = None
-    query: str = ""
-    data: dict[str, str] = field(default_factory=dict)
+    of: type
+    offers: Allowed = anywhere
+    alters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -122,12 +152,73 @@ class Commands:
     verbs: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ApiList:
+    """The rows of a resource, for a program with a key and for a browser with its cookie."""
+
+    permission: str
+    of: type
+    offers: Allowed = anywhere
+
+
+@dataclass(frozen=True)
+class ApiItem:
+    """One row of it; `offers` says whose it has at all."""
+
+    permission: str
+    of: type
+    offers: Allowed = anywhere
+
+
+@dataclass(frozen=True)
+class ApiAdd:
+    permission: str
+    of: type
+    json: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ApiDeed:
+    """Something done to one row; where it is not offered, the answer is `instead`."""
+
+    permission: str
+    of: type
+    json: dict[str, Any] | None = None
+    offers: Allowed = anywhere
+    instead: int = 404
+
+
+@dataclass(frozen=True)
+class ApiPage:
+    """An address of the API without rows of a table; without a permission it is for every member."""
+
+    permission: str = ""
+
+
+ANY = frozenset({"*"})  # columns; or the whole row goes
 ACCOUNT = {
-    "name": "Neufunk", "contact": "Somebody", "email": "somebody@neufunk.example",
-    "country": "DE", "language": "de", "time_zone": "Europe/Berlin", "currency": "EUR",
+    "name": "Neufunk", "contact": "Somebody", "email": "somebody@neufunk.example", "phone": "040 123456",
+    "website": "https://neufunk.example", "vat_id": "DE136695976", "street": "Kai 1", "postal_code": "20457",
+    "city": "Hamburg", "country": "DE", "language": "de", "time_zone": "Europe/Berlin", "currency": "EUR",
 }  # fmt: skip
+HOLD = {"kind": "administrative", "reason": "Papers are missing."}
+LIFT = {"kind": "financial", "reason": "All is paid."}
+NAMES = {"name_en": "Something new", "name_de": "Etwas Neues"}
+ABOUT = {"description_en": "", "description_de": ""}
+ARTICLE = {"number": "NEW-1", **NAMES, **ABOUT, "grant_type": "1", "grant_quantity": "7"}
+GRANT = frozenset({"article_id", "type_id", "quantity", "account_id", "account_path"})
+LICENSE_TYPE = {
+    "key": "new", **NAMES, "unit_en": "pieces", "unit_de": "Stück", "policy": "overage", "overage_percent": "20",
+}  # fmt: skip
+PLAN = {"key": "new", **NAMES, **ABOUT, "price": "49", "currency": "EUR", "period": "yearly"}
+REASON = {"reason": "Invoice overdue"}
+ENDING = frozenset({"status", "suspended_by_id"})
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
 NOBODY = "nobody@nowhere.example"
+PROPERTY = {"label_en": "Segment", "label_de": "Segment"}
+VALUES = frozenset({"properties", *(column.name for column in PropertyValue.__table__.columns)})  # and their index
+DEFINITION = frozenset({column.name for column in Property.__table__.columns} - {"id", "account_id", "account_path"})
+JOINING = {"first_name": "New", "last_name": "Name", "locale": "de", **PASSWORD}
 
 POLICY: dict[str, Any] = {
     "static": Public("the program's own files", args={"filename": "kontor.css"}),
@@ -140,6 +231,7 @@ POLICY: dict[str, Any] = {
     "public.language": Public("a choice of the browser", {302}, args={"code": "de"}),
     "public.forgot": Public("the way back in", {200}, {200, 429}, data={"email": NOBODY}),
     "public.reset": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
+    "join.join": Public("the secret is the right", {404}, {404}, {"secret": "x"}, JOINING),
     # --- a person's own sign-in ---
     "security.show": Personal("one's own sign-in", get=200),
     "security.profile": Personal("one's own name", post=302, data={
@@ -160,7 +252,11 @@ POLICY: dict[str, Any] = {
     "AccountsView.export": Export("account.export", Account, beneath),
     "AccountsView.show": Detail("account.show", Account),
     "AccountsView.add": AddForm("account.add", Account, ACCOUNT),
-    "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath),
+    "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath, alters=VALUES),
+    "AccountsView.hold": EditForm("account.hold", Account, HOLD, beneath, alters=frozenset({"administrative_hold_at"})),
+    "AccountsView.lift": EditForm("account.hold", Account, LIFT, beneath, alters=frozenset(
+        {"financial_hold_at", "lifted_at", "lifted_by", "lift_reason"})),
+    "AccountsView.move": EditForm("account.move", Account, {}, beneath),  # where to, test_moving.py asks
     "AccountsView.action_post": Commands(Account, {
         "archive": "account.archive", "restore": "account.archive",
         "enable_partner": "account.promote", "disable_partner": "account.promote"}),
@@ -168,21 +264,74 @@ POLICY: dict[str, Any] = {
     "ImportsView.show": Detail("account.import", AccountImport),
     "ImportsView.columns": EditForm("account.import", AccountImport, {"column": ""}),
     "ImportsView.progress": Detail("account.import", AccountImport, get=204),
-    "ImportsView.check": Deed("account.import", AccountImport),
-    "ImportsView.start": Deed("account.import", AccountImport),
-    "ImportsView.undo": Deed("account.import", AccountImport),
-    "ImportsView.discard": Deed("account.import", AccountImport),
+    **{f"ImportsView.{verb}": Deed("account.import", AccountImport, alters=ANY)
+        for verb in ("check", "start", "undo", "discard")},
     "ExportsView.list": Page("export.list"),
-    "ExportsView.add": Deed("member.export", query="?view=MembersView"),
+    "ExportsView.add": Page("member.export", get=0, post=302, query="?view=MembersView"),
     "ExportsView.show": Detail("export.list", ExportFile),
     "ExportsView.file": Detail("export.list", ExportFile),
-    "ExportsView.discard": Deed("export.list", ExportFile),
+    "ExportsView.discard": Deed("export.list", ExportFile, alters=ANY),
     "MembersView.index": Page("member.list", get=302),
     "MembersView.list": List("member.list", Member, within),
     "MembersView.related_list": Related("member.list", Member, {"account_id": Account}),
     "MembersView.export": Export("member.export", Member, within),
     "MembersView.edit": EditForm("member.edit", Member, {"role": "viewer"}, within),
     "MembersView.action_post": Commands(Member, {"remove": "member.remove"}),
+    "MembersView.leave": Page("member.leave", post=302, alters=ANY),
+    "InvitationsView.index": Page("invitation.list", get=302),
+    "InvitationsView.list": List("invitation.list", Invitation, within),
+    "InvitationsView.related_list": Related("invitation.list", Invitation, {"account_id": Account}),
+    "InvitationsView.export": Export("invitation.export", Invitation, within),
+    "InvitationsView.add": AddForm("invitation.add", Invitation, {"email": NOBODY, "role": "viewer"}, into="account"),
+    "InvitationsView.action_post": Commands(Invitation, {
+        "resend": "invitation.resend", "withdraw": "invitation.withdraw"}),
+    "PropertiesView.list": Page("property.list"),
+    "PropertiesView.add": AddForm("property.add", Property, PROPERTY, query="type=text", within_page=200),
+    "PropertiesView.edit": EditForm("property.edit", Property, PROPERTY, within, alters=DEFINITION),
+    "PropertiesView.convert": EditForm("property.edit", Property, {}, within, "type=long", DEFINITION | VALUES),
+    "PropertiesView.order": Page("property.edit", get=0, post=422, data={"ids": "999999"}),
+    "PropertiesView.archive": Deed("property.archive", Property, within, DEFINITION),
+    "PropertiesView.restore": Deed("property.archive", Property, within, DEFINITION),
+    "LicensesView.index": Page("license.list", get=302),
+    "LicensesView.list": List("license.list", License),
+    "LicensesView.related_list": Related("license.list", License, {"account_id": Account}),
+    "LicensesView.export": Export("license.export", License),
+    "LicensesView.show": Detail("license.show", License),
+    "LicensesView.suspend": EditForm("license.suspend", License, REASON, from_above, alters=ENDING),
+    "LicensesView.revoke": EditForm("license.revoke", License, REASON, from_above, alters=ENDING),
+    "LicensesView.action_post": Commands(License, {"reinstate": "license.suspend"}),
+    "MovementsView.index": Page("license_movement.list", get=302),
+    "MovementsView.list": List("license_movement.list", LicenseMovement),
+    "MovementsView.related_list": Related("license_movement.list", LicenseMovement, {"license_id": License}),
+    "MovementsView.export": Export("license_movement.export", LicenseMovement),
+    "MovementsView.action_post": Commands(LicenseMovement),
+    "HoldingsView.index": Page("holding.list", get=302),
+    "HoldingsView.list": List("holding.list", Holding),
+    "HoldingsView.related_list": Related("holding.list", Holding, {"account_id": Account, "article_id": Article}),
+    "HoldingsView.export": Export("holding.export", Holding),
+    "HoldingsView.action_post": Commands(Holding),
+    "HoldingsView.add": AddForm("holding.add", Holding, {
+        "article_id": "1", "quantity": "2", "acquired_on": "2026-01-01", "valid_until": "", "note": "PO 4711"}),
+    "ArticlesView.index": Page("article.list", get=302),
+    "ArticlesView.list": List("article.list", Article),
+    "ArticlesView.export": Export("article.export", Article),
+    "ArticlesView.show": Detail("article.show", Article),
+    "ArticlesView.add": AddForm("article.add", Article, ARTICLE),
+    "ArticlesView.edit": EditForm("article.edit", Article, ARTICLE, alters=GRANT),
+    "ArticlesView.action_post": Commands(Article, {"archive": "article.archive", "restore": "article.archive"}),
+    "LicenseTypesView.index": Page("license_type.list", get=302),
+    "LicenseTypesView.list": List("license_type.list", LicenseType),
+    "LicenseTypesView.export": Export("license_type.export", LicenseType),
+    "LicenseTypesView.add": AddForm("license_type.add", LicenseType, LICENSE_TYPE),
+    "LicenseTypesView.edit": EditForm("license_type.edit", LicenseType, LICENSE_TYPE, alters=frozenset({"ceiling"})),
+    "LicenseTypesView.action_post": Commands(LicenseType, {
+        "archive": "license_type.archive", "restore": "license_type.archive"}),
+    "PlansView.index": Page("plan.list", get=302),
+    "PlansView.list": List("plan.list", Plan),
+    "PlansView.export": Export("plan.export", Plan),
+    "PlansView.add": AddForm("plan.add", Plan, PLAN),
+    "PlansView.edit": EditForm("plan.edit", Plan, PLAN, alters=frozenset({"price_minor"})),
+    "PlansView.action_post": Commands(Plan, {"archive": "plan.archive", "restore": "plan.archive"}),
     "HistoryView.index": Page("history.list", get=302),
     "HistoryView.list": List("history.list", LogEntry),
     "HistoryView.related_list": Related("history.list", LogEntry, {"account_id": Account}),
@@ -195,4 +344,47 @@ POLICY: dict[str, Any] = {
     "OutboxView.show": Detail("message.show", Message),
     "OutboxView.preview": Detail("message.show", Message),
     "OutboxView.action_post": Commands(Message, {"resend": "message.resend"}),
+    "ApiKeysView.index": Page("api_key.list", get=302),
+    "ApiKeysView.list": List("api_key.list", ApiKey),
+    "ApiKeysView.add": AddForm("api_key.add", ApiKey, {"name": "New", "days": "90", "scopes": "invitation.list"},
+        done=200),
+    "ApiKeysView.action_post": Commands(ApiKey, {"revoke": "api_key.revoke"}),
+    "ApiReferenceView.show": Page("api.show"),
+    # --- the API ---
+    "OpenApi.spec": Public("the document that tells of the API; nobody's data is in it"),
+    "MeApi.get": ApiPage(),
+    **{f"{api}.info": ApiPage(f"{noun}.list") for api, noun in {
+        "AccountApi": "account", "MemberApi": "member", "InvitationApi": "invitation", "PropertyApi": "property",
+        "ArticleApi": "article", "LicenseApi": "license"}.items()},
+    "AccountApi.get_list": ApiList("account.list", Account, beneath),
+    "AccountApi.get": ApiItem("account.show", Account),
+    "AccountApi.post": ApiAdd("account.add", Account, ACCOUNT),
+    "AccountApi.put": ApiDeed("account.edit", Account, ACCOUNT, beneath, 403),
+    **{f"AccountApi.{verb}": ApiDeed(f"account.{right}", Account) for verb, right in {
+        "archive": "archive", "restore": "archive", "enable_partner": "promote", "disable_partner": "promote"}.items()},
+    "MemberApi.get_list": ApiList("member.list", Member),
+    "MemberApi.get": ApiItem("member.list", Member),
+    "MemberApi.put": ApiDeed("member.edit", Member, {"role": "viewer"}, within, 403),
+    "MemberApi.delete": ApiDeed("member.remove", Member),
+    "InvitationApi.get_list": ApiList("invitation.list", Invitation),
+    "InvitationApi.get": ApiItem("invitation.list", Invitation),
+    "InvitationApi.post": ApiAdd("invitation.add", Invitation, {"email": NOBODY, "role": "viewer"}),
+    "InvitationApi.resend": ApiDeed("invitation.resend", Invitation),
+    "InvitationApi.withdraw": ApiDeed("invitation.withdraw", Invitation),
+    "PropertyApi.get_list": ApiList("property.list", Property, within),
+    "PropertyApi.get": ApiItem("property.list", Property, within),
+    "PropertyApi.post": ApiAdd("property.add", Property, {"type": "text", "label_en": "New"}),
+    "PropertyApi.put": ApiDeed("property.edit", Property, {"label_en": "Newer"}, within),
+    "PropertyApi.archive": ApiDeed("property.archive", Property, None, within),
+    "PropertyApi.restore": ApiDeed("property.archive", Property, None, within),
+    "ArticleApi.get_list": ApiList("article.list", Article),
+    "ArticleApi.get": ApiItem("article.show", Article),
+    "LicenseApi.get_list": ApiList("license.list", License),
+    "LicenseApi.get": ApiItem("license.show", License),
+    "LicenseApi.check": ApiItem("license.show", License),
+    "LicenseApi.consume": ApiDeed("license.use", License, {"reference": "x"}),
+    "LicenseApi.release": ApiDeed("license.use", License, {"reference": "x"}),
+    "LicenseApi.suspend": ApiDeed("license.suspend", License, {"reason": "x"}),
+    "LicenseApi.reinstate": ApiDeed("license.suspend", License),
+    "LicenseApi.revoke": ApiDeed("license.revoke", License, {"reason": "x"}),
 }  # fmt: skip

@@ -8,7 +8,8 @@ from sqlalchemy.exc import DatabaseError
 
 from app.extensions import db
 from app.tenancy import unscoped
-from tests.cast import account_id, acting_as
+from tests import stock
+from tests.cast import BOB, CHARLIE, DORA, account_id, acting_as
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +94,43 @@ def test_what_was_said_for_one_transaction_does_not_hold_in_the_next(charlie, py
 
     with db.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM account")).scalar() == 0
+
+
+@pytest.mark.parametrize("person", [CHARLIE, BOB], ids=["a partner", "a customer"])
+@pytest.mark.parametrize(
+    "deed", ["UPDATE article SET name_en = 'x'", "DELETE FROM article_grant", "UPDATE plan SET price_minor = 0"]
+)
+def test_everybody_reads_the_catalogue_and_nobody_but_the_operator_changes_it(app, python_down, person, deed):
+    stock.article(grants={stock.license_type(): 5})
+    stock.plan()
+
+    with acting_as(person):
+        assert all_of("SELECT name_en FROM article") == ["Starter pack"]
+        assert db.session.execute(text(deed)).rowcount == 0
+    with acting_as(DORA):
+        assert db.session.execute(text(deed)).rowcount == 1
+
+
+@pytest.mark.parametrize("whose", ["kontor", "alpenwerk"])
+def test_nobody_else_adds_to_the_catalogue_under_any_name(app, python_down, whose):
+    with unscoped("reading a path", writes=False):
+        named = text("SELECT id, path FROM account WHERE slug = :slug")
+        account, path = db.session.execute(named, {"slug": whose}).one()
+
+    with pytest.raises(DatabaseError, match="row-level security"), acting_as(CHARLIE):
+        db.session.execute(text(TYPE), {"account": account, "path": path})
+
+
+TYPE = (
+    "INSERT INTO license_type(account_id, account_path, key, name_en, name_de, unit_en, unit_de, policy) "
+    "VALUES (:account, :path, 'x', 'x', 'x', 'x', 'x', 'hard')"
+)
+
+
+@pytest.mark.parametrize("table", ["article", "article_grant", "license_type", "plan"])
+def test_who_says_nothing_sees_nothing_of_the_catalogue(app, table):
+    stock.article(grants={stock.license_type(): 5})
+    stock.plan()
+
+    with db.engine.connect() as connection:
+        assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0

@@ -30,15 +30,32 @@ from app.extensions import db
 from app.models import (
     Account,
     AccountImport,
+    ApiAnswer,
+    ApiKey,
+    Article,
     Export,
     ExportStatus,
+    Grant,
+    Hold,
+    Holding,
+    HoldKind,
     ImportStatus,
+    Invitation,
     Kind,
+    License,
+    LicenseMovement,
+    LicenseStatus,
+    LicenseType,
     LogEntry,
     Login,
     Member,
     Message,
     MessageStatus,
+    MovementKind,
+    Plan,
+    Policy,
+    Property,
+    PropertyType,
     Purpose,
     RecoveryCode,
     Role,
@@ -46,7 +63,7 @@ from app.models import (
     Token,
     User,
 )
-from app.permissions import allows
+from app.permissions import BY_PROGRAMS, allows
 from app.services import accounts
 from app.tenancy import Scope, scope_for, unscoped
 from tests import cast
@@ -76,22 +93,39 @@ NEVER_SHOWN = {
     "ab_user": ("password", "totp"),
     "login": ("key_hash",),
     "message": ("message_id",),
+    "property": ("label_en_key", "label_de_key"),
+    "api_key": ("secret_hash",),
 }
 
 # What only the account itself sees, nobody above.
-INSIDE = {"log_inside", "message", "export", "account_import"}
+INSIDE = {"log_inside", "message", "api_key", "api_answer", "export", "account_import"}
 
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
 NEEDS = {
     "account": "account.list",
+    "hold": "account.list",
     "member": "member.list",
+    "invitation": "invitation.list",
+    "property": "account.list",  # a column of the list; where it is defined needs more
     "ab_user": "member.list",
     "log_entry": "history.list",
     "log_inside": "history.list",
     "message": "message.list",
     "export": "export.list",
     "account_import": "account.import",
+    "holding": "holding.list",
+    "license": "license.list",
+    "license_movement": "license_movement.list",
+    "article": "holding.list",  # whoever sees what was acquired reads its name
+    "license_type": "license.list",
+    "plan": "plan.list",
+    "api_key": "api_key.list",
 }
+
+# What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
+CATALOGUE = {"article", "license_type", "plan", "article_grant"}
+
+ADDED_TO = {"log_entry", "license_movement"}  # can be changed no more, so their rows are born with canaries
 
 
 @dataclass(frozen=True)
@@ -107,6 +141,16 @@ class Actor:
     @property
     def key(self) -> str:
         return f"the-cookie-of-{self.name}"
+
+    @property
+    def secret(self) -> str:
+        """Of the API key they made while they could."""
+        return f"kontor_the-key-of-{self.name}"
+
+    @property
+    def has_key(self) -> bool:
+        """Everybody who was a member once; who has merely signed out lets the program go on."""
+        return self.name not in {"anonymous", "gone", "neighbour"}
 
     @property
     def email(self) -> str:
@@ -155,12 +199,49 @@ def build() -> None:
         db.session.flush()
         for actor in NEWCOMERS:
             cast.add_member(f"{actor.name}@x.example", actor.name, cast.account_called(actor.home), actor.role or ADMIN)
+        _fill_catalogue(cast.account_called("kontor"))
         for account in db.session.scalars(select(Account)).all():
             _fill(account)
+        for account in db.session.scalars(select(Account)).all():
+            _tell_of(account)
     with unscoped("putting some of them out") as session:
         _let_go(session)
     with unscoped("letting the canaries in") as session:
         _let_canaries_in(session)
+
+
+def _fill_catalogue(kontor: Account) -> None:
+    """One offer of each kind, in the operator's account."""
+    names = {"name_en": "", "name_de": ""}
+    type_ = LicenseType(account=kontor, **names, key="x", policy=Policy.OVERAGE, overage_percent=20)
+    article = Article(account=kontor, **names, number="x", created_at=clock.now())
+    article.grants.append(Grant(account=kontor, type=type_, quantity=7))
+    db.session.add_all([type_, article, Plan(account=kontor, **names, key="x", price_minor=100)])
+    db.session.flush()
+
+
+def _fill_licenses(account: Account) -> None:
+    """An article acquired, what it gave, and some of that in use."""
+    now, article = clock.now(), db.session.scalars(select(Article)).one()
+    day = now.date()
+    holding = Holding(account=account, article=article, quantity=1, acquired_on=day, created_at=now)
+    license = License(
+        account=account, holding=holding, article=article, type=article.grants[0].type, public_id=account.slug,
+        quantity=7, ceiling=8, in_use=1, valid_from=day, created_at=now, reason="x",
+        status=LicenseStatus.SUSPENDED, suspended_by_id=account.id,
+    )  # fmt: skip
+    movement = LicenseMovement(account=account, license=license, at=now, kind=MovementKind.CONSUMED, quantity=1)
+    movement.in_use = 1
+    _let_canary_in(movement, account.slug, "license_movement")
+    account.plan = db.session.scalars(select(Plan)).one()
+    db.session.add_all([holding, license, movement])
+
+
+def _let_canary_in(row: Any, whose: str, name: str) -> None:
+    """Put a canary into every text of a row that can be changed no more once it is there."""
+    for column in type(row).__table__.columns:
+        if isinstance(column.type, String) and not isinstance(column.type, Enum) and column.name not in PLAIN:
+            setattr(row, column.name, f"canary-{whose}-{name}-{column.name}"[: column.type.length])
 
 
 def _fill(account: Account) -> None:
@@ -175,22 +256,28 @@ def _fill(account: Account) -> None:
     for inside in (False, True):
         entry = LogEntry(at=now, action="account.updated", account=account, inside=inside, actor_id=member.user_id)
         name = "log_inside" if inside else "log_entry"
-        for column in LogEntry.__table__.columns:
-            if isinstance(column.type, String) and column.name not in PLAIN:
-                setattr(entry, column.name, f"canary-{account.slug}-{name}-{column.name}"[: column.type.length])
+        _let_canary_in(entry, account.slug, name)
         entry.changes = {"contact": ["", f"canary-{account.slug}-{name}-changes"]}
         db.session.add(entry)
+    hold = Hold(account=account, kind=HoldKind.FINANCIAL, reason="", set_at=now, set_by="")
+    hold.set_by_account_id, account.financial_hold_at = account.parent_id or account.id, now
+    db.session.add(hold)
     texts = dict.fromkeys(("recipient", "subject", "body_text", "body_html"), "")
     message = Message(account=account, message_id=account.slug, token_id=token.id, locale="de", **texts)
     message.status, message.created_at, message.next_try_at = MessageStatus.FAILED, now, now
     db.session.add(message)
+    _invite_and_define(account, member)
+    _fill_licenses(account)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
             db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
         db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
-        db.session.add(_export(person))
+        db.session.add_all([_export(person), _key_of(person, now)])
     db.session.add(_import(member))
+    answer = ApiAnswer(account=account, caller="", route="", key=account.slug, request_hash="", status=200, body="")
+    answer.at = now
+    db.session.add(answer)
 
 
 def _export(person: Member) -> Export:
@@ -212,6 +299,44 @@ def _import(person: Member) -> AccountImport:
     taken.locale, taken.status, taken.lease_until = "de", ImportStatus.CHECKED, now
     taken.created_at = taken.checked_at = now
     return taken
+
+
+def _key_of(person: Member, now: Any) -> ApiKey:
+    """An API key of a person that can do whatever they can."""
+    name = person.user.email.partition("@")[0]
+    every = [f"{noun}.{verb}" for noun, verbs in BY_PROGRAMS.items() for verb in verbs]
+    key = ApiKey(account=person.account, name=name, prefix="", created_by="", scopes=every, created_at=now)
+    key.created_by_id, key.expires_at = person.user_id, now + timedelta(days=90)
+    key.secret_hash = tokens.hash_of(f"kontor_the-key-of-{name}")
+    return key
+
+
+def _invite_and_define(account: Account, by: Member) -> None:
+    """An invitation that can still be accepted, and a property of each kind of word: typed, and somebody's name."""
+    now, later = clock.now(), clock.now() + timedelta(days=7)
+    token = Token(purpose=Purpose.INVITATION, nonce="", secret_hash=f"{account.slug}-2", account_id=account.id)
+    token.created_at, token.expires_at = now, later
+    db.session.add(token)
+    db.session.flush()
+    invitation = Invitation(account=account, email="", role=Role.VIEWER, locale="de", token_id=token.id, inviter="")
+    invitation.inviter_id, invitation.inviter_account_id = by.user_id, account.id
+    invitation.created_at, invitation.expires_at = now, later
+    db.session.add(invitation)
+    for type_ in (PropertyType.TEXT, PropertyType.MEMBER):
+        labels = dict.fromkeys(("label_en", "label_de"), type_.value)
+        db.session.add(Property(account=account, type=type_, key=type_.value, **labels))
+
+
+def _tell_of(account: Account) -> None:
+    """What everybody above, and the account itself, says about it in their properties."""
+    kept: dict[str, Any] = {}
+    for definition in db.session.scalars(select(Property)):
+        home = definition.account
+        if account.path.startswith(home.path):
+            somebody = db.session.scalar(select(Member.id).where(Member.account_id == home.id).limit(1))
+            word = f"canary-{home.slug}-property-kept"
+            kept[str(definition.id)] = word if definition.type is PropertyType.TEXT else somebody
+    account.properties = kept
 
 
 def _let_go(session: Session) -> None:
@@ -237,7 +362,7 @@ def _let_canaries_in(session: Session) -> None:
             elif table.name == "ab_user":
                 whose = homes.get(names[row["id"]], "nordlicht")
             words = {c.name: _word(whose, table, c, row) for c in table.columns if _takes_canary(c, row)}
-            if words and table.name != "log_entry":
+            if words and table.name not in ADDED_TO:
                 connection.execute(update(table).where(table.c.id == row["id"]).values(words))
 
 
@@ -248,8 +373,8 @@ def _takes_canary(column: Column[Any], row: Any) -> bool:
 
 def _word(whose: str, table: Table, column: Column[Any], row: Any) -> str:
     word = f"canary-{whose}-{table.name}-{column.name}"
-    if table.name == "login" and column.name == "key_hash":
-        return row["key_hash"]  # cookies must go on working
+    if (table.name, column.name) in {("login", "key_hash"), ("api_key", "secret_hash")}:
+        return row[column.name]  # cookies and keys must go on working
     if column.name in {"email", "username"}:
         return f"{(row[column.name] or 'info').partition('@')[0]}@{word}.example"
     if _is_unique(table, column):
@@ -265,6 +390,9 @@ def _is_unique(table: Table, column: Column[Any]) -> bool:
 def tables() -> list[Table]:
     """Every table with rows of ours; Flask-AppBuilder's own stay empty (test_schema)."""
     return [t for t in Model.metadata.sorted_tables if not t.name.startswith("ab_") or t.name == "ab_user"]
+
+
+COUNTED = [table for table in tables() if table.name != "throttle"]  # that one counts whoever knocks
 
 
 # --- who may see what, said once more ----------------------------------------------------------------------------
@@ -289,8 +417,12 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return False
     if table == "login":
         return actor.known and whose == actor.name
+    if (table, column) == ("api_key", "name") and whose == actor.slug:
+        return True  # a program is told by which of the account's keys it got in
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
+    if table in CATALOGUE:
+        return table in NEEDS and may(actor, NEEDS[table])
     reach = whose == actor.slug if table in INSIDE else is_within(whose, actor.slug)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
@@ -304,6 +436,7 @@ class World:
     def __init__(self, app: Flask, renew: Callable[[], None]) -> None:
         self.app, self._renew = app, renew
         self.pristine: Rows = {}
+        self._read: dict[str, tuple[list[Any], Rows]] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -316,15 +449,21 @@ class World:
                 files.path_of(row["file"]).write_text(f"canary-{row['file'].partition('-')[0]}-export-content")
 
     def rows(self) -> Rows:
-        """Every row there is, past the wall."""
+        """Every row there is, past the wall; of tables that are as they were, the very same rows."""
         with unscoped("the matrix looks at everything", writes=False) as session:
-            connection = session.connection()
-            return {
-                (table.name, row["id"]): dict(row)
-                for table in tables()
-                for row in connection.exec_driver_sql(f"SELECT * FROM {table.name}").mappings()
-                if table.name != "throttle"  # counts whoever knocks
-            }
+            found: Rows = {}
+            for table in COUNTED:
+                result = session.connection().exec_driver_sql(f"SELECT * FROM {table.name} ORDER BY id")
+                found |= self._as_rows(table.name, result.keys(), result.fetchall())
+            return found
+
+    def _as_rows(self, table: str, columns: Any, values: list[Any]) -> Rows:
+        """Reading is done after every knock that might have changed something, so it does no work twice."""
+        known, rows = self._read.get(table, ([], {}))
+        if values != known:
+            rows = {(table, row["id"]): row for row in (dict(zip(columns, value, strict=True)) for value in values)}
+            self._read.setdefault(table, (values, rows))
+        return rows
 
     @cached_property
     def slugs(self) -> dict[int, str]:
@@ -343,7 +482,11 @@ class World:
 
     def may_touch(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
         """Whether a row is on the actor's side of the wall, and theirs to change as far as the wall goes."""
-        if table in {"token", "throttle"}:
+        if table == "throttle" or table == "token" and row["purpose"] != Purpose.INVITATION:
+            return False
+        if table == "token":
+            return actor.role is not None and self._path_of(row["account_id"]).startswith(self.paths[actor.slug])
+        if table == "property_value" and not self._path_of(self._definer(row)).startswith(self.paths[actor.slug]):
             return False
         if table == "ab_user" or "user_id" in row and "account_path" not in row:
             return row.get("user_id", row["id"]) == self.user_id(actor)
@@ -351,6 +494,8 @@ class World:
             return True  # what one did about one's own sign-in
         if actor.role is None:
             return False
+        if table in CATALOGUE:
+            return actor.slug == "kontor"
         if table == "export" and row["user_id"] != self.user_id(actor):
             return False
         if table in INSIDE or row.get("inside"):
@@ -362,7 +507,20 @@ class World:
         if table == "ab_user":
             members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
             return any(self.may_touch(actor, "member", member) for member in members)
+        if table == "token":
+            return False
+        if table == "property_value":
+            return self.may_touch(actor, "account", {"path": row["account_path"], "id": row["account_id"]})
+        if table in CATALOGUE:
+            return actor.role is not None
         return self.may_touch(actor, table, row)
+
+    def _path_of(self, account_id: int) -> str:
+        return self.paths[self.slugs[account_id]]
+
+    def _definer(self, value: dict[str, Any]) -> int:
+        """Whose property a value is of; not the account it is about."""
+        return self.pristine["property", value["definition_id"]]["account_id"]
 
     def _account_id(self, slug: str) -> int:
         return next(pk for pk, known in self.slugs.items() if known == slug)

@@ -1,0 +1,44 @@
+"""Several processes at once, each an application of its own on the same database, as a server's workers are."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from multiprocessing import get_context
+from typing import Any
+
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from app import create_app
+from app.extensions import db
+from app.models import License
+from app.services import licenses
+from tests.cast import BOB, acting_as
+from tests.conftest import SETTINGS
+
+
+def consume_until_full(app: Flask, license_id: int, processes: int) -> list[int]:
+    """Let so many processes take one seat after the other until they are refused; how many each of them got."""
+    settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
+    context = get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        start = manager.Barrier(processes)
+        return pool.starmap(_consume, [(settings, license_id, n, start) for n in range(processes)], chunksize=1)
+
+
+def _consume(settings: dict[str, Any], license_id: int, number: int, start: Any) -> int:
+    app = create_app(**SETTINGS | settings)
+    got = 0
+    with app.app_context():
+        start.wait(60)
+        while (allowed := _take_one(license_id, f"{number}-{got}")) is not False:
+            got += allowed or 0
+        db.engine.dispose()
+    return got
+
+
+def _take_one(license_id: int, reference: str) -> bool | None:
+    """Whether it was allowed; `None` where SQLite had no turn for it within its patience, and nothing was done."""
+    with suppress(OperationalError), acting_as(BOB) as by:
+        return licenses.consume(db.session.get(License, license_id), reference=reference, by=by).allowed
+    return None

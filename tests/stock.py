@@ -1,0 +1,71 @@
+"""What tests find in the catalogue and in accounts: made by Dora, the operator, through the services."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+
+from app import clock
+from app.extensions import db
+from app.models import Article, LicenseType, Policy
+from app.services import catalog, licenses
+from app.tenancy import unscoped
+from tests.cast import DORA, account_called, acting_as
+
+NAMES = {"name_en": "Assets", "name_de": "Anlagen", "unit_en": "assets", "unit_de": "Anlagen"}
+
+
+def license_type(key: str = "assets", policy: Policy = Policy.HARD, percent: int | None = None) -> int:
+    """A license type; its number."""
+    with acting_as(DORA) as by:
+        return catalog.define_license_type(key, policy=policy, overage_percent=percent, by=by, **NAMES).id
+
+
+def article(number: str = "ART-1", *, grants: dict[int, int] | None = None) -> int:
+    """An article that grants so much of each license type; its number."""
+    names = {"name_en": "Starter pack", "name_de": "Startpaket"}
+    with acting_as(DORA) as by:
+        return catalog.define_article(number, grants=list((grants or {}).items()), by=by, **names).id
+
+
+def plan(key: str = "standard", **facts: Any) -> int:
+    """A plan; its number."""
+    said = {"name_en": "Standard", "name_de": "Standard", "period": "monthly", "price": Decimal(49), "currency": "EUR"}
+    with acting_as(DORA) as by:
+        return catalog.define_plan(key, by=by, **said | facts).id
+
+
+def give(article_id: int, slug: str, quantity: int = 1, *, days: int | None = None, since: int = 0) -> int:
+    """An article given to an account `since` days ago, its licenses good for so many days; the holding's number."""
+    on = clock.today() - timedelta(days=since)
+    until = None if days is None else on + timedelta(days=days)
+    with acting_as(DORA) as by:
+        to = account_called(slug)
+        return licenses.give(db.session.get(Article, article_id), quantity, to=to, on=on, until=until, by=by).id
+
+
+def license_of(
+    slug: str = "kuestenfunk",
+    quantity: int = 100,
+    *,
+    policy: Policy = Policy.HARD,
+    percent: int | None = None,
+    since: int = 0,
+    days: int | None = None,
+) -> int:
+    """A license of that account over so many, of a type of its own; its number."""
+    with unscoped("counting license types", writes=False) as session:
+        count = len(session.scalars(select(LicenseType.id)).all())
+    type_ = license_type(f"type-{count}", policy, percent)
+    on = clock.today() - timedelta(days=since)
+    until = None if days is None else on + timedelta(days=days)
+    with acting_as(DORA) as by:
+        type_ = db.session.get(LicenseType, type_)
+        return licenses.issue(type_, quantity, to=account_called(slug), on=on, until=until, by=by).id
+
+
+def today() -> date:
+    return clock.today("Europe/Berlin")
