@@ -58,10 +58,8 @@ class ExportsView(BaseView):
         view = view_named(request.args.get("view", ""))
         if not may(f"{view.noun}.export"):
             abort(403)
-        sheet = view.sheet()
-        sheet.listing.count()
         try:
-            later(sheet, type(view).__name__, by=me())
+            later(view.sheet(), type(view).__name__, by=me())
         except Refused as refusal:
             db.session.rollback()
             flash(refusal.sentence, "danger")

@@ -83,7 +83,7 @@ def later(sheet: Sheet, view: str, *, by: Member) -> Export:
     """Leave it to the worker, who asks the view with the same address again."""
     return exports.ask(
         title=sheet.title, noun=sheet.noun, filter=sheet.filters, by=by, view=view, query=request.query_string.decode(),
-        format=sheet.format, locale=str(get_locale()), total=sheet.listing.total,
+        format=sheet.format, locale=str(get_locale()), total=sheet.listing.count(),
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_it_leaves_a_line_of_history_and_a_mail(alice):
 
     with acting_as(alice):
         [line] = db.session.scalars(select(LogEntry).where(LogEntry.action == "account.exported"))
-        assert line.changes == {"filter": [None, "Name contains e"]}
+        assert line.changes == {"filter": [None, {"en": "Name contains e", "de": "Name enthält e"}]}
         [message] = db.session.scalars(select(Message).where(Message.recipient == alice.email))
         assert "/a/nordlicht/exports/" in message.body_text
 
