@@ -21,7 +21,7 @@ from ..audit import record
 from ..errors import Refused
 from ..extensions import db
 from ..handover import hand_over
-from ..models import Account, AccountImport, ImportStatus, Kind, Member, User
+from ..models import Account, AccountImport, Holding, ImportStatus, Kind, Member, User
 from ..permissions import allows
 from ..property_types import from_kept
 from ..sheets import Sheet
@@ -331,10 +331,11 @@ def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: 
 
 
 def _in_use(ids: list[Any]) -> set[int]:
-    """Those that have something beneath them by now, or more members than whoever opened them."""
+    """Those that have something beneath them by now, or acquired, or more members than whoever opened them."""
     parents = db.session.scalars(select(Account.parent_id).where(Account.parent_id.in_(ids)))
     members = Counter(db.session.scalars(select(Member.account_id).where(Member.account_id.in_(ids))))
-    return {*parents, *(number for number, count in members.items() if count > 1)}
+    holders = db.session.scalars(select(Holding.account_id).where(Holding.account_id.in_(ids)))
+    return {*parents, *holders, *(number for number, count in members.items() if count > 1)}
 
 
 class _Steps:

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from app import clock, importing, sheets
 from app.errors import Refused
 from app.extensions import db
-from app.models import Account, AccountImport, ImportStatus, LogEntry, Member, PropertyType, Role
-from app.services import accounts, imports, properties
+from app.models import Account, AccountImport, HoldKind, ImportStatus, LogEntry, Member, PropertyType, Role
+from app.services import accounts, holds, imports, moves, properties
 from app.services.import_columns import columns_for, guess, id_of, read_id
 from app.services.import_plan import look
 from app.sheets import Sheet
 from app.tenancy import unscoped
+from tests import stock
 from tests.cast import ALICE, CHARLIE, account_called, account_id, acting_as, add_member, apart, hire
 
 T = PropertyType
@@ -150,6 +151,10 @@ def test_an_id_is_good_for_the_account_it_was_made_for_alone(alice):
         ("Country", "Atlantis", "“Atlantis” is not known here."),
         ("Currency", "Taler", "“Taler” is not known here."),
         ("Contact", "x" * 121, "At most 120 characters."),
+        ("Phone", "on request", "Not a phone number."),
+        ("Web site", "nowhere", "Not a web address."),
+        ("Web site", f"{'x' * 190}.example", "At most 200 characters."),
+        ("VAT ID", "DE136695977", "This VAT ID cannot be right: one of its characters must be mistyped."),
         ("Seats", "viele", "Not a number."),
         ("Seats", 1.5, "Not a whole number."),
         ("Until", {"t": "2026-03-31T12:00:00"}, "Not a date."),
@@ -180,8 +185,11 @@ def define_all(by):
     [
         ("Country", "Deutschland", "DE"), ("Country", "germany", "DE"), ("Country", "de", "DE"),
         ("Time zone", "Europe/Vienna", "Europe/Vienna"), ("Currency", "CHF – Swiss Franc", "CHF"),
-        ("Seats", 12.0, "12"), ("Plätze", "1,234", "1234"), ("Turnover", 1234.5, "1234.50"),
-        ("Turnover", "1.234,56", "1234.56"), ("Umsatz", "1,234.56", "1234.56"), ("Turnover", 0.1 + 0.2, "0.30"),
+        ("Telefon", 4940123456.0, "4940123456"), ("Website", "kontor.example", "https://kontor.example"),
+        ("VAT ID", "de 136 695 976", "DE136695976"), ("PLZ", 20457.0, "20457"), ("Ort", "Hamburg", "Hamburg"),
+        ("Street", "Kai 1", "Kai 1"), ("Seats", 12.0, "12"), ("Plätze", "1,234", "1234"),
+        ("Turnover", 1234.5, "1234.50"), ("Turnover", "1.234,56", "1234.56"), ("Umsatz", "1,234.56", "1234.56"),
+        ("Turnover", 0.1 + 0.2, "0.30"),
         ("Until", {"d": "2027-01-31"}, "2027-01-31"), ("Until", "31.01.2027", "2027-01-31"),
         ("Until", "2027-01-31", "2027-01-31"), ("Level", "Keine", "none"), ("Level", "gold", "gold"),
         ("Active", True, True), ("Active", "nein", False), ("Active", 1.0, True),
@@ -194,6 +202,43 @@ def test_what_people_and_spreadsheets_write_is_understood(alice, header, cell, k
         [row] = looked(by, sheet(["Name", header], ["Deichbau", cell]))
 
     assert [new for _old, new in row.cells.values()] == [kept], said(row)
+
+
+def test_a_vat_id_is_one_of_the_country_the_account_will_have(alice):
+    with acting_as(alice) as by:
+        file = sheet(
+            ["Name", "Country", "VAT ID"],
+            ["Deichbau", None, "AT U13585627"], ["Küstenfunk", "Austria", "136695976"],
+            ["Neufunk", "Germany", "136695976"], ["Altfunk", "Norway", "DE136695977"],
+        )  # fmt: skip
+        rows = looked(by, file)
+
+    assert states(rows) == ["changed", "error", "created", "error"]
+    assert [row.cells["vat_id"] for row in (rows[0], rows[2])] == [["", "ATU13585627"], [None, "DE136695976"]]
+    assert said(rows[1])[0].startswith("Accounts!C3: This")
+
+
+@pytest.mark.parametrize(
+    ("number", "becomes", "problems"),
+    [("136695976", [["136695976", "DE136695976"]], []),
+     ("1234567", [], ["Accounts!B2: This VAT ID is too short or too long."])],
+)  # fmt: skip
+def test_with_another_country_the_vat_id_is_looked_at_again(alice, number, becomes, problems):
+    with acting_as(alice):
+        accounts.change(account_called("deichbau"), vat_id=number, country="")
+    with acting_as(alice) as by:
+        [row] = looked(by, sheet(["Name", "Country"], ["Deichbau", "Germany"]))
+
+    assert [pair for key, pair in row.cells.items() if key == "vat_id"] == becomes
+    assert said(row) == problems
+
+
+def test_of_two_columns_with_one_title_each_finds_its_own(alice):
+    with acting_as(alice) as by:
+        own = properties.define(T.TEXT, by=by, label_en="City", label_de="Stadt")
+        mapping = guess(["Name", "City", "City", "City"], columns_for(by.account_id))
+
+    assert mapping == ["name", "city", f"prop_{own.id}", ""]
 
 
 def test_an_empty_cell_leaves_the_value_unless_it_is_to_clear_it(alice):
@@ -342,6 +387,61 @@ def test_a_name_taken_meanwhile_stops_it(alice):
         assert db.session.scalar(select(Account).where(Account.name == "Altfunk")) is None
 
 
+def test_a_partner_that_went_meanwhile_stops_it(alice):
+    with acting_as(alice) as by:
+        partner = accounts.open_account("Sundfunk", parent=by.account, by=by)
+        accounts.enable_partner(partner, by=by)
+    number = upload(sheet(["Name", "Beneath"], ["Neufunk", "Sundfunk"]))
+    with acting_as(alice) as by:
+        accounts.disable_partner(db.session.get(Account, partner.id), by=by)
+
+    importing.run(number)
+
+    assert found(number).error.startswith("Sundfunk manages no accounts")
+
+
+def test_a_partner_moved_out_of_sight_meanwhile_stops_it(alice, dora):
+    with acting_as(alice) as by:
+        partner = accounts.open_account("Sundfunk", parent=by.account, by=by)
+        accounts.enable_partner(partner, by=by)
+    number = upload(sheet(["Name", "Beneath"], ["Neufunk", "Sundfunk"]))
+    with acting_as(dora) as by:
+        moves.move(db.session.get(Account, partner.id), to=account_called("alpenwerk"), by=by)
+
+    importing.run(number)
+
+    assert found(number).error == "This has been changed meanwhile: Neufunk."
+
+
+def test_an_account_on_hold_imports_nothing(alice, dora):
+    number = upload(sheet(["Name", "Contact"], ["Küstenfunk", "Gesa"]))
+    with acting_as(dora) as by:
+        holds.put_on_hold(account_called("nordlicht"), HoldKind.ADMINISTRATIVE, reason="Papers are missing.", by=by)
+
+    importing.run(number)
+
+    assert found(number).error == "You may no longer import accounts."
+    assert now("kuestenfunk").contact == ""
+
+
+def test_what_is_written_is_tidied_and_found_as_from_the_form(alice):
+    file = sheet(
+        ["Name", "Web site", "VAT ID", "Phone"],
+        ["Küstenfunk", "kuestenfunk.example", "DE 136 695 976", "040 123"],
+        ["Neufunk", "neufunk.example", "136 695 976", "040 456"],
+    )  # fmt: skip
+    written(file)
+
+    with acting_as(alice) as by:
+        known = {account.name: account for account in db.session.scalars(select(Account))}
+        assert known["Küstenfunk"].vat_id == "DE136695976"
+        assert known["Küstenfunk"].website == "https://kuestenfunk.example"
+        assert known["Neufunk"].vat_id == "DE136695976"
+        assert known["Neufunk"].website == "https://neufunk.example"
+        assert "040 456" in known["Neufunk"].words
+        assert states(looked(by, file)) == ["unchanged", "unchanged"]
+
+
 def test_a_choice_that_went_meanwhile_stops_it(alice):
     with acting_as(alice) as by:
         level = properties.define(T.CHOICE, by=by, label_en="Level", label_de="Stufe", choices=GOLD)
@@ -466,6 +566,15 @@ def test_undoing_is_refused_where_a_new_account_is_in_use(alice):
     with unscoped("somebody moves in") as session:
         new = session.scalar(select(Account).where(Account.name == "Neufunk"))
         add_member("nele@neufunk.example", "Nele Neu", new, Role.VIEWER)
+
+    assert undone(number).error == "This has been changed meanwhile: Neufunk."
+
+
+def test_undoing_is_refused_where_a_new_account_has_acquired_something(alice):
+    number = written(sheet(["Name"], ["Neufunk"]))
+    with unscoped("looking for the test's account", writes=False) as session:
+        slug = session.scalar(select(Account.slug).where(Account.name == "Neufunk"))
+    stock.give(stock.article(), slug)
 
     assert undone(number).error == "This has been changed meanwhile: Neufunk."
 
