@@ -53,6 +53,10 @@ RUNS = 7
 class JsonField(Field):
     """What a list without the index table has: an expression over the JSON column."""
 
+    @property
+    def order(self) -> Any:
+        return self.expression
+
     def ordered(self, direction: str) -> Any:
         return getattr(self.expression, direction)().nulls_last()
 

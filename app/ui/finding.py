@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, func, inspect, select, union_all
+from sqlalchemy import Select, func, inspect, select, union, union_all
 from sqlalchemy.orm import contains_eager
 
 from ..extensions import db
@@ -48,9 +48,24 @@ class Finding:
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
             others = tuple(one for one in self.filters if one is not lacking)
             return replace(self, filters=others).count - replace(self, filters=(*others, lacking.opposite())).count
+        if self._hits is not None:
+            return len(self._hits)
+        if self.left_out and not self._on_row:
+            return self._with_those_left_out() - self._left_out_of_them()
+        driven = self._driver and self._driven(func.count())
+        return _number(self._table(select(func.count()).select_from(self.model)) if driven is None else driven)
+
+    def _with_those_left_out(self) -> int:
+        """All that the indexes know; nothing is asked of a row."""
         if self._driver is None:
-            return _number(self._table(select(func.count()).select_from(self.model)))
-        return _number(self._driven(func.count())) if self._hits is None else len(self._hits)
+            return _number(select(func.count()).select_from(self.model))
+        found = self._driver.keys().subquery()
+        tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
+        return _number(select(func.count()).select_from(found).where(*tests))
+
+    def _left_out_of_them(self) -> int:
+        out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
+        return _number(select(func.count()).select_from(out).where(*(one.of(out.c.key) for one in self._indexed)))
 
     # --- which ---
 
@@ -81,6 +96,8 @@ class Finding:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
         field, direction = self.order[0]
         value, own = field.index, [one for one in self._indexed if one is not self.search and one.field == field]
+        if any(one.lacks for one in own):
+            return self._lacking(field, size, offset, self.count)
         mine = [field.of(value), field.order.is_not(None), *(one.condition(value) for one in own)]
         having = select(value.account_id).where(*mine, *self._beside(value.account_id, *own))
         further = [self._looked_up(wanted, to, value) for wanted, to in self.order[1:]]

@@ -47,6 +47,7 @@ class Listing:
         self.page = self._number("page", 1, LAST_PAGE)
         self.size = self._number("size", DEFAULT_SIZE, SIZES[-1])
         self.q = self.args.get("q", "").strip()[:200]
+        self.search = tuple(name for name in self.search if name in self.fields)  # a view may leave columns out
         self.sort = self._sort()
         self.filters = self._filters()
 

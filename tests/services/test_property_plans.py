@@ -34,7 +34,7 @@ def many(app, alice):
         connection.execute(insert(Account.__table__), [_account(number, scope) for number in range(1000, 1000 + MANY)])
         connection.execute(insert(PropertyValue.__table__), [
             {"account_id": number, "account_path": f"{scope.path}{number:08}/", "definition_id": definition.id,
-             "text": None, "number": None} | properties.index_of(definition, kept)
+             "text": None, "rest": None, "number": None, "date": None} | properties.index_of(definition, kept)
             for number in range(1000, 1000 + MANY)
             for definition, kept in zip(own, _values(number), strict=True)
         ])  # fmt: skip
@@ -88,12 +88,12 @@ def asked(scope, query):
     [
         ({"sort": "{0}"}, "ix_property_value_text", MANY + 4),
         ({"sort": "-{1}"}, "ix_property_value_number", MANY + 4),
-        ({"_flt_1_{0}": "word 7"}, "ix_property_value_text", 6),
+        ({"_flt_1_{0}": "word 7"}, "ix_property_value_text", 7),
         ({"_flt_0_{2}": "rare"}, "ix_property_value_text", 6),
         ({"_flt_0_{2}": "common", "sort": "{1}"}, "ix_property_value_number", MANY - 6),
         ({"_flt_1_{1}": "10", "_flt_2_{1}": "12"}, "ix_property_value_number", 180),
-        ({"_flt_0_{0}": "d 99"}, "ix_property_value_text", 48),
-        ({"q": "d 99"}, "ix_property_value_text", 48),
+        ({"_flt_0_{0}": "d 99"}, "property_value", 48),
+        ({"q": "d 99"}, "property_value", 48),
         ({"_flt_0_{1}": "~empty"}, "property_value", 4),
     ],
 )
@@ -106,9 +106,9 @@ def test_the_index_answers(many, query, index, count):
     assert found == count
     assert len(rows) == min(25, count)
     assert index in "\n".join(plans)
-    assert len(plans) <= 5, "\n\n".join(plans)
-    on_sqlite = db.engine.dialect.name == "sqlite"
-    assert not on_sqlite or "COVERING INDEX ix_property_value" in "\n".join(plans) or "~empty" in query.values()
+    assert len(plans) <= 7, "\n\n".join(plans)
+    if db.engine.dialect.name == "sqlite":  # PostgreSQL may read so few rows another way
+        assert "COVERING INDEX ix_property_value" in "\n".join(plans)
 
 
 def test_pages_of_many_accounts_need_no_more_statements(many, alice):

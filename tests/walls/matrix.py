@@ -116,14 +116,17 @@ class Place:
     def on_rows(self, table: str, permission: str = "") -> Iterator[tuple[int, bool]]:
         """A row of each account and ids that never were, with whether the actor sees them.
 
-        To who is stopped before any row is looked at, two are as good as all.
+        To who is stopped before any row is looked at, two are as good as all. The roles of one account see the same
+        rows, so the Administrator looks at each and the others at some; the same goes for numbers that are none.
         """
         if not self.is_in(permission):
-            yield from ((pk, False) for pk in (*self.world.ids(table)[:1], NEVER_WAS))
+            yield from ((pk, False) for pk in (self.world.ids(table)[0], NEVER_WAS))
             return
-        for pk in self.world.ids(table):
-            yield pk, self.sees(table, pk)
-        for pk in (NEVER_WAS, *NO_NUMBERS):
+        rows = [(pk, self.sees(table, pk)) for pk in self.world.ids(table)]
+        if self.actor.role is not Role.ADMINISTRATOR:
+            rows = [*[row for row in rows if row[1]][:2], *[row for row in rows if not row[1]][:2]]
+        yield from rows
+        for pk in (NEVER_WAS, *(NO_NUMBERS if self.actor.name == "administrator" else ())):
             yield pk, False
 
     def foreign(self, table: str) -> list[int]:
@@ -265,7 +268,8 @@ def _questions(policy: List, place: Place) -> Iterator[tuple[str, bool]]:
     for name, found in shown.items():
         yield f"sort=-{name}", False
         values = {"choice": [c.value for c in found.choices[:2]], "number": ["1"], "moment": ["2026-01-01"]}
-        for number in range(len(found.operators or OPERATORS[found.kind])):
+        operators = found.operators or OPERATORS[found.kind]
+        for number in range(len(operators) if place.actor.name in {"administrator", "sibling"} else 1):
             yield urlencode({f"_flt_{number}_{name}": values.get(found.kind, words)}, doseq=True), False
     secret = {c.key for c in inspect(policy.of).column_attrs if c.key not in shown}
     for name in {*HIDDEN, *secret} - set(shown):
@@ -401,7 +405,7 @@ def _strays(place: Place) -> dict[str, str]:
 
 
 def _changed_by(data: dict[str, str]) -> frozenset[str]:
-    return frozenset({*data, "name_key", "name_sort"})
+    return frozenset({*data, "name_key", "name_sort", "words"})
 
 
 # --- the API -----------------------------------------------------------------------------------------------------
@@ -578,6 +582,6 @@ def _plain(answer: Any, path: str) -> tuple[int, str, str]:
     for word in (path.split("/")[2], *re.findall(r"/(\d+)", path)):
         body = body.replace(f"/{word}", "/…").replace(f"%2F{word}", "%2F…")
     for name, number in re.findall(r"(\w+)=(\d+)", path):
-        body = re.sub(rf"\b({name}(?:=|%3D)){number}\b", r"\1…", body)
+        body = re.sub(rf"({name}(?:=|%3D)){number}\b", r"\1…", body)
     varying = {"Content-Length", "Content-Security-Policy", "Set-Cookie"}
     return answer.status_code, body, "\n".join(f"{k}: {v}" for k, v in answer.headers if k not in varying)

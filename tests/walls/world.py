@@ -89,7 +89,7 @@ PLAIN = {
 
 # Nobody is ever shown columns that begin like this, not even of their own rows.
 NEVER_SHOWN = {
-    "account": ("name_key", "name_sort"),
+    "account": ("name_key", "name_sort", "words"),
     "ab_user": ("password", "totp"),
     "login": ("key_hash",),
     "message": ("message_id",),
