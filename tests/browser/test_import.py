@@ -39,14 +39,14 @@ def export(page: Page, say, path):
 
 
 def edit(path, changes):
-    """Put values into cells: (name in the first column, header) → value."""
+    """Put values into cells, (name in the first column, header) → value; the addresses of the cells."""
     book = openpyxl.load_workbook(path)
     sheet = book.worksheets[0]
     rows = {cell.value: cell.row for cell in sheet["A"]}
     columns = {cell.value: cell.column for cell in sheet[1]}
-    for (name, header), value in changes.items():
-        sheet.cell(rows[name], columns[header], value)
+    written = [sheet.cell(rows[name], columns[header], value) for (name, header), value in changes.items()]
     book.save(path)
+    return [cell.coordinate for cell in written]
 
 
 def upload(page: Page, say, path):
@@ -110,11 +110,11 @@ def test_a_file_from_elsewhere_is_asked_what_its_columns_are(alices, say, tmp_pa
 
 def test_errors_name_their_cells_and_nothing_can_be_imported(alices, say, tmp_path):
     path = export(alices, say, tmp_path / "accounts.xlsx")
-    edit(path, {("Küstenfunk", "Seats"): "many", ("Deichbau", "E-mail"): "nobody"})
+    seats, _email = edit(path, {("Küstenfunk", "Seats"): "many", ("Deichbau", "E-mail"): "nobody"})
 
     upload(alices, say, path)
 
-    expect(alices.get_by_text("Accounts!H5:")).to_be_visible()
+    expect(alices.get_by_text(f"Accounts!{seats}:")).to_be_visible()
     expect(row_of(alices, "Deichbau")).to_contain_text("This is not an e-mail address.")
     expect(alices.get_by_role("button", name="Import", exact=True)).to_have_count(0)
 
