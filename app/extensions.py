@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -30,13 +31,6 @@ class Session(FlaskSession):
             super().flush(objects)
         finally:
             flushing.reset(mark)
-
-    def look_at_the_tables(self) -> None:
-        """SQLite chooses its ways by what it last knew of the tables; PostgreSQL looks by itself."""
-        connection = self.connection()
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA analysis_limit=1000")
-            connection.exec_driver_sql("PRAGMA optimize")
 
 
 flushing: ContextVar[bool] = ContextVar("flushing", default=False)
@@ -117,6 +111,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.create_function("lower", 1, _lower, deterministic=True)
     for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "close")
+def _look_at_the_tables(connection: Any, _record: Any) -> None:
+    """SQLite chooses its ways by what it last knew of its tables; PostgreSQL looks at its own by itself."""
+    if isinstance(connection, sqlite3.Connection):
+        with suppress(sqlite3.Error):  # somebody else is writing; there will be another time
+            connection.executescript("PRAGMA busy_timeout=0; PRAGMA analysis_limit=1000; PRAGMA optimize")
 
 
 def _lower(value: Any) -> Any:

@@ -73,8 +73,6 @@ def init_app(app: Flask) -> None:
         """What has only been counted is forgotten, and so are logins and secrets long past."""
         with app.app_context():
             clear_away()
-            with unscoped("the tables belong to everybody"):
-                db.session().look_at_the_tables()
 
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:

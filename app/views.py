@@ -64,7 +64,7 @@ from .ui.interface import BackOffice, Table
 from .ui.listing import Listing
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
-from .ui.view import BackOfficeView, command
+from .ui.view import BackOfficeView, command, find
 
 BY_STATUS = "_flt_0_standing"  # the list's filter
 PLACES = 20  # offered at a time where an account could be moved to
@@ -1180,7 +1180,7 @@ def _account_asked_for() -> Account:
     pk = request.args.get("account", str(current_scope().account_id))
     if not (pk.isdecimal() and pk.isascii() and len(pk) < 19):
         abort(404)
-    return db.session.get(Account, int(pk)) or abort(404)
+    return find(Account, int(pk))
 
 
 def _give_link(account: Account) -> Link:

@@ -17,6 +17,7 @@ from .. import permissions
 from ..models import ApiKey
 from ..services.api_keys import LIFETIMES
 from ..tenancy import current_scope
+from ..ui.fields import choices
 from ..ui.page import FormPage
 
 
@@ -31,7 +32,7 @@ class Choice(NamedTuple):
 
 def form_on(form: type[FlaskForm]) -> type[FlaskForm]:
     """The form with the time a key lives."""
-    days = SelectField(_l("Valid for"), choices=[(str(days), _span(days)) for days in LIFETIMES])
+    days = SelectField(_l("Valid for"), choices=choices((str(days), _span(days)) for days in LIFETIMES))
     return type("ApiKeyForm", (form,), {"days": days})
 
 

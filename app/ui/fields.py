@@ -60,6 +60,11 @@ class LocalDateField(DateField):
 
 
 class Trimmed(StringField):
+    """Text without outer space; what was not sent, even with the whole form, is the empty text."""
+
+    def process_data(self, value: str | None) -> None:
+        self.data = value or ""
+
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = valuelist[0].strip().replace("\x00", "") if valuelist else ""
 

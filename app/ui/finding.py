@@ -50,7 +50,7 @@ class Finding:
             return replace(self, filters=others).count - replace(self, filters=(*others, lacking.opposite())).count
         if self._hits is not None:
             return len(self._hits)
-        if self.left_out and not self._on_row:
+        if self.left_out and not self._on_row and len(self._indexed) < 2:
             return self._with_those_left_out() - self._left_out_of_them()
         driven = self._driver and self._driven(func.count())
         return _number(self._table(select(func.count()).select_from(self.model)) if driven is None else driven)

@@ -231,7 +231,7 @@ class BackOfficeView(ModelView):
         owner = self.related_keys.get(key)
         if owner is None:
             abort(404)
-        _find(owner, pk)
+        find(owner, pk)
         condition = self.belongs(key, pk)
         return self._render_list(self.url("related_list", key=key, pk=pk), (condition,), related=True)
 
@@ -525,7 +525,7 @@ class BackOfficeView(ModelView):
 
     def row(self, pk: int) -> Any:
         """The row of that key on this side of the wall, or 404."""
-        return _find(self.datamodel.obj, pk, *self.loads)
+        return find(self.datamodel.obj, pk, *self.loads)
 
     def url(self, method: str, **values: Any) -> str:
         return url_for(f"{type(self).__name__}.{method}", **values)
@@ -534,7 +534,7 @@ class BackOfficeView(ModelView):
         return method in self.include_route_methods
 
 
-def _find(model: type, pk: int, *loads: Any) -> Any:
+def find(model: type, pk: int, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
     return db.session.get(model, pk, options=loads) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
 

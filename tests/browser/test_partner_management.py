@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -11,16 +13,18 @@ from sqlalchemy import select
 
 from app.models import Property, PropertyType
 from app.tenancy import unscoped
+from tests import stock
 from tests.browser.steps import (
     dialog,
     expect_flash,
     expect_names,
+    flash,
     in_both_languages,
     question,
     row,
     sign_in,
 )
-from tests.cast import ALICE
+from tests.cast import ALICE, DORA
 
 T = PropertyType
 LIST = "/a/nordlicht/accounts/list/"
@@ -70,6 +74,10 @@ def test_from_a_new_account_to_its_first_member(app, alices, new_browser, say, l
     expect(menu.get_by_role("link", name=say("Members"))).to_be_visible()
     expect(menu.get_by_role("link", name=say("Accounts"))).to_have_count(0)
     assert ninas.goto(LIST).status == 404
+
+    give_article(new_browser(), say)
+    key = create_key(ninas, say)
+    use_license(ninas, key, say)
 
 
 def add_account(page: Page, say) -> None:
@@ -172,6 +180,50 @@ def register(page: Page, say) -> None:
         page.locator(f"[name={name}]").fill(typed)
     page.get_by_role("button", name=say("Accept invitation")).click()
     page.wait_for_url(re.compile(r"/a/neufunk-\w+/$"))
+
+
+def give_article(page: Page, say) -> None:
+    """The operator lets Neufunk have an article; nobody has ordered anything."""
+    stock.article(grants={stock.license_type(): 20})
+    sign_in(page, DORA)
+    page.goto("/a/kontor/accounts/list/?q=Neufunk")
+    row(page, "Neufunk").click()
+    page.get_by_role("link", name=say("Give article")).first.click()
+    dialog(page).locator("[name=article_id]").select_option(index=0)
+    dialog(page).locator("[name=quantity]").fill("2")
+    dialog(page).locator("button[type=submit]").click()
+    expect(flash(page)).to_contain_text("Neufunk")
+
+
+def create_key(page: Page, say) -> str:
+    page.goto("/")
+    page.get_by_role("navigation", name=say("Main menu")).get_by_role("link", name=say("API keys")).click()
+    page.get_by_role("link", name=say("Create key")).first.click()
+    dialog(page).locator("[name=name]").fill("Greenhouses")
+    dialog(page).get_by_role("button", name=say("Read and write everything")).click()
+    dialog(page).get_by_role("button", name=say("Create key")).click()
+    secret = dialog(page).locator("#secret").inner_text()
+    dialog(page).get_by_role("button", name=say("I have kept it")).click()
+    return secret
+
+
+def use_license(page: Page, key: str, say) -> None:
+    """A program of Neufunk's takes three of the forty into use; Nina sees it."""
+    page.get_by_role("navigation", name=say("Main menu")).get_by_role("link", name=say("Licenses"), exact=True).click()
+    page.locator("tbody tr").first.get_by_role("rowheader").click()
+    number = re.search(r"/licenses/show/(\d+)", page.url)[1]
+    wanted = json.dumps({"quantity": 3, "reference": "Greenhouse 4"}).encode()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "X-Idempotency-Key": "first"}
+    host = re.match(r"https?://[^/]+", page.url)[0]
+    asked = Request(f"{host}/api/v1/license/{number}/consume", wanted, headers, method="POST")
+    with urlopen(asked, timeout=10) as answer:
+        assert json.load(answer)["allowed"]
+
+    page.reload()
+    numbers = page.locator(".k-numbers dd")
+    expect(numbers.nth(0)).to_have_text("3")
+    expect(numbers.nth(1)).to_have_text("37")
+    expect(page.locator(".k-uses")).to_contain_text("Greenhouse 4")
 
 
 # --- Edit table --------------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ def tree():
             parent = everybody.get(account.parent_id)
             assert parent is None or account.path.startswith(parent.path)
             assert account.depth == (parent.depth + 1 if parent else 0)
+        for value in session.scalars(select(PropertyValue)):
+            assert value.account_path == everybody[value.account_id].path
         return {a.slug: everybody[a.parent_id].slug for a in everybody.values() if a.parent_id}
 
 
@@ -288,6 +290,7 @@ def test_what_those_above_both_places_know_is_seen_as_before(dora):
     move(dora, "kuestenfunk", "alpenwerk")
 
     assert kept_by(dora, "kuestenfunk") == ("good", 1)
+    tree()
 
 
 # --- the preview -------------------------------------------------------------------------------------------------

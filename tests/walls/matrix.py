@@ -237,7 +237,7 @@ def _list(policy: List, place: Place) -> Iterator[Cell]:
         yield Cell(method, place.path(), good)
     if not place.is_in(policy.permission):
         return
-    yield Cell("GET", place.path(), good, shows=_canary_on(policy, place))
+    yield Cell("GET", place.path("?size=100"), good, shows=_canary_on(policy, place))
     if not isinstance(policy, Export):
         yield Cell("GET", place.path(), good, headers=HTMX)
     for query, same in _questions(policy, place):

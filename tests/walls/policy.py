@@ -79,7 +79,7 @@ class Page:
 
     permission: str
     get: int = 200  # 0: it is only posted to
-    post: int = 0
+    post: int | set[int] = 0
     data: dict[str, str] = field(default_factory=dict)
     alters: frozenset[str] = frozenset()  # columns besides those of its form
     query: str = ""  # what its address needs besides
@@ -277,7 +277,7 @@ POLICY: dict[str, Any] = {
     "MembersView.export": Export("member.export", Member, within),
     "MembersView.edit": EditForm("member.edit", Member, {"role": "viewer"}, within),
     "MembersView.action_post": Commands(Member, {"remove": "member.remove"}),
-    "MembersView.leave": Page("member.leave", post=302, alters=ANY),
+    "MembersView.leave": Page("member.leave", post={302, 422}, alters=frozenset({"*"})),  # the last one stays
     "InvitationsView.index": Page("invitation.list", get=302),
     "InvitationsView.list": List("invitation.list", Invitation, within),
     "InvitationsView.related_list": Related("invitation.list", Invitation, {"account_id": Account}),

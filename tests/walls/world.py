@@ -421,8 +421,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # a program is told by which of the account's keys it got in
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
-    if table == "property" and whose == actor.slug and may(actor, "history.list"):
-        return True  # a line of history about a value of one's own property
+    if table == "property" and whose == actor.slug and actor.role:
+        return True  # one's own definitions: in one's history, and in the reference of the API
     if table in CATALOGUE:
         return table in NEEDS and may(actor, NEEDS[table])
     reach = whose == actor.slug if table in INSIDE else is_within(whose, actor.slug)
