@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import event, inspect, select
+from sqlalchemy import bindparam, event, inspect, select
 from sqlalchemy.orm import Session as AnySession
 
 from .audit import note
@@ -125,18 +125,43 @@ def by_hand() -> Iterator[None]:
 
 
 @event.listens_for(Session, "before_flush")
-def _keep_index(session: AnySession, _context: Any, _instances: Any) -> None:
-    """Whatever changes an account's values, the index and the history follow."""
+def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None:
+    """Whatever changes an account's values, the history and the index follow."""
+    to_index = session.info["values_to_index"] = []
     changed = {row: found for row in [*session.new, *session.dirty] if (found := _changed(row))}
     if not changed or session.info.get("properties_by_hand"):
         return
     with session.no_autoflush:
         definitions = _by_id(session, {key for found in changed.values() for key in found})
-        kept = _indexed(session, [account.id for account in changed if account.id], definitions)
-        for account, values in changed.items():
-            for key, (_old, new) in values.items():
-                _index(session, kept, account, definitions[key], new)
-            _tell(session, account, {definitions[key]: pair for key, pair in values.items()})
+        for account, found in changed.items():
+            pairs = {definitions[key]: pair for key, pair in found.items()}
+            if not all(account.path.startswith(definition.account_path) for definition in pairs):
+                raise OutsideScope("a value beside the definition's own accounts")
+            _tell(session, account, pairs)
+            to_index += [(account, definition, *pair) for definition, pair in pairs.items()]
+
+
+@event.listens_for(Session, "after_flush")
+def _keep_index(session: AnySession, _context: Any) -> None:
+    """Old places out, new places in: two statements, however many accounts an import brings."""
+    changed = session.info.pop("values_to_index", [])
+    out = [{"its_account": a.id, "its_definition": d.id} for a, d, old, _new in changed if old is not None]
+    places = [_place(*one) for one in changed if one[-1] is not None]
+    index = PropertyValue.__table__
+    if out:
+        its = (index.c.account_id == bindparam("its_account"), index.c.definition_id == bindparam("its_definition"))
+        session.connection().execute(index.delete().where(*its), out)
+    if places:
+        session.connection().execute(index.insert(), places)
+
+
+def _place(account: Account, definition: Property, _old: Any, new: Any) -> dict[str, Any]:
+    """A row of the index."""
+    place = {"account_id": account.id, "account_path": account.path, "definition_id": definition.id}
+    return place | _NOWHERE | index_of(definition, new)
+
+
+_NOWHERE = dict.fromkeys(("text", "rest", "number", "date"))
 
 
 def _changed(row: Any) -> dict[str, tuple[Any, Any]]:
@@ -156,26 +181,6 @@ def _by_id(session: AnySession, keys: Iterable[str]) -> dict[str, Property]:
     if missing := set(keys) - set(definitions):
         raise OutsideScope(f"Property {', '.join(missing)}")
     return definitions
-
-
-def _indexed(session: AnySession, account_ids: list[int], definitions: Any) -> dict[tuple[int, int], PropertyValue]:
-    ids = [definition.id for definition in definitions.values()]
-    rows = select(PropertyValue).where(PropertyValue.account_id.in_(account_ids), PropertyValue.definition_id.in_(ids))
-    return {(row.account_id, row.definition_id): row for row in session.scalars(rows)} if account_ids else {}
-
-
-def _index(session: AnySession, kept: Any, account: Account, definition: Property, value: Any) -> None:
-    if not account.path.startswith(definition.account_path):
-        raise OutsideScope("a value beside the definition's own accounts")
-    row = kept.get((account.id, definition.id))
-    if value is None:
-        if row is not None:
-            session.delete(row)
-        return
-    if row is None:
-        row = PropertyValue(account=account, account_path=account.path, definition_id=definition.id)
-        session.add(row)
-    row.stand(**index_of(definition, value))
 
 
 def _tell(session: AnySession, account: Account, changes: dict[Property, tuple[Any, Any]]) -> None:
