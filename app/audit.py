@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session as AnySession
+from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 
 from . import clock
 from .extensions import Session, db
@@ -159,11 +160,15 @@ def _write_down(session: AnySession, _context: Any, _instances: Any) -> None:
 
 
 @event.listens_for(Session, "after_flush")
-def _write_lines(session: AnySession, _context: Any) -> None:
+def _write_all(session: AnySession, _context: Any) -> None:
     """Only now do rows made in this flush have a number, and a line is never changed afterwards."""
+    write_lines(session, session.info.pop("lines", []))
+
+
+def write_lines(session: AnySession, told: list[tuple[dict[str, Any], Any]]) -> None:
+    """Lines with the rows they are about."""
     lines = [
-        line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row)))
-        for line, row in session.info.pop("lines", [])
+        line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row))) for line, row in told
     ]
     for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
         session.connection().execute(LogEntry.__table__.insert(), [*alike])
@@ -210,8 +215,8 @@ def _before_and_after(row: Any, name: str, verb: str) -> tuple[Any, Any]:
         return getattr(row, name), None
     if verb == "created" or name not in state.committed_state:
         return None, state.dict.get(name) if verb == "created" else None
-    history = state.attrs[name].history
-    return next(iter(history.deleted), None), next(iter(history.added), None)
+    history = get_history(row, name, PASSIVE_NO_INITIALIZE)
+    return next(iter(history.deleted or ()), None), next(iter(history.added or ()), None)
 
 
 def readable(value: Any) -> Any:

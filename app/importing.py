@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .errors import Refused
 from .handover import tell_progress, worker_unit
-from .models import AccountImport, ImportStatus, Member
+from .models import AccountImport, Member
 from .services import imports
 from .tenancy import acting, scope_for
 
@@ -57,10 +57,13 @@ def _try(import_: AccountImport, scope: Any) -> None:
 def _do(import_: AccountImport, scope: Any) -> None:
     if scope is None:
         raise Refused(_("You may no longer import accounts."))
-    verb = imports.write if import_.status is ImportStatus.IMPORTING else imports.take_back
     tell = partial(tell_progress, "import", import_.id)
+    with acting(scope, writes=False) as session, force_locale(import_.locale):
+        by = session.get(Member, scope.member_id)
+        prepared = imports.prepare(import_.id, attempt=import_.attempts, by=by, tell=tell)
     with acting(scope) as session, force_locale(import_.locale):
-        verb(import_.id, attempt=import_.attempts, by=session.get(Member, scope.member_id), tell=tell)
+        by = session.get(Member, scope.member_id)
+        imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
 
 
 def _give_back(import_: AccountImport, sentence: str) -> None:

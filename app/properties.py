@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, event, inspect, select
 from sqlalchemy.orm import Session as AnySession
+from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 
 from .audit import note
 from .errors import OutsideScope
@@ -143,8 +144,12 @@ def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None
 
 @event.listens_for(Session, "after_flush")
 def _keep_index(session: AnySession, _context: Any) -> None:
-    """Old places out, new places in: two statements, however many accounts an import brings."""
-    changed = session.info.pop("values_to_index", [])
+    """Only now do accounts made in this flush have a number."""
+    write_index(session, session.info.pop("values_to_index", []))
+
+
+def write_index(session: AnySession, changed: list[tuple[Account, Property, Any, Any]]) -> None:
+    """Values that were and are: old places out, new places in, two statements however many they are."""
     out = [{"its_account": a.id, "its_definition": d.id} for a, d, old, _new in changed if old is not None]
     places = [_place(*one) for one in changed if one[-1] is not None]
     index = PropertyValue.__table__
@@ -168,7 +173,7 @@ def _changed(row: Any) -> dict[str, tuple[Any, Any]]:
     """Definition id → (old, new) of the values that differ."""
     if not isinstance(row, Account):
         return {}
-    history = inspect(row).attrs.properties.history
+    history = get_history(row, "properties", PASSIVE_NO_INITIALIZE)
     old, new = ((values[0] or {}) if values else {} for values in (history.deleted, history.added))
     if not history.has_changes():
         return {}

@@ -394,10 +394,9 @@ def _check_foreign_keys(session: AnySession, scope: Scope, row: Any) -> None:
     """Every reference that is new must lead to a row on this side of the wall."""
     state = inspect(row)
     for column, target in _references(type(row)):
-        attribute = state.attrs[column]
-        if not (state.transient or state.pending or attribute.history.has_changes()):
+        if state.persistent and column not in state.committed_state:
             continue
-        value = attribute.value
+        value = getattr(row, column)
         if value is None or (issubclass(target, FabUser) and value == scope.user_id):
             continue
         if issubclass(target, Sealed):

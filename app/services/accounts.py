@@ -43,22 +43,24 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
     return account
 
 
-def open_many(wanted: list[Account], *, by: Member) -> None:
-    """The same for many at a time, made but not yet added; an import may bring thousands."""
-    parents = {account.parent for account in wanted}
-    hold_the_tree(*parents, shared=True)
-    for parent in parents:
-        _accept_parent(parent)
-        if not parent.kind.manages_accounts:
-            raise Refused(_("%(name)s manages no accounts: switch partner management on for it first.",
-                            name=parent.name))  # fmt: skip
+def ready_to_open(wanted: list[Account], *, by: Member) -> None:
+    """The same for many at a time, up to the flush: an import brings thousands (`bulk.py`)."""
+    for parent in {account.parent for account in wanted}:
+        accept_parent(parent)
     if taken := _names_taken(wanted):
         raise Refused(_("There is an account named “%(name)s” here already.", name=taken[0]))
 
     for account in wanted:
         tidy(account)
         _add(account, slug="", by=by)
-    db.session.flush()
+
+
+def accept_parent(parent: Account) -> None:
+    """Raises `Refused` where no account can be opened beneath it, now that it may be another than it was."""
+    _accept_parent(parent)
+    if not parent.kind.manages_accounts:
+        raise Refused(_("%(name)s manages no accounts: switch partner management on for it first.",
+                        name=parent.name))  # fmt: skip
 
 
 def _add(account: Account, *, slug: str, by: Member | None) -> None:

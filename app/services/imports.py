@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import select, update
+from sqlalchemy import Select, inspect, select, update
 from sqlalchemy.orm import joinedload
 
 from .. import clock, properties, sheets
 from ..audit import record
+from ..bulk import Change, Work, work_out
 from ..errors import Refused
 from ..extensions import db
 from ..handover import hand_over
-from ..models import Account, AccountImport, Holding, ImportStatus, Kind, Member, User
+from ..models import Account, AccountImport, Holding, ImportStatus, Kind, Member, Property, User
 from ..permissions import allows
 from ..property_types import from_kept
 from ..sheets import Sheet
@@ -181,30 +183,40 @@ class Stopped(Exception):
     """Another worker has it, or has done it: there is nothing left to do."""
 
 
-def write(import_id: int, *, attempt: int, by: Member, tell: Tell) -> None:
-    """Write the whole file in the unit of work at hand. Raises `Refused`, and then nothing is written."""
-    import_ = _held(import_id, ImportStatus.IMPORTING, attempt, by)
-    rows, columns, overwrites = rows_of(import_), columns_for(by.account_id), import_.overwrites
-    changed = {row.number: row.to_write(overwrites) for row in rows if row.id is not None}
+@dataclass
+class Prepared:
+    """What an import writes, or takes back, worked out while others go on working (`bulk.py`)."""
+
+    rows: list[Row]
+    work: Work = field(default_factory=work_out)  # from the unit of work that has prepared it
+    opening: list[tuple[Row, Account]] = field(default_factory=list)
+    putting_away: list[Any] = field(default_factory=list)  # numbers of accounts
+    columns: dict[str, Column] = field(default_factory=dict)
+
+
+def prepare(import_id: int, *, attempt: int, by: Member, tell: Tell) -> Prepared:
+    """Work out what is to be written; nothing is, and nobody waits. Raises `Refused` where it cannot be."""
+    import_ = _own(select(AccountImport).where(AccountImport.id == import_id), attempt, by)
+    columns = columns_for(by.account_id)
+    with db.session.no_autoflush:
+        verb = _prepare_writing if import_.status is ImportStatus.IMPORTING else _prepare_taking_back
+        return verb(import_, columns, by, tell)
+
+
+def _prepare_writing(import_: AccountImport, columns: dict[str, Column], by: Member, tell: Tell) -> Prepared:
+    rows = rows_of(import_)
+    changed = {row.number: row.to_write(import_.overwrites) for row in rows if row.id is not None}
     changes = [row for row in rows if changed.get(row.number)]
     additions = [row for row in rows if row.id is None]
     steps = _Steps(len(changes) + len(additions), tell)
 
     _rewrite(changes, changed, columns, steps, checked=True)
-    _open(additions, columns, by, steps)
-    import_.plan = sheets.packed([vars(row) for row in rows])
-    import_.status, import_.done_at = ImportStatus.DONE, clock.now()
-    record("account.imported", account=by.account, file=import_.file_name, created=len(additions), changed=len(changes))
-    db.session.flush()
+    opening = _open(additions, columns, by, steps)
+    return Prepared(rows, opening=opening, columns=columns)
 
 
-def take_back(import_id: int, *, attempt: int, by: Member, tell: Tell) -> None:
-    """Undo the whole import in the unit of work at hand. Raises `Refused` where something has changed since.
-
-    Accounts it has made are archived, under another name, so that theirs are free again.
-    """
-    import_ = _held(import_id, ImportStatus.UNDOING, attempt, by)
-    rows, columns = rows_of(import_), columns_for(by.account_id)
+def _prepare_taking_back(import_: AccountImport, columns: dict[str, Column], by: Member, tell: Tell) -> Prepared:
+    rows = rows_of(import_)
     written = {row.number: row.to_write(import_.overwrites) for row in rows}
     backwards = {n: {key: [new, old] for key, (old, new) in cells.items()} for n, cells in written.items()}
     additions = [row for row in rows if row.opened]
@@ -213,20 +225,107 @@ def take_back(import_id: int, *, attempt: int, by: Member, tell: Tell) -> None:
 
     _rewrite(changes, backwards, columns, steps, checked=False)
     _put_away(additions, backwards, columns, import_, by, steps)
-    import_.status = ImportStatus.UNDONE
-    record("account.import_undone", account=by.account, file=import_.file_name)
+    return Prepared(rows, putting_away=[row.id for row in additions], columns=columns)
+
+
+def write(import_id: int, prepared: Prepared, *, attempt: int, by: Member) -> None:
+    """Write the whole file, or take all of it back. Raises `Refused` where something has changed since.
+
+    Accounts that an undone import has made are archived, under another name, so that theirs are free again.
+    """
+    held = select(AccountImport).where(AccountImport.id == import_id).with_for_update()
+    import_ = _own(held.execution_options(populate_existing=True), attempt, by)
+    _refuse_outdated(prepared, by)
+    prepared.work.write()
+
+    for row, account in prepared.opening:
+        row.id, row.opened = account.id, True
+    if import_.status is ImportStatus.UNDOING:
+        import_.status = ImportStatus.UNDONE
+        record("account.import_undone", account=by.account, file=import_.file_name)
+    else:
+        import_.plan = sheets.packed([vars(row) for row in prepared.rows])
+        import_.status, import_.done_at = ImportStatus.DONE, clock.now()
+        counts = {"created": len(prepared.opening), "changed": len(prepared.work.changes)}
+        record("account.imported", account=by.account, file=import_.file_name, **counts)
     db.session.flush()
 
 
-def _held(import_id: int, status: ImportStatus, attempt: int, by: Member) -> AccountImport:
-    """The import, nobody else's until this is done."""
-    held = select(AccountImport).where(AccountImport.id == import_id).with_for_update()
-    import_ = db.session.scalar(held.execution_options(populate_existing=True))
-    if import_ is None or import_.status is not status or import_.attempts != attempt:
+def _own(wanted: Select[tuple[AccountImport]], attempt: int, by: Member) -> AccountImport:
+    """The import, if it is still this worker's and the person still may."""
+    import_ = db.session.scalar(wanted)
+    if import_ is None or not import_.is_under_way or import_.attempts != attempt:
         raise Stopped
     if not allows(by.account.kind, by.role, "account.import", held=by.account.is_held):
         raise Refused(_("You may no longer import accounts."))
     return import_
+
+
+# --- under the lock: is everything still as it was looked at? -----------------------------------------------------
+
+
+def _refuse_outdated(prepared: Prepared, by: Member) -> None:
+    now = columns_for(by.account_id)
+    if [_facts_of(column.definition) for column in now.values()] != [
+        _facts_of(column.definition) for column in prepared.columns.values()
+    ]:
+        raise Refused(_("The columns of your accounts have changed meanwhile; check the file again."))
+    _refuse_other_parents(prepared.opening)
+    changed_since: list[str] = []
+    for some in by_hundreds(prepared.work.changes):
+        changed_since += _changed_since(some, prepared.columns)
+    in_use = {number for some in by_hundreds(prepared.putting_away) for number in _in_use(some)}
+    names = {change.row.id: change.row.name for change in prepared.work.changes}
+    _refuse_changed(changed_since + [names[number] for number in in_use])
+
+
+def _facts_of(definition: Property | None) -> dict[str, Any]:
+    return {} if definition is None else {c.key: getattr(definition, c.key) for c in inspect(Property).column_attrs}
+
+
+def _refuse_other_parents(opening: list[tuple[Row, Account]]) -> None:
+    """The tree is held from here on; what stands above a new account is read once more."""
+    if not opening:
+        return
+    hold_the_tree(shared=True)
+    known = {account.parent.id: account.parent for _row, account in opening}
+    for some in by_hundreds([*known]):
+        now = {one.id: one for one in db.session.scalars(select(Account).where(Account.id.in_(some)))}
+        moved = [known[number].name for number in some if number not in now or now[number].path != known[number].path]
+        _refuse_changed(moved)
+        for parent in now.values():
+            accounts.accept_parent(parent)
+
+
+def _changed_since(changes: list[Change], columns: dict[str, Column]) -> list[str]:
+    """Cells that are no longer as they were; what others have put beside them into the same JSON stays."""
+    names = sorted({"id", "country", "vat_id", "archived_at", *(name for change in changes for name in change.old)})
+    held = select(*(getattr(Account, name) for name in names))
+    held = held.where(Account.id.in_([change.row.id for change in changes])).with_for_update(of=Account)
+    now = {row.id: row._asdict() for row in db.session.execute(held)}
+    found = []
+    for change in changes:
+        found += _differing_now(change, now.get(change.row.id), columns)
+    return found
+
+
+def _differing_now(change: Change, now: dict[str, Any] | None, columns: dict[str, Column]) -> list[str]:
+    if now is None:
+        return [change.row.name]
+    as_seen = {name: getattr(change.row, name) for name in ("country", "vat_id", "archived_at")} | change.old
+    wrong = [name for name, old in as_seen.items() if name != "properties" and not same(now[name], old)]
+    if "properties" in change.new:
+        old, new, current = (
+            values or {} for values in (change.old["properties"], change.new["properties"], now["properties"])
+        )
+        keys = [key for key in {*old, *new} if old.get(key) != new.get(key)]
+        wrong += [f"prop_{key}" for key in keys if current.get(key) != old.get(key)]
+        merged = current | {key: new.get(key) for key in keys}
+        change.new["properties"] = {key: value for key, value in merged.items() if value is not None}
+    return [f"{change.row.name}: {columns[name].label if name in columns else name}" for name in wrong]
+
+
+# --- beforehand: what becomes of each account ---------------------------------------------------------------------
 
 
 def _rewrite(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: dict[str, Column], steps: _Steps, *,
@@ -234,21 +333,20 @@ def _rewrite(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: d
     """Put the new values in, where the old ones still stand."""
     changed_since: list[str] = []
     for some in by_hundreds(rows):
-        held = _hold([row.id for row in some])
+        known = _known([row.id for row in some])
         for row in some:
-            account = held.get(row.id)
+            account = known.get(row.id)
             changed_since += _differing(row, account, cells[row.number], columns)
             if account is not None and not changed_since:
                 _put(account, cells[row.number], columns, checked=checked)
-            steps.one()
-        db.session.flush()
+        steps.done_with(len(some))
     _refuse_changed(changed_since)
 
 
-def _hold(ids: list[Any]) -> dict[Any, Account]:
-    """The accounts as the database has them now, locked until this is done."""
-    held = select(Account).options(joinedload(Account.parent)).where(Account.id.in_(ids)).with_for_update(of=Account)
-    return {account.id: account for account in db.session.scalars(held.execution_options(populate_existing=True))}
+def _known(ids: list[Any]) -> dict[Any, Account]:
+    """The accounts as the database has them now."""
+    known = select(Account).options(joinedload(Account.parent)).where(Account.id.in_(ids))
+    return {account.id: account for account in db.session.scalars(known)}
 
 
 def _differing(row: Row, account: Account | None, cells: dict[str, list[Any]], columns: dict[str, Column]) -> list[str]:
@@ -283,14 +381,14 @@ def _put(account: Account, cells: dict[str, list[Any]], columns: dict[str, Colum
         account.properties = {key: value for key, value in values.items() if value is not None}
 
 
-def _open(rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps) -> None:
-    hold_the_tree(shared=True)
+def _open(rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps) -> list[tuple[Row, Account]]:
+    opening: list[tuple[Row, Account]] = []
     for some in by_hundreds(rows):
-        new = [_new_account(row, columns, by) for row in some]
-        accounts.open_many(new, by=by)
-        for row, account in zip(some, new, strict=True):
-            row.id, row.opened = account.id, True
-            steps.one()
+        new = [(row, _new_account(row, columns, by)) for row in some]
+        accounts.ready_to_open([account for _row, account in new], by=by)
+        opening += new
+        steps.done_with(len(new))
+    return opening
 
 
 def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
@@ -315,9 +413,9 @@ def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: 
     changed_since: list[str] = []
     for some in by_hundreds(rows):
         ids = [row.id for row in some]
-        held, in_use = _hold(ids), _in_use(ids)
+        known, in_use = _known(ids), _in_use(ids)
         for row in some:
-            account = held.get(row.id)
+            account = known.get(row.id)
             changed_since += _differing(row, account, cells[row.number], columns)
             changed_since += [account.name] if account is not None and row.id in in_use else []
             if account is not None and not changed_since:
@@ -325,8 +423,7 @@ def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: 
                 account.name = account.name[: 120 - len(ending)] + ending
                 if not account.is_archived:
                     accounts.archive(account, by=by)
-            steps.one()
-        db.session.flush()
+        steps.done_with(len(some))
     _refuse_changed(changed_since)
 
 
@@ -345,7 +442,6 @@ class _Steps:
         self.done, self.total, self.tell = 0, total, tell
         tell(0, total)
 
-    def one(self) -> None:
-        self.done += 1
-        if self.done % 200 == 0 or self.done == self.total:
-            self.tell(self.done, self.total)
+    def done_with(self, count: int) -> None:
+        self.done += count
+        self.tell(self.done, self.total)

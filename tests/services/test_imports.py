@@ -506,7 +506,7 @@ def test_a_worker_that_comes_back_too_late_writes_nothing(alice):
         imports.claim(number)
 
     with pytest.raises(imports.Stopped), acting_as(alice) as by:
-        imports.write(number, attempt=late, by=by, tell=lambda *_: None)
+        imports.prepare(number, attempt=late, by=by, tell=lambda *_: None)
 
     assert now("kuestenfunk").contact == ""
 
