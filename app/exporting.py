@@ -32,8 +32,7 @@ SIGN_OF_LIFE = 1.0  # seconds between two
 
 def make_due() -> None:
     """Every export that waits for a worker, or has lost its own."""
-    with worker_unit():
-        exports.clear_away()
+    with worker_unit(writes=False):
         waiting = exports.due()
     for export_id in waiting:
         make(export_id)

@@ -21,8 +21,7 @@ log = logging.getLogger(__name__)
 
 def run_due() -> None:
     """Every import that waits for a worker, or has lost its own."""
-    with worker_unit():
-        imports.clear_away()
+    with worker_unit(writes=False):
         waiting = imports.due()
     for import_id in waiting:
         run(import_id)

@@ -21,7 +21,7 @@ from . import exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
 from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, licenses, signin
+from .services import conversions, exports, imports, licenses, signin
 from .services.properties import Misfits
 from .tenancy import unscoped
 
@@ -70,7 +70,7 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
-        """What has only been counted is forgotten, and so are logins and secrets long past."""
+        """What has only been counted is forgotten, and so are logins and secrets long past, and yesterday's files."""
         with app.app_context():
             clear_away()
 
@@ -85,7 +85,8 @@ def init_app(app: Flask) -> None:
 
 def clear_away() -> None:
     """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
-    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old):
+    past = (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old)
+    for forget in (*past, exports.forget_old, imports.forget_old):
         for _round in range(MOST_ROUNDS):
             with unscoped("what is past belongs to nobody at work"):
                 cleared = forget(AT_ONCE)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, event, inspect, select
 from sqlalchemy.orm import Session as AnySession
@@ -139,7 +139,8 @@ def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None
             if not all(account.path.startswith(definition.account_path) for definition in pairs):
                 raise OutsideScope("a value beside the definition's own accounts")
             _tell(session, account, pairs)
-            to_index += [(account, definition, *pair) for definition, pair in pairs.items()]
+            to_index += [_Place(account, definition.id, old is not None, new is not None and index_of(definition, new))
+                         for definition, (old, new) in pairs.items()]  # fmt: skip
 
 
 @event.listens_for(Session, "after_flush")
@@ -148,22 +149,30 @@ def _keep_index(session: AnySession, _context: Any) -> None:
     write_index(session, session.info.pop("values_to_index", []))
 
 
-def write_index(session: AnySession, changed: list[tuple[Account, Property, Any, Any]]) -> None:
-    """Values that were and are: old places out, new places in, two statements however many they are."""
-    out = [{"its_account": a.id, "its_definition": d.id} for a, d, old, _new in changed if old is not None]
-    places = [_place(*one) for one in changed if one[-1] is not None]
-    index = PropertyValue.__table__
+class _Place(NamedTuple):
+    """Where a value of an account stands among the others, and whether one stood there."""
+
+    account: Account
+    definition_id: int
+    is_known: bool
+    index: dict[str, Any] | Literal[False]
+
+
+def write_index(session: AnySession, changed: list[_Place]) -> None:
+    """Old places out, new places in: two statements, however many they are."""
+    out = [{"its_account": one.account.id, "its_definition": one.definition_id} for one in changed if one.is_known]
+    places = [_row(one) for one in changed if one.index]
+    table = PropertyValue.__table__
     if out:
-        its = (index.c.account_id == bindparam("its_account"), index.c.definition_id == bindparam("its_definition"))
-        session.connection().execute(index.delete().where(*its), out)
+        its = (table.c.account_id == bindparam("its_account"), table.c.definition_id == bindparam("its_definition"))
+        session.connection().execute(table.delete().where(*its), out)
     if places:
-        session.connection().execute(index.insert(), places)
+        session.connection().execute(table.insert(), places)
 
 
-def _place(account: Account, definition: Property, _old: Any, new: Any) -> dict[str, Any]:
-    """A row of the index."""
-    place = {"account_id": account.id, "account_path": account.path, "definition_id": definition.id}
-    return place | _NOWHERE | index_of(definition, new)
+def _row(place: _Place) -> dict[str, Any]:
+    whose = {"account_id": place.account.id, "account_path": place.account.path, "definition_id": place.definition_id}
+    return whose | _NOWHERE | place.index  # type: ignore[operator]
 
 
 _NOWHERE = dict.fromkeys(("text", "rest", "number", "date"))

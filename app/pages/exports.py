@@ -11,7 +11,7 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from .. import files
+from .. import clock, files
 from ..errors import Refused
 from ..extensions import db
 from ..models import Export, ExportStatus
@@ -47,7 +47,7 @@ class ExportsView(BaseView):
     @expose("/")
     @has_access
     def list(self) -> Any:
-        mine = db.session.scalars(select(Export).order_by(Export.id.desc()).limit(100))
+        mine = db.session.scalars(select(Export).where(*_is_kept()).order_by(Export.id.desc()).limit(100))
         return render_template("exports.html", lines=[_line(export) for export in mine])
 
     @expose("/add", methods=["POST"])
@@ -105,8 +105,14 @@ def view_named(name: str) -> BackOfficeView:
     abort(404)
 
 
+def _is_kept() -> tuple[Any, ...]:
+    """A day is a day, though files are cleared away at night."""
+    return (Export.expires_at > clock.now(),)
+
+
 def _mine(pk: int) -> Export:
-    return db.session.get(Export, pk) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
+    wanted = select(Export).where(Export.id == min(pk, LARGEST_KEY), *_is_kept())
+    return db.session.scalar(wanted) or abort(404)
 
 
 def _file_name(export: Export) -> str:

@@ -146,8 +146,10 @@ def _settle(export: Export, **outcome: Any) -> None:
         raise Stopped
 
 
-def clear_away(limit: int = 200) -> None:
-    """Take away what has been kept long enough."""
-    old = select(Export).where(Export.expires_at <= clock.now()).order_by(Export.id).limit(limit)
-    for export in db.session.scalars(old):
+def forget_old(most: int) -> int:
+    """Take away some of what has been kept long enough, and its files; how many it were (`jobs.py`)."""
+    old = select(Export).where(Export.expires_at <= clock.now()).order_by(Export.id).limit(most)
+    found = list(db.session.scalars(old))
+    for export in found:
         discard(export)
+    return len(found)

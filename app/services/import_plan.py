@@ -84,7 +84,7 @@ class _Look:
     def rows(self) -> list[Row]:
         ids = {number: self._id(cells) for number, cells in self.sheet.rows}
         self.by_id = _accounts(Account.id, {found[0] for found in ids.values() if found})
-        self._find_names()
+        self._find_names(ids)
         found = []
         for number, cells in self.sheet.rows:
             row = Row(number)
@@ -95,10 +95,13 @@ class _Look:
         _compare_with_history(exported, {column.key: column for _place, column in self.values})
         return found
 
-    def _find_names(self) -> None:
-        """The accounts that have a name of the file, by that name; those it may stand beneath, likewise."""
-        wanted = {_key(cells[self.place[key]]) for key in ("name", PARENT) if key in self.place
-                  for _number, cells in self.sheet.rows}  # fmt: skip
+    def _find_names(self, ids: dict[int, tuple[int, datetime] | None]) -> None:
+        """The accounts that have a name of the file, by that name, as far as anybody will ask for it."""
+        wanted = set()
+        for number, cells in self.sheet.rows:
+            account = self.by_id.get((ids[number] or [0])[0])
+            keys = {_key(cells[self.place[key]]) for key in ("name", PARENT) if key in self.place}
+            wanted |= keys - {account.name_key} if account else keys
         self.by_name: dict[str, list[Account]] = {}
         for account in _accounts(Account.name_key, wanted - {""}).values():
             self.by_name.setdefault(account.name_key, []).append(account)

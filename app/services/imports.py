@@ -14,7 +14,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import Select, inspect, select, update
+from sqlalchemy import Select, delete, inspect, select, update
 from sqlalchemy.orm import joinedload
 
 from .. import clock, properties, sheets
@@ -166,12 +166,13 @@ def give_back(import_id: int, sentence: str) -> None:
         import_.error = sentence
 
 
-def clear_away(limit: int = 100) -> None:
-    """Forget files that have been kept long enough; unscoped."""
-    old = select(AccountImport).where(AccountImport.created_at <= clock.now() - KEPT).limit(limit)
-    for import_ in db.session.scalars(old):
-        if not import_.is_under_way:
-            db.session.delete(import_)
+def forget_old(most: int) -> int:
+    """Forget some of the files that have been kept long enough; how many it were (`jobs.py`)."""
+    under_way = AccountImport.status.in_([ImportStatus.IMPORTING, ImportStatus.UNDOING])
+    past = select(AccountImport.id).where(AccountImport.created_at <= clock.now() - KEPT, ~under_way).limit(most)
+    return db.session.execute(
+        delete(AccountImport).where(AccountImport.id.in_(past)), execution_options={"synchronize_session": False}
+    ).rowcount
 
 
 # --- writing it, and taking it back: in the worker, behind the person's wall --------------------------------------

@@ -453,6 +453,8 @@ def _uploaded() -> int:
     exporting.make_due()
     browser.post("/exports/add?view=MembersView")
     return int(answer.headers["Location"].rpartition("/")[2])
+
+
 def _define_and_invite() -> dict[str, str | int]:
     """A property of each type, filled in; invitations for somebody new, somebody known, a colleague."""
     choices = [{"label_en": "Gold", "label_de": "Gold"}, {"label_en": "Silver", "label_de": "Silber"}]

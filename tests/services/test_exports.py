@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 from sqlalchemy import select
 
-from app import clock, exporting, files
+from app import clock, exporting, files, jobs
 from app.extensions import db
 from app.models import Account, Export, ExportStatus, LogEntry, Member, Message, Role
 from app.services import exports
@@ -208,7 +208,8 @@ def test_after_a_day_it_is_gone_with_its_file(alice):
     assert left_of(made)
 
     with clock.back_then(clock.now() + exports.KEPT + timedelta(minutes=1)):
-        exporting.make_due()
+        assert browse(alice).get(f"/exports/file/{number}").status_code == 404
+        jobs.clear_away()
 
     assert found(number) is None
     assert not left_of(made)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app import clock, importing, sheets
+from app import clock, importing, jobs, sheets
 from app.errors import Refused
 from app.extensions import db
 from app.models import Account, AccountImport, HoldKind, ImportStatus, LogEntry, Member, PropertyType, Role
@@ -624,6 +624,6 @@ def test_files_are_forgotten_after_a_day(alice):
     number = written(sheet(["Name", "Contact"], ["Küstenfunk", "Gesa"]))
 
     with clock.back_then(clock.now() + imports.KEPT + timedelta(minutes=1)):
-        importing.run_due()
+        jobs.clear_away()
 
     assert found(number) is None
