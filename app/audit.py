@@ -9,18 +9,23 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session as AnySession
+from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 
 from . import clock
 from .extensions import Session, db
 from .models import (
     Account,
+    AccountImport,
     ApiAnswer,
     ApiKey,
     Article,
+    Export,
     Grant,
     Hold,
     Holding,
@@ -63,7 +68,7 @@ SILENT = {
 # article's line.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer,
+    ApiAnswer, Export, AccountImport,
 }  # fmt: skip
 
 
@@ -87,7 +92,7 @@ def record(
     """
     session = db.session()
     with session.no_autoflush:  # looking a name up must not write the change down before its line is there
-        entry = _entry(session, action, subject, inside=inside)
+        entry = LogEntry(**_line(session, action, subject, inside=inside))
         if account is not None:
             entry.account = account
         elif isinstance(subject, Account | OwnedByAccount):
@@ -109,26 +114,22 @@ def note(
     session: AnySession, action: str, subject: Any, *, home: tuple[int, str], changes: dict[str, Any]
 ) -> None:
     """Within a flush: a line about a row in the history of another account (`home`: its number and path)."""
-    entry = _entry(session, action, subject)
-    entry.account_id, entry.account_path = home
-    entry.changes = changes
-    if subject.id is None:
-        session.info.setdefault("lines_of_new_rows", []).append((entry, subject))
-    else:
-        session.add(entry)
+    line = _line(session, action, subject) | _at(home) | {"changes": changes}
+    session.info["lines"].append((line, subject))
 
 
-def _entry(session: AnySession, action: str, subject: Any, *, inside: bool = False) -> LogEntry:
+def _line(session: AnySession, action: str, subject: Any, *, inside: bool = False) -> dict[str, Any]:
+    """What a line says of itself: when, who, about what."""
     scope = session.info.get("scope")
-    entry = LogEntry(at=clock.now(), action=action, inside=inside, changes={})
+    line: dict[str, Any] = {"at": clock.now(), "action": action, "inside": inside, "changes": {}}
     if isinstance(scope, Scope):
-        entry.actor, entry.actor_id, entry.ip = scope.actor, scope.user_id, scope.ip
-        entry.acting_account, entry.via = scope.account_name, scope.via
+        line |= {"actor": scope.actor, "actor_id": scope.user_id, "ip": scope.ip}
+        line |= {"acting_account": scope.account_name, "via": scope.via}
     if subject is not None:
-        entry.subject_type = WATCHED.get(type(subject), type(subject).__name__.lower())
-        entry.subject_id = getattr(subject, "id", None)
-        entry.subject = str(subject)[:200]
-    return entry
+        line["subject_type"] = WATCHED.get(type(subject), type(subject).__name__.lower())
+        line["subject_id"] = getattr(subject, "id", None)
+        line["subject"] = str(subject)[:200]
+    return line
 
 
 def _key(row: Any) -> int:
@@ -142,33 +143,43 @@ def _key(row: Any) -> int:
 def _write_down(session: AnySession, _context: Any, _instances: Any) -> None:
     """Turn what is about to be written into history lines, in the same flush."""
     named = session.info.setdefault("named_deeds", {})
+    lines = session.info["lines"] = []
     with session.no_autoflush:
         for row, verb in _deeds(session):
             changes = _changes(row, verb)
             entry = named.pop(_key(row), None)
-            if entry is None:
-                if not changes and verb == "updated":
-                    continue
-                entry = _entry(session, f"{WATCHED[type(row)]}.{verb}", row)
-                if verb != "created":
-                    entry.account_id, entry.account_path = _home(row)
-                session.add(entry)
-            entry.changes = changes | entry.changes
-            if verb == "created":
-                session.expunge(entry)
-                session.info.setdefault("lines_of_new_rows", []).append((entry, row))
+            if entry is not None:
+                entry.changes = changes | entry.changes
+                if verb == "created":
+                    session.expunge(entry)
+                    lines.append((_facts(entry), row))
+            elif changes or verb != "updated":
+                line = _line(session, f"{WATCHED[type(row)]}.{verb}", row) | {"changes": changes}
+                lines.append((line if verb == "created" else line | _at(_home(row)), row))
     named.clear()
 
 
 @event.listens_for(Session, "after_flush")
-def _write_down_new_rows(session: AnySession, _context: Any) -> None:
-    """Lines about rows made in this flush: only now do they have a number, and a line is never changed afterwards."""
-    for entry, row in session.info.pop("lines_of_new_rows", []):
-        entry.subject_id = row.id
-        if entry.account_id is None:
-            entry.account_id, entry.account_path = _home(row)
-        values = {c.name: getattr(entry, c.name) for c in LogEntry.__table__.columns}
-        session.connection().execute(LogEntry.__table__.insert(), {k: v for k, v in values.items() if v is not None})
+def _write_all(session: AnySession, _context: Any) -> None:
+    """Only now do rows made in this flush have a number, and a line is never changed afterwards."""
+    write_lines(session, session.info.pop("lines", []))
+
+
+def write_lines(session: AnySession, told: list[tuple[dict[str, Any], Any]]) -> None:
+    """Lines with the rows they are about."""
+    lines = [
+        line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row))) for line, row in told
+    ]
+    for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
+        session.connection().execute(LogEntry.__table__.insert(), [*alike])
+
+
+def _facts(entry: LogEntry) -> dict[str, Any]:
+    return {c.name: value for c in LogEntry.__table__.columns if (value := getattr(entry, c.name)) is not None}
+
+
+def _at(home: tuple[int, str]) -> dict[str, Any]:
+    return {"account_id": home[0], "account_path": home[1]}
 
 
 def _home(row: Any) -> tuple[int, str]:
@@ -186,18 +197,26 @@ def _deeds(session: AnySession) -> list[tuple[Any, str]]:
 def _changes(row: Any, verb: str) -> dict[str, list[Any]]:
     """Field → [old, new], of the columns that differ."""
     found = {}
-    for attribute in inspect(row).mapper.column_attrs:
-        name = attribute.key
-        if name in SILENT or name == "id":
-            continue
-        history = inspect(row).attrs[name].history
-        old = readable(history.deleted[0]) if history.deleted else None
-        new = readable(history.added[0]) if history.added else None
-        if verb == "deleted":
-            old, new = readable(getattr(row, name)), None
+    for name in _told(type(row)):
+        old, new = (readable(value) for value in _before_and_after(row, name, verb))
         if old != new and not (verb == "created" and new == ""):
             found[name] = [old, new]
     return found
+
+
+@cache
+def _told(model: type) -> list[str]:
+    return [attribute.key for attribute in inspect(model).column_attrs if attribute.key not in {*SILENT, "id"}]
+
+
+def _before_and_after(row: Any, name: str, verb: str) -> tuple[Any, Any]:
+    state = inspect(row)
+    if verb == "deleted":
+        return getattr(row, name), None
+    if verb == "created" or name not in state.committed_state:
+        return None, state.dict.get(name) if verb == "created" else None
+    history = get_history(row, name, PASSIVE_NO_INITIALIZE)
+    return next(iter(history.deleted or ()), None), next(iter(history.added or ()), None)
 
 
 def readable(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,14 +30,22 @@ class Session(FlaskSession):
     """The session of one unit of work. `tenancy` puts the wall around it; what a flush writes it has looked at."""
 
     def flush(self, objects: Any = None) -> None:
-        mark = flushing.set(True)
-        try:
+        with looked_at():
             super().flush(objects)
-        finally:
-            flushing.reset(mark)
 
 
 flushing: ContextVar[bool] = ContextVar("flushing", default=False)
+
+
+@contextmanager
+def looked_at() -> Iterator[None]:
+    """While statements run whose rows the wall has looked at one by one."""
+    mark = flushing.set(True)
+    try:
+        yield
+    finally:
+        flushing.reset(mark)
+
 
 # Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that
 # reads first and writes later fails with "database is locked" however long it is willing to wait.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import smtplib
-from typing import Any
 
 from flask import Flask, current_app
 from flask_mail import Connection
@@ -17,14 +16,13 @@ from huey import MemoryHuey, RedisHuey, SqliteHuey, crontab
 from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
-from sqlalchemy import event
 
-from . import idempotency, limits, outbox, tokens
-from .extensions import Session, db
+from . import exporting, idempotency, importing, limits, outbox, tokens
+from .extensions import db
+from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, licenses, signin
+from .services import conversions, exports, imports, licenses, signin
 from .services.properties import Misfits
-from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
 SMTP_TIMEOUT = 10  # seconds
@@ -48,33 +46,48 @@ def init_app(app: Flask) -> None:
         with app.app_context():
             convert_now(definition_id)
 
+    @queue.task()
+    def export(export_id: int) -> None:
+        """A list somebody wants as a file, as soon as they have asked for it."""
+        with app.app_context():
+            exporting.make(export_id)
+
+    @queue.task()
+    def import_(import_id: int) -> None:
+        """A file somebody has looked at and wants written, or taken back."""
+        with app.app_context():
+            importing.run(import_id)
+
     @queue.periodic_task(crontab(minute="*"))
     def every_minute() -> None:
         """Whatever waits for another try, or was left behind."""
         with app.app_context():
             deliver_due()
             convert_due()
+            importing.run_due()
+            exporting.make_due()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
-        """What has only been counted is forgotten, and so are logins and secrets long past."""
+        """What has only been counted is forgotten, and so are logins and secrets long past, and yesterday's files."""
         with app.app_context():
             clear_away()
 
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:
         """Which licenses have ended: somewhere it is always just past midnight."""
-        with app.app_context(), _worker_unit():
+        with app.app_context(), worker_unit():
             licenses.note_expired()
 
-    app.extensions["deliver"], app.extensions["convert"] = deliver, convert
+    app.extensions |= {"deliver": deliver, "convert": convert, "export": export, "import": import_}
 
 
 def clear_away() -> None:
     """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
-    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old):
+    past = (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old)
+    for forget in (*past, exports.forget_old, imports.forget_old):
         for _round in range(MOST_ROUNDS):
-            with _worker_unit():
+            with worker_unit():
                 cleared = forget(AT_ONCE)
             if cleared < AT_ONCE:
                 break
@@ -97,28 +110,12 @@ def work() -> None:
     consumer.run()
 
 
-def _worker_unit(*, writes: bool = True) -> Any:
-    return unscoped("the worker works for every account", writes=writes)
-
-
 # --- properties ------------------------------------------------------------------------------------------------
-
-
-@event.listens_for(Session, "after_commit")
-def _hand_over(session: Session) -> None:
-    """A conversion is begun when it is committed; the clock would find it, too."""
-    for definition_id in session.info.pop("conversions", []):
-        current_app.extensions["convert"](definition_id)
-
-
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop("conversions", None)
 
 
 def convert_due() -> None:
     """Every conversion that waits, or was left behind."""
-    with _worker_unit(writes=False):
+    with worker_unit(writes=False):
         waiting = conversions.due()
     for definition_id in waiting:
         convert_now(definition_id)
@@ -126,18 +123,18 @@ def convert_due() -> None:
 
 def convert_now(definition_id: int) -> None:
     """Claim, look at all values with the progress noted, then write all of them or none."""
-    with _worker_unit():
+    with worker_unit():
         if not conversions.claim(definition_id):
             return
     last: int | None = 0
     while last is not None:
-        with _worker_unit():
+        with worker_unit():
             last = conversions.look(definition_id, last)
     try:
-        with _worker_unit():
+        with worker_unit():
             conversions.finish(definition_id)
     except Misfits as misfits:
-        with _worker_unit():
+        with worker_unit():
             conversions.fail(definition_id, misfits.found)
 
 
@@ -148,7 +145,7 @@ def deliver_due() -> None:
     """Send every message whose turn it is."""
     if not outbox.is_sending():
         return
-    with _worker_unit(writes=False):
+    with worker_unit(writes=False):
         waiting = outbox.due()
     for message_id in waiting:
         deliver_now(message_id)
@@ -156,7 +153,7 @@ def deliver_due() -> None:
 
 def deliver_now(message_id: int) -> None:
     """Claim, send, settle: three steps in three transactions, none of them open while the mail server talks."""
-    with _worker_unit():
+    with worker_unit():
         message = outbox.claim(message_id)
         letter = _letter(message) if message else None
     if message is None or letter is None:
@@ -165,10 +162,10 @@ def deliver_now(message_id: int) -> None:
         _send(letter)
     except Exception as error:  # whatever a mail server or a network can think of
         log.warning("message %s not sent: %s", message_id, type(error).__name__)
-        with _worker_unit():
+        with worker_unit():
             outbox.not_sent(message_id, message.attempts, _in_words(error), for_good=_is_final(error))
     else:
-        with _worker_unit():
+        with worker_unit():
             outbox.sent(message_id, message.attempts)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import event, inspect, select
+from sqlalchemy import bindparam, event, inspect, select
 from sqlalchemy.orm import Session as AnySession
+from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 
 from .audit import note
 from .errors import OutsideScope
@@ -73,9 +74,12 @@ def default_of(definition: Property) -> Any:
     return from_kept(definition, definition.default_value)
 
 
-def write(account: Account, values: dict[Property, Any]) -> None:
-    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none."""
-    if inspect(account).persistent:  # two partners may write at once, each of them some of the same JSON
+def write(account: Account, values: dict[Property, Any], *, held: bool = False) -> None:
+    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none.
+
+    `held`: the account's row is locked already, and as the database has it.
+    """
+    if inspect(account).persistent and not held:  # two partners may write at once, each of them some of the same JSON
         db.session.refresh(account, ["properties"], with_for_update=True)
     kept = dict(account.properties or {})
     for definition, value in values.items():
@@ -122,25 +126,63 @@ def by_hand() -> Iterator[None]:
 
 
 @event.listens_for(Session, "before_flush")
-def _keep_index(session: AnySession, _context: Any, _instances: Any) -> None:
-    """Whatever changes an account's values, the index and the history follow."""
+def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None:
+    """Whatever changes an account's values, the history and the index follow."""
+    to_index = session.info["values_to_index"] = []
     changed = {row: found for row in [*session.new, *session.dirty] if (found := _changed(row))}
     if not changed or session.info.get("properties_by_hand"):
         return
     with session.no_autoflush:
         definitions = _by_id(session, {key for found in changed.values() for key in found})
-        kept = _indexed(session, [account.id for account in changed if account.id], definitions)
-        for account, values in changed.items():
-            for key, (_old, new) in values.items():
-                _index(session, kept, account, definitions[key], new)
-            _tell(session, account, {definitions[key]: pair for key, pair in values.items()})
+        for account, found in changed.items():
+            pairs = {definitions[key]: pair for key, pair in found.items()}
+            if not all(account.path.startswith(definition.account_path) for definition in pairs):
+                raise OutsideScope("a value beside the definition's own accounts")
+            _tell(session, account, pairs)
+            to_index += [_Place(account, definition.id, old is not None, new is not None and index_of(definition, new))
+                         for definition, (old, new) in pairs.items()]  # fmt: skip
+
+
+@event.listens_for(Session, "after_flush")
+def _keep_index(session: AnySession, _context: Any) -> None:
+    """Only now do accounts made in this flush have a number."""
+    write_index(session, session.info.pop("values_to_index", []))
+
+
+class _Place(NamedTuple):
+    """Where a value of an account stands among the others, and whether one stood there."""
+
+    account: Account
+    definition_id: int
+    is_known: bool
+    index: dict[str, Any] | Literal[False]
+
+
+def write_index(session: AnySession, changed: list[_Place]) -> None:
+    """Old places out, new places in: two statements, however many they are."""
+    out = [{"its_account": one.account.id, "its_definition": one.definition_id} for one in changed if one.is_known]
+    places = [_row(one) for one in changed if one.index]
+    table = PropertyValue.__table__
+    if out:
+        its = (table.c.account_id == bindparam("its_account"), table.c.definition_id == bindparam("its_definition"))
+        session.connection().execute(table.delete().where(*its), out)
+    if places:
+        session.connection().execute(table.insert(), places)
+
+
+def _row(place: _Place) -> dict[str, Any]:
+    whose = {"account_id": place.account.id, "account_path": place.account.path, "definition_id": place.definition_id}
+    return whose | _NOWHERE | place.index  # type: ignore[operator]
+
+
+_NOWHERE = dict.fromkeys(("text", "rest", "number", "date"))
 
 
 def _changed(row: Any) -> dict[str, tuple[Any, Any]]:
     """Definition id → (old, new) of the values that differ."""
     if not isinstance(row, Account):
         return {}
-    history = inspect(row).attrs.properties.history
+    history = get_history(row, "properties", PASSIVE_NO_INITIALIZE)
     old, new = ((values[0] or {}) if values else {} for values in (history.deleted, history.added))
     if not history.has_changes():
         return {}
@@ -155,35 +197,15 @@ def _by_id(session: AnySession, keys: Iterable[str]) -> dict[str, Property]:
     return definitions
 
 
-def _indexed(session: AnySession, account_ids: list[int], definitions: Any) -> dict[tuple[int, int], PropertyValue]:
-    ids = [definition.id for definition in definitions.values()]
-    rows = select(PropertyValue).where(PropertyValue.account_id.in_(account_ids), PropertyValue.definition_id.in_(ids))
-    return {(row.account_id, row.definition_id): row for row in session.scalars(rows)} if account_ids else {}
-
-
-def _index(session: AnySession, kept: Any, account: Account, definition: Property, value: Any) -> None:
-    if not account.path.startswith(definition.account_path):
-        raise OutsideScope("a value beside the definition's own accounts")
-    row = kept.get((account.id, definition.id))
-    if value is None:
-        if row is not None:
-            session.delete(row)
-        return
-    if row is None:
-        row = PropertyValue(account=account, account_path=account.path, definition_id=definition.id)
-        session.add(row)
-    row.stand(**index_of(definition, value))
-
-
 def _tell(session: AnySession, account: Account, changes: dict[Property, tuple[Any, Any]]) -> None:
     """A line for each owner, at the owner: whoever may not see the definition sees no line about its values either."""
     for home in {(d.account_id, d.account_path) for d in changes}:
         own = {d: pair for d, pair in changes.items() if d.account_id == home[0]}
-        told = {f"prop_{d.id}": [_told(d, old), _told(d, new), _words(d)] for d, (old, new) in own.items()}
-        note(session, "account.properties_changed", account, home=home, changes=told)
+        said = {f"prop_{d.id}": [told(d, old), told(d, new), _words(d)] for d, (old, new) in own.items()}
+        note(session, "account.properties_changed", account, home=home, changes=said)
 
 
-def _told(definition: Property, kept: Any) -> Any:
+def told(definition: Property, kept: Any) -> Any:
     """The value as history keeps it: readable when choices and members have long gone."""
     if kept is None or not (definition.type.has_choices or definition.type is PropertyType.MEMBER):
         return kept

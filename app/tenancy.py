@@ -49,6 +49,7 @@ from .models import (
     OfCatalogue,
     OwnedByAccount,
     OwnedByUser,
+    OwnInside,
     Role,
     Sealed,
     User,
@@ -173,6 +174,8 @@ def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
         return in_subtree(cls.path, scope.path)
     if issubclass(cls, LogEntry):
         return in_subtree(cls.account_path, scope.path) & (~cls.inside | (cls.account_id == scope.account_id))
+    if issubclass(cls, OwnInside):
+        return (cls.account_id == scope.account_id) & (cls.user_id == scope.user_id)
     if issubclass(cls, InsideAccount):
         return cls.account_id == scope.account_id
     if issubclass(cls, OwnedByAccount):
@@ -199,6 +202,8 @@ def _sees(scope: Scope, row: Any) -> bool:
         return row.account_id == scope.account_id
     if isinstance(row, OfCatalogue):
         return True
+    if isinstance(row, OwnInside):
+        return row.account_id == scope.account_id and row.user_id == scope.user_id
     if isinstance(row, InsideAccount):
         return row.account_id == scope.account_id
     if isinstance(row, OwnedByAccount):
@@ -437,10 +442,9 @@ def _check_foreign_keys(session: AnySession, scope: Scope, row: Any) -> None:
     """Every reference that is new must lead to a row on this side of the wall."""
     state = inspect(row)
     for column, target in _references(type(row)):
-        attribute = state.attrs[column]
-        if not (state.transient or state.pending or attribute.history.has_changes()):
+        if state.persistent and column not in state.committed_state:
             continue
-        value = attribute.value
+        value = getattr(row, column)
         if value is None or (issubclass(target, FabUser) and value == scope.user_id):
             continue
         if issubclass(target, Sealed):

@@ -47,9 +47,12 @@ from .models import (
 from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
+from .pages.exports import ExportsView
+from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
 from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
+from .services.import_columns import ID_LABEL, id_of
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
@@ -59,6 +62,7 @@ from .ui.formats import month_name, price_in_words, read_whole_number, shown, ti
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.labels import ACCOUNT, ACCOUNT_HELPS
+from .ui.listing import Listing
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
 from .ui.view import BackOfficeView, command, find, key_of, render_part
@@ -141,7 +145,18 @@ class AccountsView(BackOfficeView):
             tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
+        if may("account.import"):
+            tools.append(Link(_("Import"), url_for("ImportsView.upload"), "upload"))
         return tools
+
+    def file_fields(self, listing: Listing) -> list[Field]:
+        """For whoever may import, the ID by which an edited row is known again."""
+        if not may("account.import"):
+            return super().file_fields(listing)
+        owner_id, now = current_scope().account_id, clock.now()
+        known = Field("id", ID_LABEL, "text", lambda row: id_of(row, owner_id=owner_id, at=now))
+        note = _("Leave this column as it is: with it the edited file can be imported again.")
+        return [*super().file_fields(listing), replace(known, note=note)]
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The list has the properties of whose list it is besides: the acting account's, or on a page its account's."""
@@ -1364,8 +1379,10 @@ def register(backoffice: BackOffice) -> None:
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
+    add(ExportsView, "Exports", icon="file-export", label=_l("My exports"), **account)
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
+    backoffice.add_view_no_menu(ImportsView)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 

@@ -37,6 +37,14 @@ class InsideAccount(OwnedByAccount):
     """Inside data: only the account itself sees it, nobody above (M-5)."""
 
 
+class OwnInside(InsideAccount):
+    """A person's own things in one account: seen by them alone, and only while they act there."""
+
+    @declared_attr
+    def user_id(cls) -> Mapped[int]:
+        return mapped_column(ForeignKey("ab_user.id"), index=True)
+
+
 class OfCatalogue(OwnedByAccount):
     """What the operator offers: read in every account, written in the operator's own alone (M-11)."""
 

@@ -38,12 +38,36 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
     hold_the_tree(parent, shared=True)
     account = Account(name=name, parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), **facts)
     accept(account)
+    _add(account, slug=slug, by=by)
+    db.session.flush()
+    return account
+
+
+def ready_to_open(wanted: list[Account], *, by: Member) -> None:
+    """The same for many at a time, up to the flush: an import brings thousands (`bulk.py`)."""
+    for parent in {account.parent for account in wanted}:
+        accept_parent(parent)
+    if taken := _names_taken(wanted):
+        raise Refused(_("There is an account named “%(name)s” here already.", name=taken[0]))
+
+    for account in wanted:
+        tidy(account)
+        _add(account, slug="", by=by)
+
+
+def accept_parent(parent: Account) -> None:
+    """Raises `Refused` where no account can be opened beneath it, now that it may be another than it was."""
+    _accept_parent(parent)
+    if not parent.kind.manages_accounts:
+        raise Refused(_("%(name)s manages no accounts: switch partner management on for it first.",
+                        name=parent.name))  # fmt: skip
+
+
+def _add(account: Account, *, slug: str, by: Member | None) -> None:
     account.slug = slug or _free_slug(account.name)
     db.session.add(account)
     if by is not None:
         db.session.add(Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now()))
-    db.session.flush()
-    return account
 
 
 def change(account: Account, **facts: Any) -> None:
@@ -54,20 +78,22 @@ def change(account: Account, **facts: Any) -> None:
 
 
 def accept(account: Account) -> None:
-    """Check and tidy what a form or an import has put into an account."""
+    """Check and tidy what a form has put into an account."""
+    accept_name(account)
+    tidy(account)
+
+
+def accept_name(account: Account) -> None:
+    """Raises `Refused` where the account cannot stand there by its name."""
     if not account.name_key:
         raise Refused(_("An account needs a name."), field="name")
-    if account.parent and account.parent.depth + 1 > MAX_DEPTH:
-        raise Refused(_("Accounts can be nested %(depth)s levels deep, not deeper.", depth=MAX_DEPTH))
-    if account.parent and account.parent.is_archived:
-        raise Refused(_("%(name)s is archived; restore it first.", name=account.parent.name))
+    _accept_parent(account.parent)
     if has_name_beneath(account.name_key, account.parent, but=account):
         raise Refused(_("There is an account named “%(name)s” here already.", name=account.name), field="name")
-    _tidy(account)
 
 
-def _tidy(account: Account) -> None:
-    """Bring what can be checked into the form in which it is kept."""
+def tidy(account: Account) -> None:
+    """Bring what can be checked into the form in which it is kept. Raises `Refused`, with the field."""
     with db.session.no_autoflush:
         account.vat_id = vat.check(account.vat_id or "", account.country or "")
         account.website = _at("website", web_address, account.website)
@@ -123,6 +149,22 @@ def disable_partner(account: Account, *, by: Member) -> None:
 
     account.kind = Kind.CUSTOMER
     record("account.partner_disabled", account)
+
+
+def _accept_parent(parent: Account | None) -> None:
+    if parent and parent.depth + 1 > MAX_DEPTH:
+        raise Refused(_("Accounts can be nested %(depth)s levels deep, not deeper.", depth=MAX_DEPTH))
+    if parent and parent.is_archived:
+        raise Refused(_("%(name)s is archived; restore it first.", name=parent.name))
+
+
+def _names_taken(wanted: list[Account]) -> list[str]:
+    """Of new accounts the names that a sibling has."""
+    with db.session.no_autoflush:
+        keys = {account.name_key for account in wanted}
+        same = select(Account.parent_id, Account.name_key).where(Account.name_key.in_(keys))
+        taken = {(parent_id, key) for parent_id, key in db.session.execute(same)}
+    return [account.name for account in wanted if (account.parent.id, account.name_key) in taken]
 
 
 def has_name_beneath(name_key: str, parent: Account | None, *, but: Account) -> bool:

@@ -17,6 +17,7 @@ from .. import property_types as types
 from ..audit import readable, record
 from ..errors import Refused
 from ..extensions import db, holds
+from ..handover import hand_over
 from ..models import Account, ConversionStatus, Member, Property, PropertyType, PropertyValue, sort_key
 from .accounts import plain_letters
 
@@ -299,7 +300,7 @@ def _leave_to_the_worker(definition: Property, facts: dict[str, Any], by: Member
     definition.conversion = {**told, "done": 0, "misfits": 0, "found": []}
     definition.conversion_status, definition.conversion_at = ConversionStatus.WAITING, clock.now()
     db.session.flush()
-    db.session.info.setdefault("conversions", []).append(definition.id)
+    hand_over("convert", definition.id)
     values.forget_definitions()
 
 

@@ -8,10 +8,16 @@
 
   /* ---- Messages --------------------------------------------------------------------------------------------- */
 
-  function say(text, tone = "danger") {
+  function said(text, tone) {
     const note = $("#k-note").content.firstElementChild.cloneNode(true);
-    note.classList.add(`k-note-${tone}`);
+    note.className = `k-note k-note-${tone}`;
+    if (tone === "success") $("use", note).setAttribute("href", $("use", note).getAttribute("href").replace("alert-circle", "circle-check"));
     $("[data-text]", note).textContent = text;
+    return note;
+  }
+
+  function say(text, tone = "danger") {
+    const note = said(text, tone);
     const box = $("#dialog")?.open ? $("#dialog [data-problems]") : null;
     (box || $("#flashes")).replaceChildren(note);
     note.scrollIntoView({ block: "nearest" });
@@ -124,6 +130,50 @@
     lazy.replaceChildren(note);
   }
 
+  /* ---- Downloads: fetched here, so that the page can say how far they are and stop them ------------------------------ */
+
+  async function download(link) {
+    const stop = new AbortController(), note = $("#k-download").content.firstElementChild.cloneNode(true);
+    const tell = (words, values) => { $("[data-text]", note).textContent = fill(words, values); };
+    $("[data-stop]", note).addEventListener("click", () => stop.abort());
+    $("#flashes").prepend(note);
+    try {
+      const answer = await fetch(link.href, { signal: stop.signal, headers: { "HX-Request": "true" } });
+      const elsewhere = answer.headers.get("HX-Redirect");
+      if (elsewhere) return window.location.assign(elsewhere);
+      const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition"))?.[1];
+      if (!answer.ok || !name) return window.location.assign(link.href); // the page there says why
+      save(await read(answer.body, (size) => tell(note.dataset.running, { size: megabytes(size) })), name);
+      note.replaceWith(said(fill(note.dataset.done, { name }), "success"));
+    } catch (error) {
+      if (error.name === "AbortError") note.remove();
+      else note.replaceWith(said(note.dataset.failed, "danger"));
+    }
+  }
+
+  async function read(body, tell) {
+    const parts = [];
+    let size = 0;
+    for (const reader = body.getReader(); ;) {
+      const { done, value } = await reader.read();
+      if (done) return new Blob(parts);
+      parts.push(value);
+      tell(size += value.length);
+    }
+  }
+
+  function save(file, name) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(file);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  function megabytes(size) {
+    return (size / 1e6).toLocaleString(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  }
+
   /* ---- Forms ---------------------------------------------------------------------------------------------------- */
 
   function setBusy(form, busy) {
@@ -203,6 +253,12 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-modal]");
     const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
+    const file = event.target.closest("a[data-download]");
+    if (file && plain) {
+      event.preventDefault();
+      download(file);
+      return;
+    }
     if (link && plain && window.htmx && dialog) {
       event.preventDefault();
       openDialog(link.href);
@@ -301,7 +357,20 @@
     });
   }
 
+  /* Dropping a file on the place for it is choosing it. */
+  function takesDrops(place) {
+    const input = $("input[type=file]", place);
+    const over = (on) => (event) => { event.preventDefault(); place.classList.toggle("is-over", on); };
+    place.addEventListener("dragover", over(true));
+    place.addEventListener("dragleave", over(false));
+    place.addEventListener("drop", (event) => {
+      over(false)(event);
+      if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    });
+  }
+
   function enliven(root) {
+    $$("[data-drop]", root).forEach(takesDrops);
     $$("[data-sorts]", root).forEach(sorts);
     $$("select[data-searchable]", root).forEach(searchable);
     $$("[data-section-nav]", root).forEach(watchSections);

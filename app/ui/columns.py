@@ -24,6 +24,8 @@ TONES = {
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
     "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
+    "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
+    "undoing": "azure", "undone": "secondary",
 }  # fmt: skip
 
 KINDS = {"email": "email", "recipient": "email", "phone": "phone", "website": "url"}  # texts with a meaning
@@ -53,6 +55,7 @@ class Field:
     currency: str = ""  # of every amount in it
     operators: Any = ()  # of its filter, where the kind's own do not fit
     searched: bool = False  # by the quick search, besides those the view names
+    note: Any = ""  # what a file says about the column
 
     drives: ClassVar[bool] = False  # whether a list sorted by it is best read along an index of its own
 

@@ -1,56 +1,112 @@
-"""Export: the list as it stands on the screen, row by row into a typed Excel file (X-3).
+"""Export: the list as it stands on the screen, row by row into a typed Excel file or CSV (X-3).
 
-The same `Listing` that draws the page yields the rows; `workbook` writes them while they come.
+The same `Listing` that draws the page yields the rows; `workbook` writes them while they come: into the answer while
+the person waits, or into a file that the worker makes (`jobs.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Response, current_app, g, stream_with_context
-from flask_babel import force_locale
+from flask import Response, current_app, g, request, stream_with_context
+from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 
 from .. import clock
-from ..audit import record
+from ..models import Export, Member
+from ..services import exports
 from ..tenancy import acting
 from . import workbook
 from .columns import Field
 from .formats import CODES, local, shown, time_zone
 from .listing import Listing
 
-MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MOST_AT_ONCE = 200_000  # rows in a download; a longer list is made by the worker
+MIMES = {
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "csv": "text/csv; charset=utf-8",
+}
 
 
-def download(listing: Listing, *, title: str, noun: str) -> Response:
+@dataclass(frozen=True)
+class Sheet:
+    """A list on its way into a file."""
+
+    listing: Listing
+    fields: list[Field]
+    title: str
+    noun: str
+    format: str = "xlsx"
+
+    @property
+    def filter(self) -> str:
+        """What narrows the list, in words."""
+        return "; ".join(f"{chip.label} {chip.value}" for chip in self.listing.chips())
+
+    @property
+    def filters(self) -> dict[str, str] | str:
+        """The same as each reader of the history is to read it."""
+        said = {}
+        for language in current_app.config["LANGUAGES"]:
+            with force_locale(language):
+                said[language] = self.filter
+        return said if any(said.values()) else ""
+
+    def name(self) -> str:
+        return name_of(self.title, self.format, clock.today(time_zone()))
+
+
+def name_of(title: str, format: str, day: date) -> str:
+    """What the person's computer calls the file."""
+    stem = re.sub(r"[^\w-]+", "-", title.lower()).strip("-")
+    return f"{stem}-{day.isoformat()}.{format}"
+
+
+def download(sheet: Sheet) -> Response:
     """Stream the list's rows, all of them; a line of history is left before the first byte."""
-    fields = list(listing.fields.values())
     with acting(g.scope):
-        record(f"{noun}.exported", filter=_filter_in_every_language(listing))
-    rows = _apart(_rows(listing, fields))
-    book = workbook.stream(
-        [workbook.SheetColumn(str(f.label), "choice" if f.kind in CODES else f.kind, f.currency) for f in fields],
-        rows,
-        sheet_title=title,
-        about=_about(listing, title),
-        about_title=_("About this file"),
-        flag_words=(_("Yes"), _("No")),
-        notices=workbook.Notices(
-            rows=_("Rows"),
-            cut=(_("Incomplete"), _("An Excel sheet holds no more rows. Filter the list and export it in parts.")),
-        ),
-        zone=ZoneInfo(time_zone()),
-    )
-    stem = re.sub(r"[^\w-]+", "-", title.lower())
-    name = f"{stem}-{clock.today(time_zone()).isoformat()}.xlsx"
-    answer = Response(stream_with_context(book), mimetype=MIME)
+        exports.note(sheet.noun, filter=sheet.filters, format=sheet.format)
+    chunks, rows = written(sheet)
+    answer = Response(stream_with_context(chunks), content_type=MIMES[sheet.format])
     answer.call_on_close(rows.close)  # also when nobody reads to the end
-    answer.headers.set("Content-Disposition", "attachment", filename=name)
+    answer.headers.set("Content-Disposition", "attachment", filename=sheet.name())
     return answer
+
+
+def later(sheet: Sheet, view: str, *, by: Member) -> Export:
+    """Leave it to the worker, who asks the view with the same address again."""
+    return exports.ask(
+        title=sheet.title, noun=sheet.noun, filter=sheet.filters, by=by, view=view, query=request.query_string.decode(),
+        format=sheet.format, locale=str(get_locale()), total=sheet.listing.count(),
+    )  # fmt: skip
+
+
+def written(
+    sheet: Sheet, tell: Callable[[int], None] | None = None
+) -> tuple[Iterator[bytes], Generator[list[Any], None, None]]:
+    """The file in chunks, and the rows it is made of, to be closed when nobody reads on. `tell` hears of each row."""
+    rows = _apart(_rows(sheet.listing, sheet.fields), tell)
+    columns = [workbook.SheetColumn(str(f.label), _kind(f), f.currency) for f in sheet.fields]
+    said: dict[str, Any] = {"flag_words": (_("Yes"), _("No")), "zone": ZoneInfo(time_zone())}
+    if sheet.format == "csv":
+        marks = {"separator": ";", "decimal_mark": ","} if str(get_locale()).startswith("de") else {}
+        return workbook.stream_csv(columns, rows, **marks, **said), rows
+    notices = workbook.Notices(
+        rows=_("Rows"),
+        cut=(_("Incomplete"), _("An Excel sheet holds no more rows. Filter the list and export it in parts.")),
+    )
+    about = {"about": _about(sheet), "about_title": _("About this file"), "notices": notices}
+    return workbook.stream(columns, rows, sheet_title=sheet.title, **about, **said), rows
+
+
+def _kind(field: Field) -> str:
+    return "choice" if field.kind in CODES else field.kind
 
 
 def _rows(listing: Listing, fields: list[Field]) -> Generator[list[Any], None, None]:
@@ -60,34 +116,27 @@ def _rows(listing: Listing, fields: list[Field]) -> Generator[list[Any], None, N
             yield [field.plain(row) for field in fields]
 
 
-def _apart(rows: Generator[Any, None, None]) -> Generator[Any, None, None]:
+def _apart(
+    rows: Generator[Any, None, None], tell: Callable[[int], None] | None = None
+) -> Generator[Any, None, None]:
     """Draw the rows in a context of their own: between two of them the request goes on in its own unit of work."""
-    context = copy_context()
+    context, number = copy_context(), 0
     try:
         while (row := context.run(next, rows, None)) is not None:
+            number += 1
+            if tell is not None:
+                tell(number)
             yield row
     finally:
         context.run(rows.close)
 
 
-def _about(listing: Listing, title: str) -> list[tuple[str, str]]:
-    return [
+def _about(sheet: Sheet) -> list[tuple[str, str]]:
+    facts = [
         (_("Account"), g.scope.account_name),
-        (_("List"), title),
-        (_("Filter"), _filter_words(listing) or _("none")),
+        (_("List"), sheet.title),
+        (_("Filter"), sheet.filter or _("none")),
         (_("Exported by"), g.scope.actor),
         (_("Exported at"), shown(local(clock.now()), "moment")),
     ]
-
-
-def _filter_in_every_language(listing: Listing) -> dict[str, str] | str:
-    """The filter as each reader of the history is to read it."""
-    said = {}
-    for language in current_app.config["LANGUAGES"]:
-        with force_locale(language):
-            said[language] = _filter_words(listing)
-    return said if any(said.values()) else ""
-
-
-def _filter_words(listing: Listing) -> str:
-    return "; ".join(f"{chip.label} {chip.value}" for chip in listing.chips())
+    return facts + [(str(field.label), str(field.note)) for field in sheet.fields if field.note]

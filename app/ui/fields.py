@@ -15,16 +15,9 @@ from wtforms.validators import Email, InputRequired, Length, Optional
 from ..extensions import Moment, db
 from ..models import Article, Plan, Role, sort_key
 from ..permissions import may_grant
+from ..regions import TIME_ZONES
 from ..tenancy import current_scope
 from .formats import country_names, currency_names, language_names, read_date, read_decimal, read_whole_number, shown
-
-TIME_ZONES = [
-    "Europe/Berlin", "Europe/Vienna", "Europe/Zurich", "Europe/London", "Europe/Dublin", "Europe/Paris",
-    "Europe/Madrid", "Europe/Rome", "Europe/Amsterdam", "Europe/Brussels", "Europe/Copenhagen", "Europe/Stockholm",
-    "Europe/Oslo", "Europe/Helsinki", "Europe/Warsaw", "Europe/Prague", "Europe/Athens", "Europe/Istanbul",
-    "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo",
-    "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "UTC",
-]  # fmt: skip
 
 
 class LocalDecimalField(DecimalField):

@@ -8,14 +8,14 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 from flask import g, has_request_context
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from ..models import Plan, sort_key
+from .. import regions
+from ..models import Plan
 from ..reading import read_date as read_date
 from ..reading import read_decimal as read_decimal
 from ..reading import read_whole_number as read_whole_number
@@ -75,17 +75,17 @@ def month_name(day: date) -> str:
 
 def country_names() -> dict[str, str]:
     """Country code → name in the person's language, in its alphabet."""
-    return _country_names(_language())
+    return regions.countries(_language())
 
 
 def language_names() -> dict[str, str]:
     """The languages Kontor speaks, by their names in the person's."""
-    return _language_names(_language())
+    return regions.languages(_language())
 
 
 def currency_names() -> dict[str, str]:
     """The currencies offered, the usual ones first."""
-    return _currency_names(_language())
+    return regions.currencies(_language())
 
 
 def _language() -> str:
@@ -93,28 +93,13 @@ def _language() -> str:
     return locale.language if locale else "en"
 
 
-@lru_cache(maxsize=8)
-def _country_names(language: str) -> dict[str, str]:
-    names = Locale.parse(language).territories
-    known = {code: names[code] for code in names if len(code) == 2 and code.isalpha() and code not in _NOT_ISO}
-    return dict(sorted(known.items(), key=lambda pair: sort_key(pair[1])))
-
-
-@lru_cache(maxsize=8)
-def _language_names(language: str) -> dict[str, str]:
-    names = Locale.parse(language).languages
-    return {code: names[code] for code in ("de", "en")}
-
-
-@lru_cache(maxsize=8)
-def _currency_names(language: str) -> dict[str, str]:
-    names = Locale.parse(language).currencies
-    return {code: f"{code} – {names.get(code, code)}" for code in COMMON_CURRENCIES}
-
-
-_NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
-COMMON_CURRENCIES = ["EUR", "CHF", "GBP", "USD", "SEK", "DKK", "NOK", "PLN", "CZK", "JPY"]
 CODES = {"country": country_names, "language": language_names}
+
+
+def size_in_words(size: int) -> str:
+    """Bytes as people say them: "2.4 MB"."""
+    unit, divisor = ("MB", 10**6) if size >= 10**6 else ("kB", 10**3)
+    return f"{format_decimal(max(size / divisor, 0.1), '#,##0.#', locale=get_locale())} {unit}"
 
 
 def local(moment: datetime) -> datetime:

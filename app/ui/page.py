@@ -200,6 +200,8 @@ class ListPage:
     clear_url: str = ""
     add: Link | None = None
     export_url: str = ""
+    export_links: list[Link] = field(default_factory=list)
+    export_later: Action | None = None
     tools: list[Link] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     action_url: str = ""

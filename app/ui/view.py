@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, abort, flash, redirect, render_template, request, url_for
+from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -21,9 +21,11 @@ from werkzeug.datastructures import MultiDict
 
 from ..errors import Refused
 from ..extensions import db
+from ..models import Member
+from ..tenancy import acting, current_scope
 from .acting import from_htmx, may
 from .columns import Field, field_of
-from .export import download
+from .export import MOST_AT_ONCE, Sheet, download, later
 from .fields import form_for
 from .listing import Listing
 from .page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, ListPage, Row, Section
@@ -258,6 +260,8 @@ class BackOfficeView(ModelView):
             clear_url=url if listing.is_filtered else "",
             add=None if embedded or related else self._add_link(),
             export_url="" if embedded or related else self._export_url(listing),
+            export_links=[] if embedded or related else self._export_links(listing),
+            export_later=None if embedded or related else self._export_later(listing),
             tools=[] if embedded or related else self.tools(),
             actions=_bulk_actions(self._own_commands()) if rows and (self.related_commands or not related) else [],
             action_url=self.url("action_post", back=listing.url_with()) if self._has("action_post") else "",
@@ -306,8 +310,23 @@ class BackOfficeView(ModelView):
     def _export_url(self, listing: Listing) -> str:
         if not (self._has("export") and may(f"{self.noun}.export")):
             return ""
-        query = listing.url_with(page=None, size=None).partition("?")[2]
+        query = listing.url_with(page=None, size=None, format=None).partition("?")[2]
         return self.url("export") + (f"?{query}" if query else "")
+
+    def _export_links(self, listing: Listing) -> builtins.list[Link]:
+        """Other files than the usual one."""
+        url = self._export_url(listing)
+        return [Link(_("CSV file"), f"{url}{'&' if '?' in url else '?'}format=csv", "table")] if url else []
+
+    def _export_later(self, listing: Listing) -> Action | None:
+        """*Send it to me*: the same file, made by the worker while the person goes on."""
+        url = self._export_url(listing)
+        if not (url and may("export.list")):
+            return None
+        add = url_for("ExportsView.add", view=type(self).__name__)
+        query = url.partition("?")[2]
+        url = f"{add}&{query}" if query else add
+        return Action(name="add", label=_("Send it to me"), icon="mail-forward", url=url)
 
     def _own_commands(self) -> dict[str, Command]:
         """The verbs the person has the right to."""
@@ -325,10 +344,25 @@ class BackOfficeView(ModelView):
 
     @expose("/export")
     @has_access
-    def export(self) -> Response:
-        """The list as it stands on the screen, as a typed Excel file."""
+    def export(self) -> Any:
+        """The list as it stands on the screen, as a typed Excel file or CSV; a long one is left to the worker."""
+        sheet = self.sheet()
+        if sheet.listing.count() <= MOST_AT_ONCE:
+            return download(sheet)
+        with acting(g.scope) as session:
+            later(sheet, type(self).__name__, by=session.get(Member, current_scope().member_id))
+        flash(_("The list is long: the file is being made, and you get a mail when it is ready."), "success")
+        return _leave_form(url_for("ExportsView.list"))
+
+    def sheet(self) -> Sheet:
+        """The list on its way into a file; its filters and its order are in the address of the request."""
         listing = self.listing(self.url("list"), self.conditions())
-        return download(listing, title=str(self.list_title), noun=self.noun)
+        format = "csv" if request.args.get("format") == "csv" else "xlsx"
+        return Sheet(listing, self.file_fields(listing), str(self.list_title), self.noun, format)
+
+    def file_fields(self, listing: Listing) -> builtins.list[Field]:
+        """The columns of a file: those of the list."""
+        return [*listing.fields.values()]
 
     # --- detail page ---
 

@@ -5,6 +5,7 @@ What Kontor can show is read off its map of addresses: a page nobody looks at he
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -17,8 +18,8 @@ from playwright.sync_api import Page, expect
 from pyotp import TOTP
 from sqlalchemy import select
 
+from app import exporting, tokens
 from app import properties as values
-from app import tokens
 from app.extensions import db
 from app.models import HoldKind, License, LogEntry, Member, Message, Policy, PropertyType, Role, Token, User
 from app.services import holds, invitations, licenses, members, properties
@@ -72,6 +73,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/accounts/move/{kuestenfunk}?to={fjordline}", "/accounts/related/parent_id/{fjordline}",
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
+            "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
             "/api-keys/list/", "/api-keys/add", "/api-reference/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
@@ -128,10 +130,14 @@ NOT_LOOKED_AT = {
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
     "HistoryView.export": "a file",
+    "ExportsView.show": "a line of the page, fetched again and again",
+    "ExportsView.file": "a file",
+    "ImportsView.progress": "a line of the page, fetched again and again",
     "InvitationsView.export": "a file",
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
+    "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
     "/accounts/show/{fjordline}", "/accounts/add", "/accounts/hold/{kuestenfunk}", "/accounts/move/{kuestenfunk}",
     "/accounts/move/{kuestenfunk}?to={fjordline}", "/members/list/", "/roles/", "/history/list/", "/settings/",
@@ -434,7 +440,19 @@ def furnish(app) -> dict[str, str | int]:
         "entry": entry,
         "message": message.id,
         "reset": _secret_in(message),
+        "upload": _uploaded(),
     }
+
+
+def _uploaded() -> int:
+    """A file on its way in, with a row of each kind; and an export that waits beside one that is ready."""
+    browser = cast.browse(ALICE)
+    file = io.BytesIO("Name,E-mail\nKüstenfunk,new@kuestenfunk.example\nNeufunk,\nDeichbau,nobody\n".encode())
+    answer = browser.post("/accounts/import/", data={"file": (file, "customers.csv")})
+    browser.post("/exports/add?view=AccountsView")
+    exporting.make_due()
+    browser.post("/exports/add?view=MembersView")
+    return int(answer.headers["Location"].rpartition("/")[2])
 
 
 def _define_and_invite() -> dict[str, str | int]:

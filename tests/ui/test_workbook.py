@@ -3,7 +3,7 @@
 import io
 import tracemalloc
 import zipfile
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from python_calamine import CalamineWorkbook
 
 from app.ui import workbook
 from app.ui.workbook import Notices, SheetColumn, plain, stream, stream_csv, write
+from tests.office import understood
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -54,6 +55,28 @@ def test_the_other_reader_sees_the_same():
     rows = CalamineWorkbook.from_filelike(io.BytesIO(excel(ACCOUNTS, [NORDLICHT]))).get_sheet_by_index(0).to_python()
 
     assert rows == [[column.label for column in ACCOUNTS], [*NORDLICHT[:2], 1234.5, *NORDLICHT[3:]]]
+
+
+def test_three_programs_read_the_same(tmp_path):
+    """openpyxl, python-calamine and LibreOffice: values, types, and what stays text."""
+    hostile = [[text, *NORDLICHT[1:6], f"{text} "] for text in HOSTILE]
+    data = excel(ACCOUNTS, [NORDLICHT, KUESTENFUNK, *hostile])
+    of_openpyxl = [typed(row) for row in load_workbook(io.BytesIO(data))["Accounts"].rows]
+    office = load_workbook(io.BytesIO(understood(data, tmp_path)), data_only=True)  # it says "=TRUE()" for a yes
+    of_office = [typed(row) for row in office["Accounts"].rows]
+    of_calamine = CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0).to_python()
+
+    assert of_office == of_openpyxl
+    assert [[same(value) for value in row] for row in of_calamine] == [
+        [same(value) for value, _type in row] for row in of_openpyxl
+    ]
+
+
+def same(value):
+    """One program's way of saying a day or nothing, as the others say it."""
+    if isinstance(value, datetime) and value.time() == time():
+        return value.date()
+    return "" if value is None else value
 
 
 def test_openpyxl_itself_would_have_written_the_same_cells():
@@ -119,9 +142,10 @@ def test_a_list_without_rows_is_still_a_book():
     assert book["Accounts"].auto_filter.ref == "A1:G1"
 
 
-@pytest.mark.parametrize(
-    "hostile", ["=1+1", "+1", "-1", "@SUM(A1)", "#N/A", "\t=1", "=cmd|' /C calc'!A0", "0012", "<b>&amp;"]
-)
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "#N/A", "\t=1", "=cmd|' /C calc'!A0", "0012", "<b>&amp;"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
 def test_text_stays_text(hostile):
     cell = opened([SheetColumn(hostile)], [[hostile], [None]])["Accounts"]["A2"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.models import (
     Account,
+    AccountImport,
     ApiKey,
     Article,
     Holding,
@@ -28,6 +29,7 @@ from app.models import (
     Property,
     PropertyValue,
 )
+from app.models import Export as ExportFile
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -80,6 +82,7 @@ class Page:
     post: int | set[int] = 0
     data: dict[str, str] = field(default_factory=dict)
     alters: frozenset[str] = frozenset()  # columns besides those of its form
+    query: str = ""  # what its address needs besides
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class Related:
 class Detail:
     permission: str
     of: type
+    get: int = 200
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,7 @@ class ApiPage:
     permission: str = ""
 
 
+ANY = frozenset({"*"})  # columns; or the whole row goes
 ACCOUNT = {
     "name": "Neufunk", "contact": "Somebody", "email": "somebody@neufunk.example", "phone": "040 123456",
     "website": "https://neufunk.example", "vat_id": "DE136695976", "street": "Kai 1", "postal_code": "20457",
@@ -255,6 +260,17 @@ POLICY: dict[str, Any] = {
     "AccountsView.action_post": Commands(Account, {
         "archive": "account.archive", "restore": "account.archive",
         "enable_partner": "account.promote", "disable_partner": "account.promote"}),
+    "ImportsView.upload": Page("account.import", post=422),
+    "ImportsView.show": Detail("account.import", AccountImport),
+    "ImportsView.columns": EditForm("account.import", AccountImport, {"column": ""}),
+    "ImportsView.progress": Detail("account.import", AccountImport, get=204),
+    **{f"ImportsView.{verb}": Deed("account.import", AccountImport, alters=ANY)
+        for verb in ("check", "start", "undo", "discard")},
+    "ExportsView.list": Page("export.list"),
+    "ExportsView.add": Page("member.export", get=0, post=302, query="?view=MembersView"),
+    "ExportsView.show": Detail("export.list", ExportFile),
+    "ExportsView.file": Detail("export.list", ExportFile),
+    "ExportsView.discard": Deed("export.list", ExportFile, alters=ANY),
     "MembersView.index": Page("member.list", get=302),
     "MembersView.list": List("member.list", Member, within),
     "MembersView.related_list": Related("member.list", Member, {"account_id": Account}),

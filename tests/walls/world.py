@@ -25,17 +25,21 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Column, Enum, String, Table, UniqueConstraint, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app import clock, tokens
+from app import clock, files, sheets, tokens
 from app.extensions import db
 from app.models import (
     Account,
+    AccountImport,
     ApiAnswer,
     ApiKey,
     Article,
+    Export,
+    ExportStatus,
     Grant,
     Hold,
     Holding,
     HoldKind,
+    ImportStatus,
     Invitation,
     Kind,
     License,
@@ -78,7 +82,10 @@ PARENT = {
 SLUGS = ("kontor", *PARENT)
 
 # Texts that keep their meaning: addresses, codes of a fixed form, what is compared with something.
-PLAIN = {"slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "action"}
+PLAIN = {
+    "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "action",
+    "view", "noun", "query", "format", "file",
+}  # fmt: skip
 
 # Nobody is ever shown columns that begin like this, not even of their own rows.
 NEVER_SHOWN = {
@@ -89,6 +96,9 @@ NEVER_SHOWN = {
     "property": ("label_en_key", "label_de_key"),
     "api_key": ("secret_hash",),
 }
+
+# What only the account itself sees, nobody above.
+INSIDE = {"log_inside", "message", "api_key", "api_answer", "export", "account_import"}
 
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
 NEEDS = {
@@ -101,6 +111,8 @@ NEEDS = {
     "log_entry": "history.list",
     "log_inside": "history.list",
     "message": "message.list",
+    "export": "export.list",
+    "account_import": "account.import",
     "holding": "holding.list",
     "license": "license.list",
     "license_movement": "license_movement.list",
@@ -261,10 +273,32 @@ def _fill(account: Account) -> None:
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
             db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
         db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
-        db.session.add(_key_of(person, now))
+        db.session.add_all([_export(person), _key_of(person, now)])
+    db.session.add(_import(member))
     answer = ApiAnswer(account=account, caller="", route="", key=account.slug, request_hash="", status=200, body="")
     answer.at = now
     db.session.add(answer)
+
+
+def _export(person: Member) -> Export:
+    """A file that waits for one person."""
+    now, name = clock.now(), f"{person.account.slug}-{person.user_id}"
+    noun = "account" if person.account.kind.manages_accounts else "member"  # what whoever fetches it may export
+    made = Export(account=person.account, user_id=person.user_id, view="MembersView", noun=noun, title="")
+    made.file, made.format, made.locale, made.status, made.lease_until = name, "csv", "de", ExportStatus.DONE, now
+    made.created_at, made.expires_at = now, now + timedelta(days=1)
+    return made
+
+
+def _import(person: Member) -> AccountImport:
+    """A file that somebody has looked at."""
+    now, canary = clock.now(), f"canary-{person.account.slug}-account_import-content"
+    sheet = sheets.Sheet("", ["Name"], [(2, [canary])])
+    taken = AccountImport(account=person.account, user_id=person.user_id, by="", file_name="", mapping=["name"])
+    taken.content, taken.plan = sheets.pack(sheet), sheets.packed([])
+    taken.locale, taken.status, taken.lease_until = "de", ImportStatus.CHECKED, now
+    taken.created_at = taken.checked_at = now
+    return taken
 
 
 def _key_of(person: Member, now: Any) -> ApiKey:
@@ -391,7 +425,7 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # one's own definitions: in one's history, and in the reference of the API
     if table in CATALOGUE:
         return table in NEEDS and may(actor, NEEDS[table])
-    reach = whose == actor.slug if table in {"log_inside", "message", "api_key"} else is_within(whose, actor.slug)
+    reach = whose == actor.slug if table in INSIDE else is_within(whose, actor.slug)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
 
@@ -412,6 +446,9 @@ class World:
         db.engine.dispose()
         self._renew()
         self.pristine = self.pristine or self.rows()
+        for (table, _pk), row in self.pristine.items():
+            if table == "export":
+                files.path_of(row["file"]).write_text(f"canary-{row['file'].partition('-')[0]}-export-content")
 
     def rows(self) -> Rows:
         """Every row there is, past the wall; of tables that are as they were, the very same rows."""
@@ -461,7 +498,9 @@ class World:
             return False
         if table in CATALOGUE:
             return actor.slug == "kontor"
-        if table in {"message", "api_key", "api_answer"} or row.get("inside"):
+        if table == "export" and row["user_id"] != self.user_id(actor):
+            return False
+        if table in INSIDE or row.get("inside"):
             return row["account_id"] == self._account_id(actor.slug)
         return row.get("account_path", row.get("path")).startswith(self.paths[actor.slug])
 
@@ -494,6 +533,7 @@ class World:
         for (name, pk), row in self.pristine.items():
             if name == table and (table != "log_entry" or "canary" in row["subject"]):
                 whose = pk if table == "account" else row.get("account_id") or row["user_id"]
+                whose = (whose, row["user_id"]) if table == "export" else whose
                 found.setdefault((whose, row.get("inside")), pk)
         return sorted(found.values())
 

@@ -1,0 +1,70 @@
+"""The worker's part in imports: one unit of work behind the person's own wall, done as a whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from flask_babel import force_locale
+from flask_babel import gettext as _
+from sqlalchemy.exc import IntegrityError
+
+from .errors import Refused
+from .handover import tell_progress, worker_unit
+from .models import AccountImport, Member
+from .services import imports
+from .tenancy import acting, scope_for
+
+log = logging.getLogger(__name__)
+
+
+def run_due() -> None:
+    """Every import that waits for a worker, or has lost its own."""
+    with worker_unit(writes=False):
+        waiting = imports.due()
+    for import_id in waiting:
+        run(import_id)
+
+
+def run(import_id: int) -> None:
+    """Claim, write or take back; where it is refused, say why."""
+    with worker_unit():
+        import_ = imports.claim(import_id)
+        member = imports.who_answers(import_) if import_ else None
+        scope = scope_for(member) if member else None
+    if import_ is None:
+        return
+    with force_locale(import_.locale):
+        _try(import_, scope)
+
+
+def _try(import_: AccountImport, scope: Any) -> None:
+    try:
+        _do(import_, scope)
+    except imports.Stopped:
+        log.info("import %s is somebody else's by now", import_.id)
+    except Refused as refusal:
+        _give_back(import_, refusal.sentence)
+    except IntegrityError:
+        _give_back(import_, _("Somebody was faster: a name has been given to another account meanwhile."))
+    except Exception:
+        log.exception("import %s failed", import_.id)
+        _give_back(import_, _("Something went wrong. Nothing was changed."))
+
+
+def _do(import_: AccountImport, scope: Any) -> None:
+    if scope is None:
+        raise Refused(_("You may no longer import accounts."))
+    tell = partial(tell_progress, "import", import_.id)
+    with acting(scope, writes=False) as session, force_locale(import_.locale):
+        by = session.get(Member, scope.member_id)
+        prepared = imports.prepare(import_.id, attempt=import_.attempts, by=by, tell=tell)
+    with acting(scope) as session, force_locale(import_.locale):
+        by = session.get(Member, scope.member_id)
+        imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
+
+
+def _give_back(import_: AccountImport, sentence: str) -> None:
+    with worker_unit():
+        imports.give_back(import_.id, sentence)
