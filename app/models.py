@@ -45,6 +45,7 @@ _IN_FORCE = text("lifted_at IS NULL")
 _IS_ARCHIVED = text("archived_at IS NOT NULL")
 _HAS_REST = text("rest IS NOT NULL")
 _IS_PENDING = text("status = 'pending'")
+_HAS_OWNER, _HAS_NO_OWNER = text("owner_id IS NOT NULL"), text("owner_id IS NULL")
 
 
 def _stored(enum: type[StrEnum]) -> Enum:
@@ -340,6 +341,8 @@ class Member(OwnedByAccount, Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
     role: Mapped[Role] = mapped_column(_stored(Role))
     created_at: Mapped[datetime] = mapped_column(Moment)
+    # How they look at lists: list → their usual view and page size. Always replaced, never changed in place.
+    habits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
     user: Mapped[KontorUser] = relationship(foreign_keys=[user_id])
     account: Mapped[Account] = relationship(back_populates="members", foreign_keys="Member.account_id")
@@ -916,6 +919,48 @@ class LicenseMovement(OwnedByAccount, Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} · {self.reference}"
+
+
+# --- looking at it ---------------------------------------------------------------------------------------------
+
+
+class SavedView(InsideAccount, Model):
+    """A way to look at a list, kept under a name: columns, filters, order, page size.
+
+    It is its owner's own, or, without one, shared with the whole account.
+    """
+
+    __tablename__ = "saved_view"
+    __table_args__ = (
+        Index(
+            "uq_saved_view_own", "account_id", "of_list", "owner_id", "name_key", unique=True,
+            sqlite_where=_HAS_OWNER, postgresql_where=_HAS_OWNER,
+        ),
+        Index(
+            "uq_saved_view_shared", "account_id", "of_list", "name_key", unique=True,
+            sqlite_where=_HAS_NO_OWNER, postgresql_where=_HAS_NO_OWNER,
+        ),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    of_list: Mapped[str] = mapped_column(String(40))  # as its address names it: "accounts"
+    name: Mapped[str] = mapped_column(String(60))
+    name_key: Mapped[str] = mapped_column(String(60))  # what makes it unique
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    query: Mapped[str] = mapped_column(Text)  # what stands in the list's address behind the question mark
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    @validates("name")
+    def _keep_key(self, _field: str, name: str) -> str:
+        self.name_key = name.casefold()[:60]
+        return name
+
+    @property
+    def is_shared(self) -> bool:
+        return self.owner_id is None
+
+    def __str__(self) -> str:
+        return self.name
 
 
 # --- signing in ------------------------------------------------------------------------------------------------
