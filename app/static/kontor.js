@@ -140,7 +140,7 @@
     const stop = () => { event.preventDefault(); event.stopPropagation(); };
     if (form.method === "dialog") return;
     if ("busy" in form.dataset) return stop();
-    const question = [form.dataset.confirm, button?.dataset.confirm].filter(Boolean).join(" ");
+    const question = [button?.dataset.confirm, form.dataset.confirm].filter(Boolean).join(" ");
     if (question && !form.agreed) {
       stop();
       const label = (button?.dataset.label || button?.textContent || "").trim();
@@ -311,6 +311,7 @@
   }
 
   function enliven(root) {
+    $$(".k-view-tabs [aria-current]", root).forEach((tab) => { tab.parentElement.scrollLeft = tab.offsetLeft - 48; });
     $$("[data-sorts]", root).forEach(sorts);
     $$("select[data-searchable]", root).forEach(searchable);
     $$("[data-section-nav]", root).forEach(watchSections);
