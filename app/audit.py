@@ -42,6 +42,7 @@ from .models import (
     Property,
     PropertyValue,
     RecoveryCode,
+    SavedView,
     Throttle,
     Token,
     User,
@@ -52,7 +53,7 @@ from .tenancy import Scope
 WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
-    ApiKey: "api_key",
+    ApiKey: "api_key", SavedView: "saved_view",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -61,7 +62,7 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "price_minor", "secret_hash", "created_by_id",
+    "price_minor", "secret_hash", "created_by_id", "habits",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the

@@ -19,7 +19,7 @@ from flask_mail import Mail
 from flask_migrate import Migrate
 from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import Boolean, DateTime, Double, Engine, event
+from sqlalchemy import Boolean, DateTime, Double, Engine, String, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -136,6 +136,42 @@ def _babel_at_hand() -> Any:
 flask_babel._get_current_context = _babel_at_hand
 
 
+class _Exact(TypeDecorator[Decimal]):
+    """A number as the database's exact arithmetic gives it."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class exact_sum(GenericFunction[Decimal]):  # noqa: N801 read as a function
+    """What numbers come to, to the last digit: doubles are added up as the decimals they stand for."""
+
+    type = _Exact()
+    inherit_cache = True
+
+
+@compiles(exact_sum, "postgresql")
+def _exact_sum(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"sum(CAST({compiler.process(element.clauses, **kwargs)} AS NUMERIC))"
+
+
+class _ExactSum:
+    """The same for SQLite, whose own sum of doubles is a double."""
+
+    def __init__(self) -> None:
+        self.total: Decimal | None = None
+
+    def step(self, value: float | int | None) -> None:
+        if value is not None:
+            self.total = (self.total or Decimal(0)) + Decimal(str(value))
+
+    def finalize(self) -> str | None:
+        return None if self.total is None else str(self.total)
+
+
 class _HintedCompiler(SQLiteCompiler):
     """SQLite takes hints (`INDEXED BY`); SQLAlchemy's compiler for it does not hand them on."""
 
@@ -153,6 +189,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see below
     # SQLite's own knows the case of ASCII letters alone; searching and sorting know every letter's.
     connection.create_function("lower", 1, _lower, deterministic=True)
+    connection.create_aggregate("exact_sum", 1, _ExactSum)
     for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
 

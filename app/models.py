@@ -27,6 +27,7 @@ from .schema.accounts import (
 from .schema.properties import ConversionStatus, Property, PropertyType, PropertyValue
 from .schema.catalog import Article, Cycle, Grant, LARGEST_QUANTITY, LARGEST_USE, LicenseType, Plan, Policy
 from .schema.licenses import Holding, License, LicenseMovement, LicenseStatus, MovementKind, Source
+from .schema.saved_views import SavedView
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
 from .schema.files import AccountImport, Export, ExportStatus, ImportStatus
 from .schema.records import LogEntry, Message, MessageStatus

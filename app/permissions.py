@@ -95,6 +95,9 @@ TABLE: dict[str, Permission] = {
     "api_key.list":     Permission(_l("See API keys"), ANYWHERE, {A}),
     "api_key.add":      Permission(_l("Create API keys"), ANYWHERE, {A}),
     "api_key.revoke":   Permission(_l("Revoke API keys"), ANYWHERE, {A}),
+    "saved_view.list":  Permission(_l("Use saved views of lists"), ANYWHERE, EVERYBODY),
+    "saved_view.add":   Permission(_l("Save views of lists for oneself"), ANYWHERE, EVERYBODY),
+    "saved_view.share": Permission(_l("Share views, change and delete shared ones"), ANYWHERE, {A, M}),
     "role.list":        Permission(_l("See what roles may do"), ANYWHERE, EVERYBODY),
     "settings.edit":    Permission(_l("Change the account's settings"), ANYWHERE, {A}),
     # fmt: on
@@ -117,6 +120,7 @@ NOUNS = {
     "export": _l("My exports"),
     "api": _l("API"),
     "api_key": _l("API keys"),
+    "saved_view": _l("Saved views"),
     "role": _l("Roles"),
     "settings": _l("Settings"),
 }

@@ -50,6 +50,7 @@ from .pages.dashboard import DashboardView
 from .pages.exports import ExportsView
 from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
+from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
 from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
 from .services.import_columns import ID_LABEL, id_of
@@ -64,6 +65,7 @@ from .ui.interface import BackOffice, Table
 from .ui.labels import ACCOUNT, ACCOUNT_HELPS
 from .ui.listing import Listing
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
+from .ui.saved_views import asked
 from .ui.standing import Standing, badge, standing_column, standings_of
 from .ui.view import BackOfficeView, command, find, key_of, render_part
 
@@ -92,12 +94,16 @@ class AccountsView(BackOfficeView):
         "created_at": _l("Created"),
         "archived_at": _l("Archived"),
         "plan": _l("Price model"),
+        "plan.name": _l("Price model"),
         "plan_id": _l("Price model"),
     }
     help_columns = ACCOUNT_HELPS | {"name": _l("Unique among the accounts beside it.")}
     list_columns = [
         "name", "kind", "standing", "parent.name", "contact", "email", "city", "country", "created_at", "phone",
     ]  # fmt: skip
+    more_columns = (
+        "website", "vat_id", "street", "postal_code", "language", "time_zone", "currency", "plan.name", "archived_at",
+    )  # fmt: skip
     add_columns = edit_columns = [
         "name", "contact", "email", "phone", "street", "postal_code", "city", "country", "website", "vat_id",
         "language", "time_zone", "currency", "plan_id",
@@ -603,12 +609,14 @@ class ArticlesView(CatalogueView):
         "description_en": _l("Description in English"),
         "description_de": _l("Description in German"),
         "created_at": _l("Created"),
+        "archived_at": _l("Archived"),
     }
     help_columns = {
         "number": _l("Your own, or left empty to be given one."),
         "name_de": _l("One of the two is enough."),
     }
     list_columns = ["name", "number", "granted", "created_at"]
+    more_columns = ("description", "archived_at")
     add_columns = edit_columns = ["number", "name_en", "name_de", "description_en", "description_de"]
     search = ("name", "number")
     sections = (("overview", _l("Overview"), ("name", "number", "created_at", "description")),)
@@ -727,6 +735,7 @@ class PlansView(CatalogueView):
     }
     help_columns = LicenseTypesView.help_columns
     list_columns = ["name", "key", "price", "currency", "period", "description"]
+    totaled = ("price",)
     edit_columns = ["name_en", "name_de", "currency", "period", "description_en", "description_de"]
     add_columns = ["key", *edit_columns]
     search = ("name", "key", "description")
@@ -740,7 +749,7 @@ class PlansView(CatalogueView):
         self.edit_form = type("PlanForm", (self.edit_form,), price)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return changed(super().fields(names), price={"kind": "money"})
+        return changed(super().fields(names), price={"kind": "money", "minor": (Plan.price_minor, Plan.currency)})
 
     def field_groups(self, fields: Any) -> Any:
         by_name = {field.name: field for field in fields}
@@ -779,6 +788,7 @@ class HoldingsView(BackOfficeView):
         "valid_until": _l("Ends on"),
         "source": _l("Source"),
         "note": _l("Note or own reference"),
+        "created_at": _l("Noted"),
         "article_id": _l("Article"),
     }
     help_columns = {
@@ -789,6 +799,8 @@ class HoldingsView(BackOfficeView):
     list_columns = [
         "article.name", "article.number", "account.name", "quantity", "acquired_on", "valid_until", "source", "note",
     ]  # fmt: skip
+    more_columns = ("created_at",)
+    totaled = ("quantity",)
     add_columns = ["article_id", "quantity", "acquired_on", "valid_until", "note"]
     search = ("article.name", "article.number", "account.name", "note")
     order = ("-acquired_on",)
@@ -850,6 +862,8 @@ class LicensesView(BackOfficeView):
         "public_id", "account.name", "type.name", "article.name", "quantity", "in_use", "available", "valid_until",
         "status",
     ]  # fmt: skip
+    more_columns = ("type.policy", "valid_from", "created_at", "reason")
+    totaled = ("quantity", "in_use", "available")
     search = ("public_id", "account.name", "type.name", "article.name")
     order = ("type.name", "public_id")
     sections = (
@@ -994,6 +1008,7 @@ class MovementsView(BackOfficeView):
         "account.name": _l("Account"),
     }
     list_columns = ["at", "kind", "quantity", "in_use", "reference", "actor", "license.public_id", "account.name"]
+    totaled = ("quantity",)
     search = ("reference", "actor", "license.public_id", "account.name")
     order = ("-at",)
     related_keys = {"license_id": License}
@@ -1140,6 +1155,7 @@ class HistoryView(BackOfficeView):
         "told_changes": _l("Changes"),
     }
     list_columns = ["at", "actor", "action", "subject", "account.name", "told_changes"]
+    more_columns = ("on_behalf_of", "via", "acting_account", "ip")
     search = ("actor", "action", "subject")
     order = ("-at",)
     sections = (
@@ -1184,6 +1200,7 @@ class OutboxView(BackOfficeView):
         "error": _l("Error"),
     }
     list_columns = ["subject", "recipient", "status", "created_at", "sent_at", "error"]
+    more_columns = ("attempts",)
     search = ("subject", "recipient")
     order = ("-created_at",)
     include_route_methods = {"list", "show", "preview", "export", "action_post"}
@@ -1233,11 +1250,13 @@ class ApiKeysView(BackOfficeView):
         "prefix": _l("Begins with"),
         "may": _l("May do"),
         "created_by": _l("Acts for"),
+        "created_at": _l("Created"),
         "last_used_at": _l("Last used"),
         "expires_at": _l("Valid until"),
     }
     help_columns = {"name": _l("What the program is called, such as “Warehouse”; history names it.")}
     list_columns = ["name", "status", "prefix", "may", "created_by", "last_used_at", "expires_at"]
+    more_columns = ("created_at",)
     add_columns = ["name"]
     search = ("name", "prefix", "created_by")
     order = ("name",)
@@ -1314,11 +1333,11 @@ def _own_properties() -> list[Property]:
 
 def _with_archived() -> bool:
     """Whether the list shows archived rows too, or asks for them by their status."""
-    return request.args.get("archived") == "1" or _archived_alone()
+    return asked().get("archived") == "1" or _archived_alone()
 
 
 def _archived_alone() -> bool:
-    return "archived" in request.args.getlist(BY_STATUS)
+    return "archived" in asked().getlist(BY_STATUS)
 
 
 def _archived_link(view: BackOfficeView) -> Link:
@@ -1383,6 +1402,7 @@ def register(backoffice: BackOffice) -> None:
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
     backoffice.add_view_no_menu(ImportsView)
+    backoffice.add_view_no_menu(SavedViewsView)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 

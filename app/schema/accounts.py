@@ -256,6 +256,8 @@ class Member(OwnedByAccount, Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
     role: Mapped[Role] = mapped_column(stored(Role))
     created_at: Mapped[datetime] = mapped_column(Moment)
+    # How they look at lists: list → their usual view and page size. Always replaced, never changed in place.
+    habits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
     user: Mapped[KontorUser] = relationship(foreign_keys=[user_id])
     account: Mapped[Account] = relationship(back_populates="members", foreign_keys="Member.account_id")

@@ -13,7 +13,7 @@ from hmac import compare_digest
 
 from flask_babel import gettext as _
 from pyotp import TOTP
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ScalarSelect, delete, func, or_, select, update
 
 from .. import clock, outbox, tokens
 from ..errors import Refused
@@ -90,11 +90,19 @@ def recovery_codes_left(user_id: int) -> int:
     return db.session.scalar(select(func.count(RecoveryCode.id)).where(*unused)) or 0
 
 
-def is_demanded_of(memberships: Iterable[Member]) -> bool:
-    """Whether the operator demands it of a person with these memberships: of every Administrator, or of nobody."""
+def is_demanded_of(memberships: Iterable[Member], *, demanded: bool | None = None) -> bool:
+    """Whether the operator demands it of a person with these memberships: of every Administrator, or of nobody.
+
+    `demanded`: which of the two, where that is known.
+    """
     if not any(member.is_administrator for member in memberships):
         return False
-    return bool(db.session.scalar(select(Account.second_factor_required).where(Account.parent_id.is_(None))))
+    return bool(db.session.scalar(select(demand()))) if demanded is None else demanded
+
+
+def demand() -> ScalarSelect[bool]:
+    """Whether the operator demands it of every Administrator, as part of a statement."""
+    return select(Account.second_factor_required).where(Account.parent_id.is_(None)).scalar_subquery()
 
 
 def _accepts_code_of_app(user: User, digits: str) -> bool:

@@ -221,12 +221,19 @@ def _open_login(user: User, visitor: Visitor, *, with_code: bool) -> str:
 
 def find_login(key: str) -> Login | None:
     """The running login a cookie's key stands for, its person with it."""
-    return db.session.scalar(
-        select(Login)
+    found = recognize(key)
+    return None if found is None else found[0]
+
+
+def recognize(key: str) -> tuple[Login, bool] | None:
+    """The same, and whether the operator demands a second factor of Administrators: every request asks for both."""
+    found = db.session.execute(
+        select(Login, second_factor.demand())
         .options(joinedload(Login.user))
         .where(Login.key_hash == tokens.hash_of(key), *is_running())
         .where(Login.user.has(User.active.is_(True)))
-    )
+    ).first()
+    return None if found is None else (found[0], bool(found[1]))
 
 
 def is_running() -> tuple[ColumnElement[bool], ...]:
@@ -366,9 +373,12 @@ def _unchanged(user: User) -> User:
 # --- the second factor -----------------------------------------------------------------------------------------
 
 
-def must_set_up_second_factor(user: User, memberships: Iterable[Member]) -> bool:
-    """Whether the operator demands a second factor of this person, an Administrator, who has none yet."""
-    return not user.has_second_factor and second_factor.is_demanded_of(memberships)
+def must_set_up_second_factor(user: User, memberships: Iterable[Member], *, demanded: bool | None = None) -> bool:
+    """Whether the operator demands a second factor of this person, an Administrator, who has none yet.
+
+    `demanded`: whether of any Administrator, where that is known (`recognize`).
+    """
+    return not user.has_second_factor and second_factor.is_demanded_of(memberships, demanded=demanded)
 
 
 def turn_on_second_factor(

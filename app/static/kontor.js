@@ -190,7 +190,7 @@
     const stop = () => { event.preventDefault(); event.stopPropagation(); };
     if (form.method === "dialog") return;
     if ("busy" in form.dataset) return stop();
-    const question = button?.dataset.confirm || form.dataset.confirm;
+    const question = [button?.dataset.confirm, form.dataset.confirm].filter(Boolean).join(" ");
     if (question && !form.agreed) {
       stop();
       const label = (button?.dataset.label || button?.textContent || "").trim();
@@ -206,6 +206,8 @@
   document.addEventListener("formdata", (event) => {
     if (event.target.method !== "get") return; // addresses stay short: what is empty is not sent
     for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+    const columns = event.formData.getAll("cols");
+    if (columns.length > 1) event.formData.set("cols", columns.join(","));
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
@@ -243,6 +245,13 @@
       line.previousElementSibling?.before(line);
       element.focus();
     },
+    "data-choice-down": (element) => {
+      const line = element.closest("li");
+      line.nextElementSibling?.after(line);
+      element.focus();
+    },
+    "data-opens": (element) => $(element.dataset.opens).showModal(),
+    "data-shuts": (element) => element.closest("dialog").close(),
     "data-reveal": (element) => {
       const input = $(element.dataset.reveal), hidden = input.type === "password";
       input.type = hidden ? "text" : "password";
@@ -348,7 +357,7 @@
       const moved = dragged?.dataset.id;
       dragged?.classList.remove("is-dragged");
       dragged = null;
-      if (order() === before) return;
+      if (order() === before || !list.dataset.sorts) return; // without a form, the one around it is sent by hand
       before = order();
       const form = $(list.dataset.sorts);
       form.elements.ids.value = before;
@@ -371,6 +380,7 @@
 
   function enliven(root) {
     $$("[data-drop]", root).forEach(takesDrops);
+    $$(".k-view-tabs [aria-current]", root).forEach((tab) => { tab.parentElement.scrollLeft = tab.offsetLeft - 48; });
     $$("[data-sorts]", root).forEach(sorts);
     $$("select[data-searchable]", root).forEach(searchable);
     $$("[data-section-nav]", root).forEach(watchSections);

@@ -18,10 +18,24 @@
     head.checked = picked.length > 0 && picked.length === all.length;
     head.indeterminate = picked.length > 0 && picked.length < all.length;
     bar.classList.toggle("is-open", picked.length > 0);
-    const count = $("[data-count]", bar);
+    const count = $("[data-count]", bar), whole = $("[data-choose-matching]", bar);
     count.textContent = fill(count.dataset.count, { count: picked.length });
+    if (whole) whole.hidden = picked.length < all.length;
     showVerbs(bar, picked);
     bar.chosenNames = picked.map((box) => box.closest("tr").dataset.label);
+    chooseMatching(bar, null);
+  }
+
+  /* All rows that match, those on other pages, too: the server finds them again by the list's address. */
+  function chooseMatching(bar, button) {
+    const all = $("input[name=all]", bar);
+    if (!all) return;
+    all.disabled = !button;
+    if (!button) return delete bar.dataset.confirm;
+    bar.dataset.confirm = button.dataset.question;
+    bar.chosenNames = [];
+    $("[data-count]", bar).textContent = button.dataset.chosen;
+    button.hidden = true;
   }
 
   /* Only what can be done to every chosen row is offered. */
@@ -67,6 +81,11 @@
       return showChosen(list);
     }
     if (target.closest("[data-choose-none]")) return chooseNone(list);
+    const whole = target.closest("button[data-choose-matching]");
+    if (whole) {
+      chooseMatching($("[data-bulk]", list), whole);
+      return $("[data-verb]:not([hidden])", list)?.focus();
+    }
     const asking = target.closest("button[data-asks]");
     if (asking) {
       const url = new URL(asking.dataset.asks, window.location.href);
@@ -79,6 +98,18 @@
     const busy = target.closest("a, button, input, label, select, textarea") || String(getSelection());
     if (row && !busy) openRow(row, event.ctrlKey || event.metaKey);
   });
+
+  /* ---- Sorting by several columns: Shift with a click, or with Enter ------------------------------------------- */
+
+  document.addEventListener("click", (event) => {
+    const link = event.shiftKey && event.target.closest(".k-sort");
+    if (!link) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const section = link.closest("[data-lazy]");
+    if (section) htmx.ajax("GET", link.dataset.also, { target: section, swap: "innerHTML" });
+    else window.location.assign(link.dataset.also);
+  }, true);
 
   /* ---- Filters ------------------------------------------------------------------------------------------------- */
 

@@ -63,17 +63,18 @@ class Identity:
 def identify(key: str, slug: str = "") -> Identity | None:
     """The identity a cookie's key stands for; `None` once the login has ended."""
     with unscoped("the person is not known yet", writes=False) as session_:
-        login = signin.find_login(key)
-        if login is None:
+        known = signin.recognize(key)
+        if known is None:
             return None
+        login, demanded = known
         memberships = signin.memberships_of(login.user, slug=slug)
         for member in memberships:
             set_committed_value(member, "user", login.user)  # known; nothing to write
-        demanded = signin.must_set_up_second_factor(login.user, memberships)
+        must_set_up = signin.must_set_up_second_factor(login.user, memberships, demanded=demanded)
         session_.expunge_all()
     if signin.wants_noting(login):
         _note_seen(login.id)
-    return Identity(login.user, login.id, memberships, demanded)
+    return Identity(login.user, login.id, memberships, must_set_up)
 
 
 def _note_seen(login_id: int) -> None:

@@ -56,6 +56,9 @@ class Field:
     operators: Any = ()  # of its filter, where the kind's own do not fit
     searched: bool = False  # by the quick search, besides those the view names
     note: Any = ""  # what a file says about the column
+    usual: bool = True  # whether the list shows it as long as nobody has chosen other columns
+    totaled: bool = False  # whether the foot of a list says what it comes to
+    minor: Any = None  # of amounts kept in smallest units: that column, and the one with the row's currency
 
     drives: ClassVar[bool] = False  # whether a list sorted by it is best read along an index of its own
 

@@ -97,6 +97,18 @@ class Finding:
             yield row
             db.session.expunge(row)
 
+    def of_all(self, statement: Select[Any]) -> Select[Any]:
+        """A statement about the table, asked of all the rows there are, in no order."""
+        statement = self._related(statement)
+        if self._hits is not None:
+            return statement.where(self._key.in_(self._hits))
+        statement = statement.where(*self._all_tests(self._driver))
+        return statement if self._driver is None else statement.where(self._key.in_(self._driver.keys()))
+
+    def keys(self) -> Select[Any]:
+        """The numbers of all the rows there are."""
+        return self.of_all(select(self._key.label("key")))
+
     def _sorted(self) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
         rows = self._joins(self._loading()).order_by(*self._clauses())

@@ -105,6 +105,9 @@ ACTIONS: dict[str, Any] = {
     "api_key.updated": _l("API key changed"),
     "api_key.deleted": _l("API key deleted"),
     "api_key.revoked": _l("API key revoked"),
+    "saved_view.created": _l("View saved"),
+    "saved_view.updated": _l("Saved view changed"),
+    "saved_view.deleted": _l("Saved view deleted"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -188,6 +191,9 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "scopes": _l("May do"),
     "created_by": _l("Acts for"),
     "last_used_at": _l("Last used"),
+    "of_list": _l("List"),
+    "query": _l("Address"),
+    "owner_id": _l("Person"),
     "revoked_at": _l("Revoked"),
 }
 

@@ -1,7 +1,7 @@
 """A list: which rows, in which order, how many; the same for the page, its sections and the export.
 
-Everything a list does is in its URL: `q`, `_flt_…`, `sort=name,-created_at`, `page`, `size`, `count=all`. What
-cannot be understood is left out with a message, never an error.
+Everything a list does is in its URL: `q`, `_flt_…`, `sort=name,-created_at`, `cols=name,city`, `page`, `size`,
+`count=all`. What cannot be understood is left out with a message, never an error.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from flask_babel import gettext as _
 from sqlalchemy import inspect, or_
 from werkzeug.datastructures import MultiDict
 
+from . import choosing
 from .columns import Field
 from .filters import Applied, filter_row, parse
 from .finding import COUNTED, FEW, Finding
@@ -33,7 +34,7 @@ class Listing:
     """What a request asks of a list, understood as far as it can be."""
 
     model: type
-    fields: dict[str, Field]
+    fields: dict[str, Field]  # all there could be; from then on those shown, in their order
     order: tuple[str, ...]
     args: MultiDict[str, str]
     url: str
@@ -41,15 +42,18 @@ class Listing:
     left_out: tuple[Any, ...] = ()  # the few rows that the conditions leave out, where that is known
     search: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()  # URL arguments with a meaning to this list alone
+    usual_size: int = DEFAULT_SIZE
     notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page = self._number("page", 1, LAST_PAGE)
-        self.size = self._number("size", DEFAULT_SIZE, SIZES[-1])
+        self.size = self._number("size", self.usual_size, SIZES[-1])
         after = self.args.get("after", "")
         self.after = int(after) if after.isascii() and after.isdecimal() and len(after) < 10 else None
         self.q = self.args.get("q", "").strip()[:200]
-        self.search = tuple(name for name in self.search if name in self.fields)  # a view may leave columns out
+        self.available = self.fields
+        self.fields = choosing.chosen(self.args, self.available, self.notices)
+        self.search = tuple(name for name in self.search if name in self.available)  # a view may leave columns out
         self.sort = self._sort()
         self.filters = self._filters()
 
@@ -65,7 +69,7 @@ class Listing:
     def _sort(self) -> list[tuple[Field, str]]:
         found = []
         for name in filter(None, self.args.get("sort", "").split(",")):
-            wanted = self.fields.get(name.removeprefix("-"))
+            wanted = self.available.get(name.removeprefix("-"))
             if wanted is None or wanted.expression is None:
                 self.notices.append(_("This list cannot be sorted by “%(name)s”.", name=name[:40]))
             else:
@@ -76,7 +80,7 @@ class Listing:
         found = []
         for key in [key for key in self.args if key.startswith("_flt_")]:
             try:
-                applied = parse(key, self.args.getlist(key), self.fields)
+                applied = parse(key, self.args.getlist(key), self.available)
             except ValueError:
                 self.notices.append(
                     _("The filter “%(text)s” was not understood and left out.", text=self.args[key][:40])
@@ -128,24 +132,30 @@ class Listing:
             left_out=self.left_out,
             filters=tuple(self.filters),
             search=self._search(),
-            relations=_relations(self.fields),
+            relations=_relations(self._needed()),
             after=self.after,
             searched_relations=frozenset(_relations(self.search) if self.q else ()),
         )
+
+    def _needed(self) -> set[str]:
+        """The columns a statement has to do with: those shown, and those it is asked about."""
+        asked = {f.name for f, _direction in self.sort} | {one.field.name for one in self.filters}
+        usual_order = {name.removeprefix("-") for name in self.order}
+        return {*self.fields, *asked, *usual_order, *(self.search if self.q else ())}
 
     def _search(self) -> Search | None:
         """Of what has words to be searched by, and properties beside them."""
         if not self.q or not hasattr(self.model, "words"):
             return None
-        return Search(self.model, self.q, tuple(field for field in self.fields.values() if field.searched))
+        return Search(self.model, self.q, tuple(field for field in self.available.values() if field.searched))
 
     def _searched_in_rows(self) -> list[Any]:
         if not self.q or hasattr(self.model, "words"):
             return []
-        return [or_(*(self.fields[name].contains(self.q) for name in self.search))]
+        return [or_(*(self.available[name].contains(self.q) for name in self.search))]
 
     def _default(self, name: str) -> tuple[Field, str]:
-        return self.fields[name.removeprefix("-")], "desc" if name.startswith("-") else "asc"
+        return self.available[name.removeprefix("-")], "desc" if name.startswith("-") else "asc"
 
     # --- what the page shows of it ---
 
@@ -154,20 +164,54 @@ class Listing:
         return bool(self.filters or self.q)
 
     def columns(self) -> list[Column]:
-        return [
-            Column(f.name, str(f.label), f.kind, self._sort_url(f), self._sorted(f), filter_row(f, self.args))
-            for f in self.fields.values()
-        ]
+        return [self._column(field) for field in self.fields.values()]
+
+    def filters_offered(self) -> list[Column]:
+        """Every column that can be filtered by: those shown, then the others."""
+        others = [field for name, field in self.available.items() if name not in self.fields]
+        columns = [self._column(field) for field in [*self.fields.values(), *others]]
+        return [column for column in columns if column.filter]
+
+    def _column(self, f: Field) -> Column:
+        return Column(
+            name=f.name,
+            label=str(f.label),
+            kind=f.kind,
+            sort_url=self._sort_url(f),
+            also_sort_url=self._also_sort_url(f),
+            sorted=self._sorted(f),
+            rank=self._rank(f),
+            filter=filter_row(f, self.args),
+        )
+
+    @property
+    def _order(self) -> list[tuple[Field, str]]:
+        """The order as the header shows it."""
+        return self.sort or [self._default(name) for name in self.order[:1]]
 
     def _sorted(self, wanted: Field) -> str:
-        order = self.sort or [self._default(name) for name in self.order[:1]]
-        return next((direction for f, direction in order if f.name == wanted.name), "")
+        return next((direction for f, direction in self._order if f.name == wanted.name), "")
+
+    def _rank(self, wanted: Field) -> int:
+        """Which of several columns in the order it is, from 1; of a single one nobody need be told."""
+        names = [f.name for f, _direction in self._order]
+        return names.index(wanted.name) + 1 if len(names) > 1 and wanted.name in names else 0
 
     def _sort_url(self, wanted: Field) -> str:
         if wanted.expression is None:
             return ""
         name = f"-{wanted.name}" if self._sorted(wanted) == "asc" else wanted.name
         return self.url_with(sort=name, page=None)
+
+    def _also_sort_url(self, wanted: Field) -> str:
+        """To sort by it besides: upwards, then downwards, then not at all."""
+        if wanted.expression is None:
+            return ""
+        turned = {"asc": f"-{wanted.name}", "desc": None}
+        names = [_spelled(f, to) if f.name != wanted.name else turned[to] for f, to in self._order]
+        if not self._sorted(wanted):
+            names.append(wanted.name)
+        return self.url_with(sort=",".join(filter(None, names)), page=None)
 
     def chips(self) -> list[Chip]:
         found = [Chip(_("Search"), self.q, self.url_with(q=None, page=None))] if self.q else []
@@ -177,8 +221,21 @@ class Listing:
         return found
 
     def kept(self) -> list[tuple[str, str]]:
-        """The URL arguments that a new search or filter keeps."""
-        return [(name, self.args[name]) for name in ("sort", "size", *self.extra) if self.args.get(name)]
+        """The URL arguments that a new search or filter keeps; filters, too, that the panel has no input for."""
+        names = ("sort", "size", "cols", "view", "based", "totals", *self.extra)
+        inputs = {one.name for column in self.filters_offered() for one in (column.filter, *column.filter.inputs)}
+        unseen = [(one.key, text) for one in self.filters if one.key not in inputs for text in one.texts]
+        return [(name, self.args[name]) for name in names if self.args.get(name)] + unseen
+
+    def state_without(self, *names: str) -> list[tuple[str, str]]:
+        """All the URL arguments but those; with `page` the whole paging goes."""
+        left_out = {*names, "after", "count"} if "page" in names else {*names}
+        return [(key, value) for key, value in self.args.items(multi=True) if key not in left_out and value]
+
+    def clear_url(self) -> str:
+        """The list without search and filters, its columns and order as they are."""
+        filters = dict.fromkeys(key for key in self.args if key.startswith("_flt_"))
+        return self.url_with(q=None, page=None, **filters)
 
     def paging(self) -> Paging:
         """Where the page turned to stands among the others; how many there are is told exactly up to `COUNTED`."""
@@ -226,6 +283,10 @@ class Listing:
         kept = [(k, v) for k, v in self.args.items(multi=True) if k not in changed and v]
         query = urlencode(kept + [(k, v) for k, v in changed.items() if v])
         return f"{self.url}?{query}" if query else self.url
+
+
+def _spelled(field: Field, direction: str) -> str:
+    return f"-{field.name}" if direction == "desc" else field.name
 
 
 def _relations(names: Iterable[str]) -> tuple[str, ...]:

@@ -106,7 +106,9 @@ class Column:
     label: str
     kind: str = "text"  # text long number money date moment flag choice country language link email url phone
     sort_url: str = ""  # empty: cannot be sorted
+    also_sort_url: str = ""  # to sort by it besides what it is sorted by
     sorted: str = ""  # "", "asc", "desc"
+    rank: int = 0  # which of several it is sorted by, from 1
     filter: ColumnFilter | None = None
 
     @property
@@ -185,6 +187,50 @@ class Chip:
 
 
 @dataclass(frozen=True)
+class ColumnChoice:
+    """One column in the dialog *Columns*."""
+
+    name: str
+    label: str
+    shown: bool
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The foot of a list: column → what it comes to; or, in a very long one, where to ask for it."""
+
+    texts: dict[str, list[str]]
+    ask_url: str = ""
+    hide_url: str = ""
+
+
+@dataclass(frozen=True)
+class ViewTab:
+    label: str
+    url: str
+    shared: bool = False
+    active: bool = False
+    usual: bool = False  # the one the list opens with
+
+
+@dataclass(frozen=True)
+class ViewBar:
+    """The saved views of a list, and what can be done with the one at hand. A URL that is empty: it cannot be done."""
+
+    tabs: list[ViewTab]
+    name: str = ""  # of the one at hand
+    changed: bool = False  # the list no longer looks as it was saved
+    state: str = ""  # how it looks now, to be saved
+    add_url: str = ""
+    keep_url: str = ""
+    revert_url: str = ""
+    edit_url: str = ""
+    delete_url: str = ""
+    usual_url: str = ""
+    usual: bool = False
+
+
+@dataclass(frozen=True)
 class ListPage:
     title: str
     view: str
@@ -207,10 +253,18 @@ class ListPage:
     action_url: str = ""
     empty: Empty | None = None
     embedded: bool = False  # a section of a detail page: no page header of its own
-
-    @property
-    def filterable(self) -> bool:
-        return any(column.filter for column in self.columns)
+    filters: list[Column] = field(default_factory=list)  # what the panel offers, also of columns not shown
+    choices: list[ColumnChoice] = field(default_factory=list)
+    kept_by_columns: list[tuple[str, str]] = field(default_factory=list)  # URL arguments the dialog *Columns* keeps
+    usual_columns_url: str = ""
+    views: ViewBar | None = None
+    totals: Totals | None = None
+    key: str = ""  # how the list is named in addresses
+    size_url: str = ""  # where the choice of a page size is posted to be remembered
+    sizes_state: str = ""  # what of the address stays when it is
+    matching: str = ""  # how many rows match, where those not on this page can be chosen with them
+    too_many: bool = False  # more match than can be chosen
+    count: int = 0
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ def _column(definition: Property) -> Field:
         currency=definition.currency,
         operators=_OPERATORS[kind],
         searched=definition.type.is_text or definition.type.has_choices or definition.type is PropertyType.MEMBER,
+        totaled=kind in {"number", "money"},
         definition=definition,
     )
 

@@ -10,6 +10,7 @@ import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import ModelView, expose
@@ -23,12 +24,15 @@ from ..errors import Refused
 from ..extensions import db
 from ..models import Member
 from ..tenancy import acting, current_scope
+from . import bulk, choosing, saved_views
 from .acting import from_htmx, may
 from .columns import Field, field_of
 from .export import MOST_AT_ONCE, Sheet, download, later
 from .fields import form_for
-from .listing import Listing
+from .formats import shown
+from .listing import DEFAULT_SIZE, Listing
 from .page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, ListPage, Row, Section
+from .totals import totals
 
 LARGEST_KEY = 2**31 - 1  # PostgreSQL's INTEGER; it refuses to compare one with more
 
@@ -84,6 +88,8 @@ class BackOfficeView(ModelView):
 
     noun = ""
     list_lead: Any = ""
+    more_columns: tuple[str, ...] = ()  # of the list, for whoever chooses them
+    totaled: tuple[str, ...] = ()  # columns added up at the foot of the list
     order: tuple[str, ...] = ("id",)  # of the list, `-name` for descending
     search: tuple[str, ...] = ()  # columns the quick search looks through
     extra_args: tuple[str, ...] = ()  # URL arguments `conditions` looks at
@@ -141,8 +147,14 @@ class BackOfficeView(ModelView):
         return {}
 
     def fields(self, names: list[str] | tuple[str, ...] | None = None) -> dict[str, Field]:
-        names = names or self.list_columns
-        return {name: field_of(self.datamodel.obj, name, self.label_columns[name]) for name in names}
+        """The columns of that name; without names those the list has, of which some show only when chosen."""
+        of_list = names is None
+        names = names or [*self.list_columns, *self.more_columns]
+        fields = {name: field_of(self.datamodel.obj, name, self.label_columns[name]) for name in names}
+        if not of_list:
+            return fields
+        told = {name: {"usual": name not in self.more_columns, "totaled": name in self.totaled} for name in fields}
+        return {name: replace(field, **told[name]) for name, field in fields.items()}
 
     def form_to_add(self) -> Any:
         """The empty add form, with what it proposes."""
@@ -245,42 +257,72 @@ class BackOfficeView(ModelView):
         rows = listing.turn_to_page()
         for notice in listing.notices:
             flash(notice, "warning")
+        whole = {} if embedded or related else self._of_whole_list(listing, rows, listing.finding.counted)
         return ListPage(
+            **whole,
             title=str(self.list_title),
             lead="" if embedded or related else str(self.lead()),
             view=type(self).__name__,
             url=url,
             columns=listing.columns(),
+            filters=[] if embedded else listing.filters_offered(),
             rows=self._rows(rows, listing.fields),
             paging=listing.paging(),
             q=listing.q,
             searchable=bool(self.search),
             kept=listing.kept(),
             chips=listing.chips(),
-            clear_url=url if listing.is_filtered else "",
+            clear_url=listing.clear_url() if listing.is_filtered else "",
             add=None if embedded or related else self._add_link(),
             export_url="" if embedded or related else self._export_url(listing),
             export_links=[] if embedded or related else self._export_links(listing),
             export_later=None if embedded or related else self._export_later(listing),
             tools=[] if embedded or related else self.tools(),
             actions=_bulk_actions(self._own_commands()) if rows and (self.related_commands or not related) else [],
-            action_url=self.url("action_post", back=listing.url_with()) if self._has("action_post") else "",
+            action_url=self._action_url(listing) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,
         )
+
+    def _of_whole_list(self, listing: Listing, rows: builtins.list[Any], count: int) -> dict[str, Any]:
+        """What a list has that is no part of another page."""
+        several = count > listing.size
+        return {
+            "choices": choosing.choices(listing.fields, listing.available),
+            "kept_by_columns": listing.state_without("cols", "page"),
+            "usual_columns_url": listing.url_with(cols=None) if listing.args.get("cols") else "",
+            "views": saved_views.bar(listing),
+            "totals": totals(listing, rows, count),
+            "key": saved_views.list_at_hand(),
+            "sizes_state": urlencode(listing.state_without("size", "page")),
+            "size_url": "" if listing.args.get("based") else url_for("SavedViewsView.page_size"),
+            "matching": shown(count, "number") if several and count <= bulk.MOST else "",
+            "too_many": several and count > bulk.MOST,
+            "count": count,
+        }
 
     def listing(self, url: str, conditions: tuple[Any, ...]) -> Listing:
         return Listing(
             model=self.datamodel.obj,
             fields=self.fields(),
             order=self.order,
-            args=MultiDict(request.args),
+            args=MultiDict(saved_views.asked()),
             url=url,
             conditions=conditions,
             left_out=self.left_out() if url == self.url("list") else (),
             search=self.search,
             extra=self.extra_args,
+            usual_size=self._usual_size(url),
         )
+
+    def _usual_size(self, url: str) -> int:
+        return saved_views.habits().get("size", DEFAULT_SIZE) if url == self.url("list") else DEFAULT_SIZE
+
+    def _action_url(self, listing: Listing) -> str:
+        """Verbs are posted to the list's own address, by which all its rows are found again."""
+        back = urlencode({"back": listing.url_with()})
+        query = listing.url_with(back=None, page=None).partition("?")[2]
+        return f"{self.url('action_post')}?{query}&{back}" if query else f"{self.url('action_post')}?{back}"
 
     def tools(self) -> list[Link]:
         return []
@@ -504,6 +546,8 @@ class BackOfficeView(ModelView):
             abort(404)
         if not may(f"{self.noun}.{chosen_command.name}"):
             abort(403)
+        if request.form.get("all"):
+            return self._do_to_all(chosen_command)
         rows = self._chosen(request.values.getlist("rowid"))
         back = _safe_back(self.url("list"))
         try:
@@ -514,6 +558,20 @@ class BackOfficeView(ModelView):
             flash(refusal.sentence, "danger")
             return redirect(back)
         flash(said or _("Done."), "success")
+        return redirect(back)
+
+    def _do_to_all(self, verb: Command) -> Any:
+        """Do a verb on all rows the list has, and tell of those that were refused."""
+        listing, agreed = self.listing(self.url("list"), self.conditions()), request.form.get("all", "")[:12]
+        deed, back = getattr(self, verb.method), _safe_back(self.url("list"))
+        try:
+            agreed = int(agreed) if agreed.isdecimal() and agreed.isascii() else 0
+            outcome = bulk.on_all(listing, deed, offered=verb.offered, agreed=agreed)
+        except Refused as refusal:
+            flash(refusal.sentence, "danger")
+            return redirect(back)
+        for said, tone in bulk.told(outcome, str(verb.label)):
+            flash(said, tone)
         return redirect(back)
 
     def _chosen(self, pks: list[str]) -> list[Any]:

@@ -22,7 +22,7 @@ from app import exporting, tokens
 from app import properties as values
 from app.extensions import db
 from app.models import HoldKind, License, LogEntry, Member, Message, Policy, PropertyType, Role, Token, User
-from app.services import holds, invitations, licenses, members, properties
+from app.services import holds, invitations, licenses, members, properties, saved_views
 from app.tenancy import unscoped
 from tests import cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
@@ -78,6 +78,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
             "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
+            "/views/add?list=accounts&state=sort=-name", "/views/edit/{view}",
             "/properties/", "/properties/add", *(f"/properties/add?type={type_}" for type_ in PropertyType),
             "/properties/edit/{text}", "/properties/edit/{choices}", "/properties/convert/{text}",
             "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
@@ -145,7 +146,7 @@ ON_A_PHONE = {
     "/security/", "/security/second-factor", "/outbox/show/{message}", "/no-such-page", "/login/code/",
     "/join/{for_somebody_new}", "/join/{for_gregor}", "/accounts/edit/{kuestenfunk}", "/invitations/list/",
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
-    "/properties/edit/{choices}", "/properties/convert/{text}?type=choice",
+    "/properties/edit/{choices}", "/properties/convert/{text}?type=choice", "/views/edit/{view}",
     "/api-keys/add", "/api-reference/",
 }  # fmt: skip
 
@@ -247,6 +248,37 @@ def question(page: Page) -> None:
     chosen_rows(page)
     page.locator(".k-bulk [value=archive]").click()
     expect(page.locator("#confirm[open]")).to_be_visible()
+
+
+def all_chosen(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/?size=2")
+    page.locator("[data-choose-all]").check()
+    page.locator("button[data-choose-matching]").click()
+    page.locator(".k-bulk [value=archive]").click()
+    expect(page.locator("#confirm[open]")).to_be_visible()
+
+
+def columns(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/?cols=name,city&sort=name,-city")
+    page.locator("[data-opens]").click()
+    expect(page.locator(".k-columns-dialog[open]")).to_be_visible()
+
+
+def save_view(page: Page) -> None:
+    page.goto("/a/nordlicht/accounts/list/?sort=-name")
+    page.locator("a[href*='/views/add']").click()
+    expect(page.locator("#dialog[open] [name=name]")).to_be_focused()
+
+
+def view_menu(page: Page) -> None:
+    """A view at hand that has been changed, one's usual, and all that can be done with it."""
+    with cast.acting_as(ALICE) as alice:
+        (view,) = saved_views.views_of("accounts", by=alice)
+        saved_views.open_with("accounts", view, by=alice)
+        pk = view.id
+    page.goto(f"/a/nordlicht/accounts/list/?view={pk}&sort=-name")
+    page.locator(".k-view-deeds .dropdown > button").click()
+    expect(page.locator(".k-view-deeds .dropdown-menu")).to_be_visible()
 
 
 def sections(page: Page) -> None:
@@ -354,6 +386,10 @@ OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, 
     (countries, True, False),
     (chosen_rows, True, True),
     (question, True, True),
+    (all_chosen, True, True),
+    (columns, True, True),
+    (save_view, True, True),
+    (view_menu, True, True),
     (sections, True, True),
     (shortcuts, True, False),
     (edit_table, True, True),
@@ -472,9 +508,11 @@ def _define_and_invite() -> dict[str, str | int]:
         properties.archive(archived, by=alice)
         for email in ("nina@new.example", GREGOR.email):
             invitations.invite(email, role=Role.SALES, account=alice.account, by=alice)
+        view = saved_views.save("A to Z", of_list="accounts", query="sort=name", shared=True, by=alice)
         mistyped = invitations.invite("nina@nwe.example", role=Role.SALES, account=alice.account, by=alice)
         invitations.withdraw(mistyped, by=alice)
         places: dict[str, str | int] = {name: definition.id for name, definition in own.items()}
+        places["view"] = view.id
     with cast.acting_as(BOB) as bob:
         invitations.invite(VERA.email, role=Role.VIEWER, account=bob.account, by=bob)
     for name, email in [("somebody_new", "nina@new.example"), ("gregor", GREGOR.email), ("vera", VERA.email)]:

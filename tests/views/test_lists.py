@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+from decimal import Decimal
 from html import unescape
 
 import openpyxl
 import pytest
 from sqlalchemy import event
 
+from app import properties as values
+from app.errors import Refused
 from app.extensions import db
-from tests.cast import account_id, browse
+from app.models import PropertyType, Role
+from app.services import accounts, properties
+from app.ui import bulk, totals
+from tests import stock
+from tests.cast import account_called, account_id, acting_as, browse, hire
 
 
 def text_of(answer) -> str:
@@ -92,7 +99,218 @@ def test_the_export_is_the_list_in_excel(alice):
     assert [row[0] for row in rows] == ["Name", "Küstenfunk"]
 
 
-PAGES = ["/", "/accounts/list/", "/members/list/", "/history/list/", "/outbox/list/", "/roles/", "/settings/"]
+# --- which columns, in which order -------------------------------------------------------------------------------
+
+
+def header(page) -> list[str]:
+    head = page.text.partition("<thead>")[2].partition("</thead>")[0]
+    found = re.findall(r'<th scope="col" class="(?!k-choose|k-edit)[^"]*"[^>]*>(.*?)</th>', head, re.S)
+    return [unescape(re.sub(r"<[^>]+>", "", label)).strip() for label in found]
+
+
+def names(page) -> list[str]:
+    return re.findall(r'data-label="([^"]*)"', page.text.partition("<tbody>")[2].partition("</tbody>")[0])
+
+
+def test_a_list_shows_the_columns_asked_for_in_their_order(alice):
+    browser = browse(alice)
+
+    assert header(browser.get("/accounts/list/?cols=city,name,vat_id")) == ["City", "Name", "VAT ID"]
+    assert header(browser.get("/accounts/list/?cols=city&cols=name")) == ["City", "Name"]
+    assert header(browser.get("/members/list/?cols=role")) == ["Role"]
+    assert header(browser.get("/accounts/list/"))[:3] == ["Name", "Kind", "Status"]
+
+
+@pytest.mark.parametrize("cols", ["secret", "account.path", "name_key", ",,", "name" + ",x" * 3_000, "%00", "1;--"])
+def test_columns_that_are_none_are_left_out_with_a_message(alice, cols):
+    page = browse(alice).get(f"/accounts/list/?cols={cols}")
+
+    assert page.status_code == 200 and header(page)[0] == "Name"
+    assert ("no longer there" in page.text) == (cols != ",,")
+
+
+def test_what_is_not_shown_is_searched_filtered_and_sorted_by_all_the_same(alice):
+    browser = browse(alice)
+
+    assert names(browser.get("/accounts/list/?cols=city&q=küsten")) == ["Küstenfunk"]
+    assert names(browser.get("/accounts/list/?cols=city&_flt_0_parent.name=fjord")) == ["Bergen Sensor"]
+    assert names(browser.get("/accounts/list/?cols=city&sort=parent.name,-name"))[0] == "Bergen Sensor"
+    assert names(browser.get("/members/list/?cols=role&q=alice")) == ["Alice Ahrens"]
+
+
+def test_the_export_has_the_chosen_columns_in_their_order(alice):
+    answer = browse(alice).get("/accounts/export?_flt_0_name=küsten&cols=email,name")
+
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.data)).worksheets[0]
+    chosen = [row[:2] for row in sheet.values]  # behind them stands the ID by which an import knows the row again
+    assert chosen == [("E-mail", "Name"), ("info@kuestenfunk.example", "Küstenfunk")]
+
+
+def test_the_panel_keeps_columns_order_and_filters_it_has_no_input_for(alice):
+    page = browse(alice).get("/accounts/list/?cols=name,city&sort=-name&_flt_2_name=k&_flt_0_country=NO").text
+    form = page.partition('role="search"')[2].partition("</form>")[0]
+
+    for name, value in (("cols", "name,city"), ("sort", "-name"), ("_flt_2_name", "k")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in form
+    assert 'type="hidden" name="_flt_0_country"' not in form
+
+
+def test_a_column_is_added_to_the_order_turned_around_and_taken_out_again(alice):
+    browser = browse(alice)
+
+    def also(query: str) -> str:
+        page = browser.get(f"/accounts/list/?{query}").text
+        return unescape(re.search(r'data-also="[^"]*\?([^"]*)"[^>]*>Kind', page)[1])
+
+    assert also("") == "sort=name%2Ckind"
+    assert also("sort=name,kind") == "sort=name%2C-kind"
+    assert also("sort=name,-kind") == "sort=name"
+    assert re.findall(r'</span>(\d)</span></a>', browser.get("/accounts/list/?sort=kind,-name").text) == ["2", "1"]
+    assert 'class="k-rank"' not in browser.get("/accounts/list/?sort=-name").text
+
+
+# --- what its numbers come to ------------------------------------------------------------------------------------
+
+
+def foot(page) -> list[str]:
+    foot = page.text.partition("<tfoot>")[2].partition("</tfoot>")[0]
+    return [text for text in unescape(re.sub(r"<[^>]+>", "\n", foot)).split("\n") if text.strip()]
+
+
+def numbers(alice, **kept) -> str:
+    """A column of amounts and one of decimals, with a value in each account; their names."""
+    with acting_as(alice) as by:
+        money = properties.define(PropertyType.MONEY, by=by, label_en="Volume", currency="EUR")
+        number = properties.define(PropertyType.DECIMAL, by=by, label_en="Share")
+        for slug, value in kept.items():
+            values.write(account_called(slug), {money: Decimal(value), number: Decimal(value)})
+        return f"cols=name,prop_{money.id},prop_{number.id}"
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("size", [25, 1], ids=["on the page", "by a statement"])
+def test_totals_are_exact_and_of_the_rows_that_match(alice, size):
+    cols = numbers(alice, kuestenfunk="0.1", deichbau="0.2", bergen="1000000000000.07")
+    browser = browse(alice)
+
+    assert foot(browser.get(f"/accounts/list/?{cols}&size={size}")) == [
+        "Total", "€1,000,000,000,000.37", "1,000,000,000,000.37"
+    ]  # fmt: skip
+    found = browser.get(f"/accounts/list/?{cols}&size={size}&_flt_0_kind=customer&q=b")
+    assert foot(found)[1] == "€1,000,000,000,000.27"
+    assert foot(browser.get(f"/accounts/list/?{cols}&_flt_0_name=fjord&size={size}")) == ["Total"]
+    assert foot(browser.get("/accounts/list/?cols=name")) == []
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("size", [25, 1])
+def test_totals_of_licenses_are_added_up_too(app, bob, size):
+    stock.license_of(quantity=100)
+    stock.license_of(quantity=11)
+
+    page = browse(bob).get(f"/licenses/list/?cols=public_id,quantity,available&size={size}")
+
+    assert foot(page) == ["Total", "111", "111"]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("size", [25, 1])
+def test_amounts_are_added_up_by_their_currency(app, dora, size):
+    stock.plan("one", price=Decimal("49.50"))
+    stock.plan("two", price=Decimal("0.55"))
+    stock.plan("three", price=Decimal(7_000), currency="JPY")
+
+    assert foot(browse(dora).get(f"/plans/list/?cols=name,price&size={size}")) == ["Total", "€50.05", "¥7,000"]
+
+
+def test_a_long_list_is_added_up_when_somebody_asks(alice, monkeypatch):
+    monkeypatch.setattr(totals, "LIGHT", 2)
+    cols = numbers(alice, kuestenfunk="0.1", deichbau="0.2")
+    browser = browse(alice)
+    page = browser.get(f"/accounts/list/?{cols}")
+    asked = unescape(re.search(r'href="[^"]*(\?[^"]*totals=1[^"]*)"', page.text)[1])
+
+    assert foot(page) == ["Show totals"]
+    assert foot(browser.get(f"/accounts/list/{asked}"))[2:] == ["€0.30", "0.3"]
+
+
+# --- verbs on all rows that match --------------------------------------------------------------------------------
+
+
+def test_a_verb_is_done_to_all_that_match_and_to_no_other(alice, charlie):
+    browser = browse(alice)
+    answer = browser.post("/accounts/action_post?_flt_0_kind=customer&size=1", data={"action": "archive", "all": "3"})
+
+    assert answer.status_code == 302
+    page = browser.get("/accounts/list/")
+    assert names(page) == ["Fjordline"] and "Archive: done to 3 rows." in text_of(page)
+    assert names(browse(charlie).get("/accounts/list/")) == ["Gletscherbau"]
+
+
+def test_those_refused_are_named_and_the_others_done(alice):
+    with acting_as(alice) as by:
+        accounts.archive(account_called("deichbau"), by=by)
+    browser = browse(alice)
+    browser.post("/accounts/action_post?archived=1", data={"action": "archive", "all": "4"})
+
+    said = text_of(browser.get("/accounts/list/?archived=1"))
+    assert "Archive: done to 3 rows." in said
+    assert "Archive: not done to one row. Deichbau: It cannot be done to this row." in said
+
+
+def test_what_a_rule_refuses_is_told_with_its_reason(dora, alice, monkeypatch):
+    def archive(account, *, by):
+        if account.slug == "deichbau":
+            raise Refused("Not this one.")
+        real(account, by=by)
+
+    real = accounts.archive
+    monkeypatch.setattr(accounts, "archive", archive)
+    browser = browse(alice)
+    browser.post("/accounts/action_post?_flt_0_kind=customer", data={"action": "archive", "all": "3"})
+
+    page = browser.get("/accounts/list/")
+    assert names(page) == ["Deichbau", "Fjordline"]
+    assert "Archive: not done to one row. Deichbau: Not this one." in text_of(page)
+
+
+@pytest.mark.parametrize("agreed", ["2", "4", "x", "²", "9" * 30])
+def test_nothing_is_done_where_other_rows_match_than_agreed(alice, agreed):
+    browser = browse(alice)
+    browser.post("/accounts/action_post?_flt_0_kind=customer", data={"action": "archive", "all": agreed})
+
+    page = browser.get("/accounts/list/")
+    assert len(names(page)) == 4 and "Meanwhile other rows match" in text_of(page)
+
+
+def test_there_is_a_limit_to_what_is_done_at_once(alice, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST", 2)
+    browser = browse(alice)
+    browser.post("/accounts/action_post?_flt_0_kind=customer", data={"action": "archive", "all": "3"})
+
+    page = browser.get("/accounts/list/?size=1")
+    assert "At most 2 rows at once; filter the list further." in text_of(page)
+    assert "Filter to 10,000 rows or fewer" in text_of(page) and len(names(browser.get("/accounts/list/"))) == 4
+
+
+def test_many_are_done_in_parts(alice, monkeypatch):
+    monkeypatch.setattr(bulk, "PART", 2)
+    browser = browse(alice)
+    browser.post("/accounts/action_post?_flt_0_kind=customer", data={"action": "archive", "all": "3"})
+
+    assert names(browser.get("/accounts/list/")) == ["Fjordline"]
+
+
+def test_a_verb_one_has_no_right_to_is_not_done_to_all_either(app):
+    victor = hire("victor@nordlicht.example", "nordlicht", Role.VIEWER)
+
+    assert browse(victor).post("/accounts/action_post", data={"action": "archive", "all": "4"}).status_code == 403
+
+
+# --- how much it costs -------------------------------------------------------------------------------------------
+
+PAGES = ["/", "/accounts/list/", "/members/list/", "/history/list/", "/outbox/list/", "/roles/", "/settings/",
+         "/licenses/list/", "/accounts/list/?cols=name,plan.name,website&sort=parent.name"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -42,6 +42,7 @@ from tests.walls.policy import (
     EditForm,
     Export,
     List,
+    OfViews,
     Page,
     Personal,
     Public,
@@ -363,6 +364,24 @@ def _deed(policy: Deed, place: Place) -> Iterator[Cell]:
         good = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)
         like = "" if seen else never
         yield Cell("POST", place.path(pk=pk), good, _strays(place), changes=policy.alters, like=like)
+
+
+@_of.register
+def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
+    """Somebody else's own view answers as one that never was; a shared one is changed by those who may share."""
+    never = place.path(pk=NEVER_WAS)
+    for pk, within in place.on_rows("saved_view", policy.permission):
+        owner_id = place.world.row("saved_view", pk)["owner_id"] if within else 0
+        shared = within and owner_id is None
+        seen = shared or owner_id == place.world.user_id(place.actor)  # the wall knows accounts, not whose a view is
+        barred = shared and policy.changes and not may(place.actor, "saved_view.share")
+        good = place.answers(404 if not seen else 403 if barred else 302, policy.permission)
+        columns = frozenset({"name", "name_key", "owner_id", "query", "habits"})
+        like = "" if seen else never
+        if policy.shows:
+            yield Cell("GET", place.path(pk=pk), {200} if good == {302} and seen else good, like=like)
+        whole = ANY if place.rule.endpoint.endswith("delete") else columns
+        yield Cell("POST", place.path(pk=pk), good, policy.data | _strays(place), changes=whole, like=like)
 
 
 @_of.register

@@ -145,6 +145,16 @@ class Deed:
 
 
 @dataclass(frozen=True)
+class OfViews:
+    """A verb on a saved view: one's own or a shared one, which only some may change."""
+
+    permission: str
+    data: dict[str, str] = field(default_factory=dict)
+    shows: bool = False  # whether it asks first
+    changes: bool = True  # the view itself, so that of shared ones `saved_view.share` is asked
+
+
+@dataclass(frozen=True)
 class Commands:
     """Verbs on chosen rows: the verb's name → the right it needs."""
 
@@ -292,6 +302,14 @@ POLICY: dict[str, Any] = {
     "PropertiesView.order": Page("property.edit", get=0, post=422, data={"ids": "999999"}),
     "PropertiesView.archive": Deed("property.archive", Property, within, DEFINITION),
     "PropertiesView.restore": Deed("property.archive", Property, within, DEFINITION),
+    "SavedViewsView.add": Page("saved_view.add", post=302, data={"list": "members", "state": "q=x", "name": "New"},
+        alters=frozenset({"habits"}), query="?list=members"),
+    "SavedViewsView.edit": OfViews("saved_view.add", {"name": "Newer"}, shows=True),
+    "SavedViewsView.keep": OfViews("saved_view.add", {"state": "q=x"}),
+    "SavedViewsView.delete": OfViews("saved_view.add"),
+    "SavedViewsView.open_with": OfViews("saved_view.list", {"usual": "1"}, changes=False),
+    "SavedViewsView.page_size": Page("saved_view.list", get=0, post=302, data={"list": "members", "size": "50"},
+        alters=frozenset({"habits"})),
     "LicensesView.index": Page("license.list", get=302),
     "LicensesView.list": List("license.list", License),
     "LicensesView.related_list": Related("license.list", License, {"account_id": Account}),

@@ -59,6 +59,7 @@ from app.models import (
     Purpose,
     RecoveryCode,
     Role,
+    SavedView,
     Throttle,
     Token,
     User,
@@ -84,7 +85,7 @@ SLUGS = ("kontor", *PARENT)
 # Texts that keep their meaning: addresses, codes of a fixed form, what is compared with something.
 PLAIN = {
     "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "action",
-    "view", "noun", "query", "format", "file",
+    "view", "noun", "query", "format", "file", "of_list",
 }  # fmt: skip
 
 # Nobody is ever shown columns that begin like this, not even of their own rows.
@@ -95,10 +96,11 @@ NEVER_SHOWN = {
     "message": ("message_id",),
     "property": ("label_en_key", "label_de_key"),
     "api_key": ("secret_hash",),
+    "saved_view": ("name_key", "query"),
 }
 
 # What only the account itself sees, nobody above.
-INSIDE = {"log_inside", "message", "api_key", "api_answer", "export", "account_import"}
+INSIDE = {"log_inside", "message", "api_key", "api_answer", "export", "account_import", "saved_view"}
 
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
 NEEDS = {
@@ -120,6 +122,7 @@ NEEDS = {
     "license_type": "license.list",
     "plan": "plan.list",
     "api_key": "api_key.list",
+    "saved_view": "saved_view.list",
 }
 
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
@@ -273,8 +276,8 @@ def _fill(account: Account) -> None:
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
             db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
         db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
-        db.session.add_all([_export(person), _key_of(person, now)])
-    db.session.add(_import(member))
+        db.session.add_all([_export(person), _key_of(person, now), _view_of(account, person.user_id, now)])
+    db.session.add_all([_import(member), _view_of(account, None, now)])
     answer = ApiAnswer(account=account, caller="", route="", key=account.slug, request_hash="", status=200, body="")
     answer.at = now
     db.session.add(answer)
@@ -299,6 +302,11 @@ def _import(person: Member) -> AccountImport:
     taken.locale, taken.status, taken.lease_until = "de", ImportStatus.CHECKED, now
     taken.created_at = taken.checked_at = now
     return taken
+def _view_of(account: Account, owner_id: int | None, now: Any) -> SavedView:
+    """A saved view of the list that every role sees: somebody's own, or shared."""
+    view = SavedView(account=account, of_list="members", name="", owner_id=owner_id, query="")
+    view.created_at = now
+    return view
 
 
 def _key_of(person: Member, now: Any) -> ApiKey:
@@ -359,6 +367,8 @@ def _let_canaries_in(session: Session) -> None:
             whose = slugs.get(row["id"] if table.name == "account" else row.get("account_id"), row.get("bucket"))
             if "user_id" in row and "account_id" not in row:
                 whose = names[row["user_id"]]
+            elif row.get("owner_id"):
+                whose = names[row["owner_id"]]  # one's own within the account
             elif table.name == "ab_user":
                 whose = homes.get(names[row["id"]], "nordlicht")
             words = {c.name: _word(whose, table, c, row) for c in table.columns if _takes_canary(c, row)}
@@ -425,6 +435,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # one's own definitions: in one's history, and in the reference of the API
     if table in CATALOGUE:
         return table in NEEDS and may(actor, NEEDS[table])
+    if table == "saved_view" and whose not in SLUGS:
+        return whose == actor.name  # nobody else sees one's own
     reach = whose == actor.slug if table in INSIDE else is_within(whose, actor.slug)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
@@ -534,7 +546,7 @@ class World:
             if name == table and (table != "log_entry" or "canary" in row["subject"]):
                 whose = pk if table == "account" else row.get("account_id") or row["user_id"]
                 whose = (whose, row["user_id"]) if table == "export" else whose
-                found.setdefault((whose, row.get("inside")), pk)
+                found.setdefault((whose, row.get("inside"), row.get("owner_id")), pk)
         return sorted(found.values())
 
     def row(self, table: str, pk: int) -> dict[str, Any]:
