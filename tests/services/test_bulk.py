@@ -11,7 +11,7 @@ from app.extensions import db
 from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
 from app.services import accounts, properties
 from app.tenancy import unscoped
-from tests.cast import ALICE, account_called, account_id, acting_as
+from tests.cast import account_called, account_id, acting_as
 
 DIFFERING = {"id", "account_id", "account_path", "subject_id", "path", "slug", "at", "created_at"}
 
