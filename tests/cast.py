@@ -93,7 +93,7 @@ def hire(email: str, slug: str, role: Role, name: str = "Somebody Else") -> Pers
 
 
 @contextmanager
-def acting_as(person: Person) -> Iterator[Member]:
+def acting_as(person: Person, *, writes: bool = True) -> Iterator[Member]:
     """A unit of work behind that person's wall; yields the member who acts."""
     with unscoped("finding the test's person", writes=False) as session:
         member = session.scalar(
@@ -104,7 +104,7 @@ def acting_as(person: Person) -> Iterator[Member]:
             .where(User.email == person.email, Account.slug == person.slug)
         )
         scope = scope_for(member)
-    with acting(scope) as session:
+    with acting(scope, writes=writes) as session:
         yield session.get(Member, scope.member_id)
 
 

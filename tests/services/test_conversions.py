@@ -114,7 +114,7 @@ def test_how_far_it_is_can_be_seen(alice):
     number = define(alice, ["4", "3", "2", "1"])
     convert(alice, number, T.INTEGER)
 
-    with jobs._worker_unit():
+    with jobs.worker_unit():
         assert conversions.claim(number)
         last = conversions.look(number, 0)
     definition = told(alice, number)
@@ -126,10 +126,10 @@ def test_how_far_it_is_can_be_seen(alice):
 def test_one_worker_gets_it_and_another_takes_over_when_it_has_died(alice):
     number = define(alice, ["4", "3", "2", "1"])
     convert(alice, number, T.INTEGER)
-    with jobs._worker_unit():
+    with jobs.worker_unit():
         assert conversions.claim(number)
         conversions.look(number, 0)
-    with jobs._worker_unit():
+    with jobs.worker_unit():
         assert not conversions.claim(number)
         assert conversions.due() == []
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app import clock, importing, jobs, sheets
 from app.errors import Refused
 from app.extensions import db
-from app.models import Account, AccountImport, HoldKind, ImportStatus, LogEntry, Member, PropertyType, Role
+from app.models import Account, AccountImport, HoldKind, ImportStatus, LogEntry, Member, Property, PropertyType, Role
 from app.services import accounts, holds, imports, moves, properties
 from app.services.import_columns import columns_for, guess, id_of, read_id
 from app.services.import_plan import look
@@ -483,6 +483,78 @@ def test_it_is_written_once_however_often_and_by_however_many_workers(app, alice
 def in_context(app, number):
     with app.app_context():
         importing.run(number)
+
+
+def prepared(number, person=ALICE):
+    """What a worker has worked out, and not yet written; how to write it."""
+    with unscoped("the test is the worker"):
+        attempt = imports.claim(number).attempts
+    with acting_as(person, writes=False) as by:
+        ready = imports.prepare(number, attempt=attempt, by=by, tell=lambda *_: None)
+
+    def write():
+        with acting_as(person) as by:
+            imports.write(number, ready, attempt=attempt, by=by)
+
+    return write
+
+
+@pytest.mark.parametrize("fact", ["contact", "country", "archived_at"])
+def test_a_change_while_it_is_prepared_stops_it(alice, fact):
+    write = prepared(upload(sheet(["Name", "Contact", "Seats"], ["Küstenfunk", "Gesa", None])))
+    with acting_as(alice):
+        setattr(account_called("kuestenfunk"), fact, clock.now() if fact.endswith("_at") else "AT")
+
+    with pytest.raises(Refused, match="changed meanwhile: Küstenfunk"):
+        write()
+
+
+def test_a_property_given_while_it_is_prepared_stays_beside_the_new_one(alice):
+    with acting_as(alice) as by:
+        seats, more = (
+            properties.define(T.INTEGER, by=by, label_en=label, label_de=label) for label in ("Seats", "More")
+        )
+    write = prepared(upload(sheet(["Name", "Seats"], ["Küstenfunk", 12])))
+    with acting_as(alice):
+        account_called("kuestenfunk").properties = {str(more.id): "5"}
+
+    write()
+
+    assert now("kuestenfunk").properties == {str(more.id): "5", str(seats.id): "12"}
+
+
+def test_a_property_changed_while_it_is_prepared_stops_it(alice):
+    with acting_as(alice) as by:
+        seats = properties.define(T.INTEGER, by=by, label_en="Seats", label_de="Plätze")
+    write = prepared(upload(sheet(["Name", "Seats"], ["Küstenfunk", 12])))
+    with acting_as(alice):
+        account_called("kuestenfunk").properties = {str(seats.id): "5"}
+
+    with pytest.raises(Refused, match="changed meanwhile: Küstenfunk: Seats"):
+        write()
+
+
+def test_a_definition_changed_while_it_is_prepared_stops_it(alice):
+    with acting_as(alice) as by:
+        seats = properties.define(T.INTEGER, by=by, label_en="Seats", label_de="Plätze")
+    write = prepared(upload(sheet(["Name", "Seats"], ["Küstenfunk", 12])))
+    with acting_as(alice) as by:
+        properties.change(db.session.get(Property, seats.id), by=by, maximum=10)
+
+    with pytest.raises(Refused, match="columns of your accounts have changed"):
+        write()
+
+
+def test_a_partner_that_goes_while_it_is_prepared_stops_it(alice):
+    with acting_as(alice) as by:
+        partner = accounts.open_account("Sundfunk", parent=by.account, by=by)
+        accounts.enable_partner(partner, by=by)
+    write = prepared(upload(sheet(["Name", "Beneath"], ["Neufunk", "Sundfunk"])))
+    with acting_as(alice) as by:
+        accounts.archive(db.session.get(Account, partner.id), by=by)
+
+    with pytest.raises(Refused, match="Sundfunk is archived"):
+        write()
 
 
 def test_a_worker_that_dies_leaves_it_to_the_next(alice):

@@ -1,0 +1,112 @@
+"""Many rows in few statements are the rows a flush would have written, behind the same wall."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from app import bulk, clock
+from app.errors import OutsideScope
+from app.extensions import db
+from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
+from app.services import accounts, properties
+from app.tenancy import unscoped
+from tests.cast import account_called, account_id, acting_as
+
+DIFFERING = {"id", "account_id", "account_path", "subject_id", "path", "slug", "at", "created_at"}
+
+
+@pytest.fixture
+def seats(alice):
+    """A property of Alice's accounts."""
+    with acting_as(alice) as by:
+        return properties.define(PropertyType.INTEGER, by=by, label_en="Seats", label_de="Plätze").id
+
+
+def new(by, seats, name):
+    facts = {"country": "DE", "language": "de", "created_at": clock.now(), "contact": "Nele"}
+    return Account(name=name, parent=by.account, kind=Kind.CUSTOMER, properties={str(seats): "7"}, **facts)
+
+
+def opened(by, seats, name):
+    account = new(by, seats, name)
+    accounts.ready_to_open([account], by=by)
+    return account
+
+
+def about(account):
+    """Everything the database has of an account: the row, its members, its lines, its places in the index."""
+    rows = [db.session.get(Account, account.id)]
+    for model in (Member, LogEntry, PropertyValue):
+        own = model.subject_id == account.id if model is LogEntry else model.account_id == account.id
+        rows += db.session.scalars(select(model).where(own).order_by(model.id))
+    return [{n: said(getattr(r, n)) for n in r.__mapper__.columns.keys() if n not in DIFFERING} for r in rows]
+
+
+def said(value):
+    return str(value).replace("Altfunk", "Neufunk").replace("altfunk", "neufunk")
+
+
+def test_the_rows_are_those_of_a_flush(alice, seats):
+    with acting_as(alice) as by:
+        one = opened(by, seats, "Altfunk")
+        db.session.flush()
+    with acting_as(alice, writes=False) as by:
+        other = opened(by, seats, "Neufunk")
+        work = bulk.work_out()
+    with acting_as(alice):
+        work.write()
+
+    with acting_as(alice):
+        by_flush, in_bulk = about(one), about(other)
+        for row in (row for rows in (by_flush, in_bulk) for row in rows if "changes" in row):
+            row["changes"] = row["changes"].partition("created_at")[0].partition("'slug'")[0]
+        assert len(by_flush) == 5  # the account, its member, two lines about it, its seats
+        assert in_bulk == by_flush
+
+
+def test_a_change_is_the_change_of_a_flush(alice, seats):
+    with acting_as(alice, writes=False):
+        account = account_called("kuestenfunk")
+        account.contact, account.properties = "Gesa", {str(seats): "12"}
+        work = bulk.work_out()
+    with acting_as(alice):
+        work.write()
+
+    with acting_as(alice):
+        account = account_called("kuestenfunk")
+        assert (account.contact, account.properties) == ("Gesa", {str(seats): "12"})
+        lines = db.session.scalars(select(LogEntry).where(LogEntry.subject_id == account.id)).all()
+        told = {line.action: line.changes for line in lines}
+        assert told["account.updated"] == {"contact": ["", "Gesa"]}
+        assert told["account.properties_changed"][f"prop_{seats}"][:2] == [None, "12"]
+        assert db.session.scalar(select(PropertyValue.number).where(PropertyValue.account_id == account.id)) == 12
+
+
+def test_working_it_out_writes_nothing(alice, seats):
+    with acting_as(alice) as by:
+        known = account_called("kuestenfunk")
+        with db.session.no_autoflush:
+            known.contact = "Gesa"
+            opened(by, seats, "Neufunk")
+            bulk.work_out()
+
+    with unscoped("looking for what must not be there", writes=False) as session:
+        assert session.scalar(select(func.count(Account.id)).where(Account.name == "Neufunk")) == 0
+        assert session.scalar(select(Account.contact).where(Account.slug == "kuestenfunk")) == ""
+
+
+def test_the_wall_looks_at_every_row(alice):
+    with pytest.raises(OutsideScope), acting_as(alice) as by:
+        foreign = account_id("alpenwerk")
+        db.session.add(Member(account_id=foreign, user_id=by.user_id, role=Role.VIEWER, created_at=clock.now()))
+        bulk.work_out()
+
+
+def test_it_is_written_by_whom_it_was_worked_out_for_alone(alice, frida, seats):
+    with acting_as(alice, writes=False) as by:
+        opened(by, seats, "Neufunk")
+        work = bulk.work_out()
+
+    with pytest.raises(OutsideScope, match="another scope"), acting_as(frida):
+        work.write()
