@@ -62,7 +62,7 @@ class Finding:
         if self._hits is not None:
             return len(self._hits)
         if self.left_out and not self._on_row and len(self._indexed) < 2:
-            out = self._left_out_of_them()
+            out = self._left_out_of_them
             return self._with_those_left_out(most and most + out) - out
         return _at_most(most, self._table(select(self._key)) if self._driver is None else self._driven())
 
@@ -74,6 +74,7 @@ class Finding:
         tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
         return _at_most(most, select(found.c.key).where(*tests))
 
+    @cached_property
     def _left_out_of_them(self) -> int:
         out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
         return _number(select(func.count()).select_from(out).where(*(one.of(out.c.key) for one in self._indexed)))
