@@ -61,6 +61,8 @@ class Finding:
             return replace(self, filters=others).count - having
         if self._hits is not None:
             return len(self._hits)
+        if self._first_hits is not None and most is not None:
+            return most
         if self.left_out and not self._on_row and len(self._indexed) < 2:
             out = self._left_out_of_them
             return self._with_those_left_out(most and most + out) - out
@@ -93,10 +95,8 @@ class Finding:
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
     def all_rows(self) -> Iterator[Any]:
-        """Every row, a thousand at a time: for exports."""
-        for row in db.session.scalars(self._sorted().execution_options(yield_per=1000)):
-            yield row
-            db.session.expunge(row)
+        """Every row, a thousand at a time: for exports. The session forgets those that nobody holds on to."""
+        yield from db.session.scalars(self._sorted().execution_options(yield_per=1000))
 
     def _sorted(self) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
@@ -192,11 +192,15 @@ class Finding:
 
     @cached_property
     def _hits(self) -> list[int] | None:
-        """What a driver that looks through words finds, where that is little: it does so once."""
+        """All that a driver finds which looks through words, where that is little enough to be kept."""
+        return self._first_hits if self._first_hits is None or len(self._first_hits) <= COUNTED else None
+
+    @cached_property
+    def _first_hits(self) -> list[int] | None:
+        """It looks through them once, for the count and for the rows."""
         if self._driver is None or not self._driver.looks_through:
             return None
-        hits = list(db.session.scalars(self._driven().limit(FEW + 1)))
-        return hits if len(hits) <= FEW else None
+        return list(db.session.scalars(self._driven().limit(COUNTED + 1)))
 
     def _driven(self, *asked: Any) -> Select[Any]:
         """What the driver finds, with everything else tested of it."""
