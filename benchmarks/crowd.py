@@ -49,7 +49,7 @@ def settle(partner_id: int, size: int, dice: random.Random) -> None:
 def without_indexes() -> Iterator[None]:
     """While a crowd moves in; made once from all rows, an index takes a fraction of the time."""
     indexes = [*Account.__table__.indexes, *PropertyValue.__table__.indexes]
-    plain = [index for index in indexes if not index.unique and "property" in index.name or "words" in index.name]
+    plain = [index for index in indexes if not index.unique and ("property" in index.name or "words" in index.name)]
     with unscoped("indexes off"):
         for index in plain:
             index.drop(db.session.connection())

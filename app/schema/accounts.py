@@ -128,6 +128,7 @@ class Account(Model):
     __table_args__ = (
         UniqueConstraint("parent_id", "name_key", name="uq_account_sibling_name"),
         Index("ix_account_name_sort", "name_sort", "id", "path", "archived_at"),
+        Index("ix_account_created", "created_at", "id", "path", "archived_at"),  # the newest first
         Index("ix_account_live", "path", "archived_at", "id"),  # a subtree is counted in here alone
         Index("ix_account_archived", "path", "id", sqlite_where=_IS_ARCHIVED, postgresql_where=_IS_ARCHIVED),
         Index("ix_account_words", "path", "words", "id"),  # and searched in here

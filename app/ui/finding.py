@@ -61,8 +61,10 @@ class Finding:
             return replace(self, filters=others).count - having
         if self._hits is not None:
             return len(self._hits)
+        if self._first_hits is not None and most is not None:
+            return most
         if self.left_out and not self._on_row and len(self._indexed) < 2:
-            out = self._left_out_of_them()
+            out = self._left_out_of_them
             return self._with_those_left_out(most and most + out) - out
         return _at_most(most, self._table(select(self._key)) if self._driver is None else self._driven())
 
@@ -74,6 +76,7 @@ class Finding:
         tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
         return _at_most(most, select(found.c.key).where(*tests))
 
+    @cached_property
     def _left_out_of_them(self) -> int:
         out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
         return _number(select(func.count()).select_from(out).where(*(one.of(out.c.key) for one in self._indexed)))
@@ -92,10 +95,8 @@ class Finding:
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
     def all_rows(self) -> Iterator[Any]:
-        """Every row, a thousand at a time: for exports."""
-        for row in db.session.scalars(self._sorted().execution_options(yield_per=1000)):
-            yield row
-            db.session.expunge(row)
+        """Every row, a thousand at a time: for exports. The session forgets those that nobody holds on to."""
+        yield from db.session.scalars(self._sorted().execution_options(yield_per=1000))
 
     def of_all(self, statement: Select[Any]) -> Select[Any]:
         """A statement about the table, asked of all the rows there are, in no order."""
@@ -203,11 +204,15 @@ class Finding:
 
     @cached_property
     def _hits(self) -> list[int] | None:
-        """What a driver that looks through words finds, where that is little: it does so once."""
+        """All that a driver finds which looks through words, where that is little enough to be kept."""
+        return self._first_hits if self._first_hits is None or len(self._first_hits) <= COUNTED else None
+
+    @cached_property
+    def _first_hits(self) -> list[int] | None:
+        """It looks through them once, for the count and for the rows."""
         if self._driver is None or not self._driver.looks_through:
             return None
-        hits = list(db.session.scalars(self._driven().limit(FEW + 1)))
-        return hits if len(hits) <= FEW else None
+        return list(db.session.scalars(self._driven().limit(COUNTED + 1)))
 
     def _driven(self, *asked: Any) -> Select[Any]:
         """What the driver finds, with everything else tested of it."""

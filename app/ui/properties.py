@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 from flask_babel import gettext as _
@@ -99,9 +99,13 @@ class PropertyField(Field):
         return ", ".join(self._labels(value)) if self.choices and value is not None else value
 
     def _labels(self, value: Any) -> list[str]:
-        labels = {option.value: str(option.label) for option in self.choices}
         keys = value if isinstance(value, list) else [str(value)]
-        return [labels.get(key, _("Former member") if self.kind == "member" else key) for key in keys]
+        return [self._label_of.get(key, _("Former member") if self.kind == "member" else key) for key in keys]
+
+    @cached_property
+    def _label_of(self) -> dict[str, str]:
+        """A field lives for a request, whose language does not change."""
+        return {option.value: str(option.label) for option in self.choices}
 
 
 @lru_cache(maxsize=4096)
