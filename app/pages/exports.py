@@ -55,7 +55,7 @@ class ExportsView(BaseView):
     @permission_name("list")
     def add(self) -> Any:
         """Leave a list to the worker: `view` names it, the rest of the address is the list's own."""
-        view = view_named(request.args.get("view", ""))
+        view = view_named(request.args.get("of", ""))
         if not may(f"{view.noun}.export"):
             abort(403)
         try:

@@ -365,7 +365,7 @@ class BackOfficeView(ModelView):
         url = self._export_url(listing)
         if not (url and may("export.list")):
             return None
-        add = url_for("ExportsView.add", view=type(self).__name__)
+        add = url_for("ExportsView.add", of=type(self).__name__)
         query = url.partition("?")[2]
         url = f"{add}&{query}" if query else add
         return Action(name="add", label=_("Send it to me"), icon="mail-forward", url=url)

@@ -78,7 +78,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
             "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
-            "/views/add?list=accounts&state=sort=-name", "/views/edit/{view}",
+            "/accounts/list/?view={view}&sort=-name", "/views/add?list=accounts&state=sort=-name", "/views/edit/{view}",
             "/properties/", "/properties/add", *(f"/properties/add?type={type_}" for type_ in PropertyType),
             "/properties/edit/{text}", "/properties/edit/{choices}", "/properties/convert/{text}",
             "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
@@ -147,6 +147,7 @@ ON_A_PHONE = {
     "/join/{for_somebody_new}", "/join/{for_gregor}", "/accounts/edit/{kuestenfunk}", "/invitations/list/",
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
     "/properties/edit/{choices}", "/properties/convert/{text}?type=choice", "/views/edit/{view}",
+    "/accounts/list/?view={view}&sort=-name",
     "/api-keys/add", "/api-reference/",
 }  # fmt: skip
 
@@ -389,7 +390,7 @@ OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, 
     (all_chosen, True, True),
     (columns, True, True),
     (save_view, True, True),
-    (view_menu, True, True),
+    (view_menu, True, False),
     (sections, True, True),
     (shortcuts, True, False),
     (edit_table, True, True),
@@ -485,9 +486,9 @@ def _uploaded() -> int:
     browser = cast.browse(ALICE)
     file = io.BytesIO("Name,E-mail\nKüstenfunk,new@kuestenfunk.example\nNeufunk,\nDeichbau,nobody\n".encode())
     answer = browser.post("/accounts/import/", data={"file": (file, "customers.csv")})
-    browser.post("/exports/add?view=AccountsView")
+    browser.post("/exports/add?of=AccountsView")
     exporting.make_due()
-    browser.post("/exports/add?view=MembersView")
+    browser.post("/exports/add?of=MembersView")
     return int(answer.headers["Location"].rpartition("/")[2])
 
 

@@ -19,7 +19,7 @@ from tests.cast import ALICE, acting_as, browse, hire
 
 def ask(person=ALICE, query="", view="AccountsView"):
     """Ask for a list; the number of the export that waits for the worker."""
-    answer = browse(person).post(f"/exports/add?view={view}{query}")
+    answer = browse(person).post(f"/exports/add?of={view}{query}")
     assert answer.status_code == 302, answer.status_code
     with unscoped("looking for the test's export", writes=False) as session:
         return session.scalars(select(Export.id).order_by(Export.id.desc())).first()
@@ -220,7 +220,7 @@ def test_a_person_has_a_few_at_a_time(alice):
         ask()
 
     browser = browse(alice)
-    assert browser.post("/exports/add?view=AccountsView").status_code == 302
+    assert browser.post("/exports/add?of=AccountsView").status_code == 302
     assert "wait for one of them" in browser.get("/exports/").text
     with unscoped("counting", writes=False) as session:
         assert len(session.scalars(select(Export)).all()) == exports.MOST_UNDER_WAY
@@ -239,10 +239,10 @@ def test_a_long_list_is_left_to_the_worker(alice, monkeypatch):
 
 @pytest.mark.parametrize("view", ["", "NoSuchView", "DashboardView", "ExportsView", "RolesView"])
 def test_only_lists_can_be_asked_for(alice, view):
-    assert browse(alice).post(f"/exports/add?view={view}").status_code == 404
+    assert browse(alice).post(f"/exports/add?of={view}").status_code == 404
 
 
 def test_who_may_not_export_a_list_may_not_have_it_sent(alice):
     sales = hire("sales@nordlicht.example", "nordlicht", Role.SALES)
 
-    assert browse(sales).post("/exports/add?view=HistoryView").status_code == 403
+    assert browse(sales).post("/exports/add?of=HistoryView").status_code == 403

@@ -198,6 +198,7 @@ def test_totals_are_exact_and_of_the_rows_that_match(alice, size):
     ]  # fmt: skip
     found = browser.get(f"/accounts/list/?{cols}&size={size}&_flt_0_kind=customer&q=b")
     assert foot(found)[1] == "€1,000,000,000,000.27"
+    assert foot(browser.get(f"/accounts/list/?{cols}&size={size}&q=u")) == ["Total", "€0.30", "0.3"]
     assert foot(browser.get(f"/accounts/list/?{cols}&_flt_0_name=fjord&size={size}")) == ["Total"]
     assert foot(browser.get("/accounts/list/?cols=name")) == []
 

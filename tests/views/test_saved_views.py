@@ -174,6 +174,16 @@ def test_clearing_the_filters_of_a_view_stays_clear_though_it_is_the_usual_one(a
     assert "Deichbau" in browser.get(clear.removeprefix("/a/nordlicht")).text
 
 
+def test_clearing_a_filter_of_ones_own_does_not_bring_the_usual_view_back(alice):
+    pk = save(alice)
+    browser = browse(alice)
+    browser.post(f"/views/open-with/{pk}", data={"usual": "1"})
+    page = unescape(browser.get(f"{LIST}?_flt_0_kind=partner").text)
+    clear = re.search(r'href="/a/nordlicht([^"]*)">Clear all', page)[1]
+
+    assert chips(browser.get(clear)) == []
+
+
 def test_a_view_with_columns_that_are_gone_shows_the_others_and_says_so(alice, victor):
     with acting_as(alice) as by:
         gone = properties.define(PropertyType.MONEY, by=by, label_en="Volume", currency="EUR")

@@ -277,7 +277,7 @@ POLICY: dict[str, Any] = {
     **{f"ImportsView.{verb}": Deed("account.import", AccountImport, alters=ANY)
         for verb in ("check", "start", "undo", "discard")},
     "ExportsView.list": Page("export.list"),
-    "ExportsView.add": Page("member.export", get=0, post=302, query="?view=MembersView"),
+    "ExportsView.add": Page("member.export", get=0, post=302, query="?of=MembersView"),
     "ExportsView.show": Detail("export.list", ExportFile),
     "ExportsView.file": Detail("export.list", ExportFile),
     "ExportsView.discard": Deed("export.list", ExportFile, alters=ANY),
