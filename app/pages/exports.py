@@ -54,7 +54,7 @@ class ExportsView(BaseView):
     @has_access
     @permission_name("list")
     def add(self) -> Any:
-        """Leave a list to the worker: `view` names it, the rest of the address is the list's own."""
+        """Leave a list to the worker: `of` names its view, the rest of the address is the list's own."""
         view = view_named(request.args.get("of", ""))
         if not may(f"{view.noun}.export"):
             abort(403)
