@@ -237,7 +237,8 @@ class AccountsView(BackOfficeView):
         actions = super()._single_actions(row)
         if masks.are_open(row) or not may("contact.reveal"):
             return actions
-        return [Action("reveal", _("Reveal contacts"), "eye", url=self.url("reveal", pk=row.id)), *actions]
+        url = self.url("reveal", pk=row.id)
+        return [Action(name="reveal", label=_("Reveal contacts"), icon="eye", url=url), *actions]
 
     @expose("/reveal/<int:pk>", methods=["POST"])
     @has_access

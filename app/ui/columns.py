@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from ..extensions import Moment
 from .formats import CODES, language, shown
-from .masks import CONTACTS, Masked, hides
+from .masks import CONTACTS, Mask, Masked, hides
 from .page import Cell
 
 TONES = {
@@ -65,8 +65,7 @@ class Field:
         """Contacts, for whoever may not see them: masked, and asked nothing, since order and hits would tell."""
         if hides(self.contact):
             value = self.value if isinstance(self.value, Masked) else Masked(self.value, self.contact)
-            kind = self.kind if self.contact == "words" else "masked"
-            for name, fact in {"value": value, "kind": kind, "expression": None, "searched": False}.items():
+            for name, fact in {"value": value, "expression": None, "searched": False}.items():
                 object.__setattr__(self, name, fact)
 
     @property
@@ -97,7 +96,11 @@ class Field:
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
-        return Cell(shown(value, self.kind, self.currency), self.kind, url, tone, indent)
+        return Cell(shown(value, self.kind, self.currency), self.kind_of(value), url, tone, indent)
+
+    def kind_of(self, value: Any) -> str:
+        """What a value is shown as; nobody writes to a mask, or calls it."""
+        return "masked" if isinstance(value, Mask) else self.kind
 
     def plain(self, row: Any) -> Any:
         """The value as a typed file holds it."""

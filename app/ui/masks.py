@@ -73,9 +73,15 @@ def reveal(account: Account) -> None:
     g.revealed = account.id
 
 
+class Mask(str):
+    """What is shown in place of a contact."""
+
+
 def mask(value: Any, contact: str) -> Any:
     """The value behind a mask; that there is none is no secret."""
-    return _MASKS[contact](value) if isinstance(value, str) and value.strip() else value
+    if not isinstance(value, str) or not value.strip():
+        return value
+    return _words(value) if contact == "words" else Mask(_MASKS[contact](value))
 
 
 class Contact:
@@ -129,4 +135,4 @@ def _first(text: str) -> str:
     return first if first.isalnum() else ""
 
 
-_MASKS = {"name": _name, "email": _email, "phone": _phone, "words": _words}
+_MASKS = {"name": _name, "email": _email, "phone": _phone}

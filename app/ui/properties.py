@@ -89,7 +89,7 @@ class PropertyField(Field):
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         if not self.choices or value is None:
-            return Cell(shown(value, self.kind, self.currency), self.kind)
+            return Cell(shown(value, self.kind, self.currency), self.kind_of(value))
         texts = self._labels(value)
         if self.kind == "member":
             return Cell(texts[0])

@@ -256,12 +256,15 @@ def test_what_is_wrong_is_said_without_what_is_masked(known, fiona, editing_fina
 
 def test_a_viewer_reveals_one_account_and_the_history_tells(known, vera):
     browser, address = browse(vera), f"/accounts/show/{known.pk}"
-    assert f'action="/a/nordlicht/accounts/reveal/{known.pk}"' in browser.get(address).text
+    before = browser.get(address).text
+    assert f'action="/a/nordlicht/accounts/reveal/{known.pk}"' in before
+    assert "mailto:k" not in before and "tel:" not in before
 
     page = browser.post(f"/accounts/reveal/{known.pk}")
 
     assert clear_in(said(page)) == {*FACTS.values(), *OWN.values()}
     assert "stands in the history" in page.text and "/reveal/" not in page.text
+    assert 'href="mailto:klara@geheim.example"' in page.text and "Masked" not in page.text
     assert page.headers["Cache-Control"] == "no-store"
     assert not clear_in(said(browser.get(address)))
     history = text_of(browse(ALICE).get(f"/history/related/account_id/{known.pk}"))
