@@ -343,8 +343,8 @@ def test_a_program_does_not_overwrite_what_it_sees_masked(known, alice):
     client = program(alice, "account.show", "account.edit")
     address = f"/api/v1/account/{known.pk}"
 
-    assert client.put(address, json={"email": "k•••@g•••.example"}).status_code == 422
-    assert client.put(address, json={"properties": {known.keys[0]: "k•••@g•••.example"}}).status_code == 422
+    assert client.put(address, json={"email": "mine@x.example"}).status_code == 422
+    assert client.put(address, json={"properties": {known.keys[0]: "mine@x.example"}}).status_code == 422
     changed = client.put(address, json={"city": "Kiel"})
 
     assert changed.status_code == 200 and changed.json["result"]["city"] == "Kiel"
