@@ -41,6 +41,8 @@ TABLE: dict[str, Permission] = {
     "account.move":     Permission(_l("Move accounts to another place"), MANAGING, {A}),
     "account.export":   Permission(_l("Export accounts to Excel"), MANAGING, {A, M, S, F}),
     "account.import":   Permission(_l("Import accounts from Excel"), MANAGING, {A, M}),
+    "contact.see":      Permission(_l("See contacts unmasked"), ANYWHERE, {A, M, S, U}),
+    "contact.reveal":   Permission(_l("Reveal the contacts of one account, for the record"), MANAGING, EVERYBODY),
     "property.list":    Permission(_l("See the properties of accounts"), MANAGING, {A, M}),
     "property.add":     Permission(_l("Define properties"), MANAGING, {A, M}),
     "property.edit":    Permission(_l("Change and order properties"), MANAGING, {A, M}),
@@ -106,6 +108,7 @@ TABLE: dict[str, Permission] = {
 NOUNS = {
     "dashboard": _l("Dashboard"),
     "account": _l("Accounts"),
+    "contact": _l("Contacts"),
     "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
@@ -128,17 +131,18 @@ NOUNS = {
 # What a program can be given: what `app/api.py` offers, by noun.
 BY_PROGRAMS = {
     "account": ("list", "show", "add", "edit", "archive", "promote"),
+    "contact": ("see",),
     "property": ("list", "add", "edit", "archive"),
     "member": ("list", "edit", "remove"),
     "invitation": ("list", "add", "resend", "withdraw"),
     "article": ("list", "show"),
     "license": ("list", "show", "use", "suspend", "revoke"),
 }
-READING = {"list", "show"}
+READING = {"list", "show", "see"}
 
 
 # The verbs that are left to the members of an account on administrative hold: they read, take their data home, go.
-STILL_ALLOWED = {"list", "show", "export", "leave"}
+STILL_ALLOWED = {"list", "show", "see", "export", "leave"}
 
 
 def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, g, render_template, request, url_for
+from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -52,9 +52,10 @@ from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
 from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
-from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
+from .services import accounts, api_keys, catalog, contacts, holds, invitations, license_use, licenses, members, moves
 from .services.import_columns import ID_LABEL, id_of
 from .tenancy import current_scope
+from .ui import masks
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field, changed
@@ -85,7 +86,7 @@ class AccountsView(BackOfficeView):
     add_title = add_label = _l("Add account")
     edit_title = _l("Edit %(name)s")
     include_route_methods = {
-        "list", "show", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
+        "list", "show", "reveal", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
     }  # fmt: skip
     label_columns = ACCOUNT | {
         "kind": _l("Kind"),
@@ -237,6 +238,33 @@ class AccountsView(BackOfficeView):
         ]
         return [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
 
+    def _single_actions(self, row: Account) -> list[Action]:
+        """*Reveal contacts* besides, to whom they are masked (X-11)."""
+        actions = super()._single_actions(row)
+        if masks.are_open(row) or not may("contact.reveal"):
+            return actions
+        url = self.url("reveal", pk=row.id)
+        return [Action(name="reveal", label=_("Reveal contacts"), icon="eye", url=url), *actions]
+
+    @expose("/reveal/<int:pk>", methods=["POST"])
+    @has_access
+    @permission_name("show")
+    def reveal(self, pk: int) -> Any:
+        """The account's page with its contacts, this once; the history tells who has seen them."""
+        if not may("contact.reveal"):
+            abort(403)
+        row = self.row(pk)
+        if masks.are_open(row):
+            return redirect(self.url("show", pk=pk))
+        try:
+            contacts.reveal(row, by=me())
+        except Refused as refusal:
+            flash(refusal.sentence, "danger")
+            return redirect(self.url("show", pk=pk))
+        masks.reveal(row)
+        flash(_("The contacts are shown on this page only; that you have seen them stands in the history."), "success")
+        return self.show(pk)
+
     @expose("/hold/<int:pk>", methods=["GET", "POST"])
     @has_access
     def hold(self, pk: int) -> Any:
@@ -323,7 +351,8 @@ class AccountsView(BackOfficeView):
         return account
 
     def change(self, row: Account, form: Any) -> None:
-        accounts.change(row, **{name: form[name].data for name in self.edit_columns if name != "plan_id"})
+        facts = {name: form[name].data for name in self.edit_columns if name in form and name != "plan_id"}
+        accounts.change(row, **facts)
         _choose_plan(row, form)
         properties.write(row, property_columns.typed(_own_properties(), form))
 
@@ -1166,7 +1195,8 @@ class HistoryView(BackOfficeView):
     empty_title = _l("Nothing has happened yet")
 
     def detail_page(self, row: LogEntry) -> DetailPage:
-        return replace(super().detail_page(row), title=": ".join(filter(None, (action_in_words(row), row.subject))))
+        title = ": ".join(filter(None, (action_in_words(row), row.subject)))
+        return replace(super().detail_page(row), title=masks.in_words(title))
 
     def belongs(self, key: str, pk: int) -> Any:
         """An account's page tells what happened to it, too, where the line stands in its partner's history."""

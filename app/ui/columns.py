@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from ..extensions import Moment
 from .formats import CODES, language, shown
+from .masks import CONTACTS, Mask, Masked, hides
 from .page import Cell
 
 TONES = {
@@ -59,8 +60,16 @@ class Field:
     usual: bool = True  # whether the list shows it as long as nobody has chosen other columns
     totaled: bool = False  # whether the foot of a list says what it comes to
     minor: Any = None  # of amounts kept in smallest units: that column, and the one with the row's currency
+    contact: str = ""  # what of a person stands in it, by the masks' names; empty: nothing (X-11)
 
     drives: ClassVar[bool] = False  # whether a list sorted by it is best read along an index of its own
+
+    def __post_init__(self) -> None:
+        """Contacts, for whoever may not see them: masked, and asked nothing, since order and hits would tell."""
+        if hides(self.contact):
+            value = self.value if isinstance(self.value, Masked) else Masked(self.value, self.contact)
+            for name, fact in {"value": value, "expression": None, "searched": False}.items():
+                object.__setattr__(self, name, fact)
 
     @property
     def order(self) -> Any:
@@ -90,7 +99,11 @@ class Field:
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
-        return Cell(shown(value, self.kind, self.currency), self.kind, url, tone, indent)
+        return Cell(shown(value, self.kind, self.currency), self.kind_of(value), url, tone, indent)
+
+    def kind_of(self, value: Any) -> str:
+        """What a value is shown as; nobody writes to a mask, or calls it."""
+        return "masked" if isinstance(value, Mask) else self.kind
 
     def plain(self, row: Any) -> Any:
         """The value as a typed file holds it."""
@@ -100,17 +113,17 @@ class Field:
 
 def field_of(model: type, name: str, label: Any) -> Field:
     """The column of that name: a mapped attribute, `relation.attribute`, or a property only Python knows."""
-    if "." in name:
-        relation, attribute = name.split(".")
-        inner = field_of(getattr(model, relation).property.mapper.class_, attribute, label)
-        expression = getattr(alias_of(model, relation), inner.expression.key)
-        return Field(name, label, inner.kind, _through(relation, inner.value), expression, inner.choices)
-    columns = inspect(model).column_attrs
-    mapped = columns.get(name) or columns.get(f"{name}_{language()}")  # what both languages name, in the person's
+    relation, _dot, attribute = name.rpartition(".")
+    owner = getattr(model, relation).property.mapper.class_ if relation else model
+    value = _through(relation, attribute) if relation else lambda row: getattr(row, name)
+    contact = CONTACTS.get(owner, {}).get(attribute, "")
+    columns = inspect(owner).column_attrs
+    mapped = columns.get(attribute) or columns.get(f"{attribute}_{language()}")  # of both languages, the person's
     if mapped is None:
-        return Field(name, label, "text", lambda row: getattr(row, name))
-    kind, choices = _kind(mapped.columns[0].type, name)
-    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, mapped.key), choices)
+        return Field(name, label, "text", value, contact=contact)
+    kind, choices = _kind(mapped.columns[0].type, attribute)
+    expression = getattr(alias_of(model, relation) if relation else model, mapped.key)
+    return Field(name, label, kind, value, expression, choices, contact=contact)
 
 
 def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Field]:
@@ -124,8 +137,8 @@ def alias_of(model: type, relation: str) -> Any:
     return aliased(getattr(model, relation).property.mapper.class_, name=relation)
 
 
-def _through(relation: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda row: None if getattr(row, relation) is None else value(getattr(row, relation))
+def _through(relation: str, attribute: str) -> Callable[[Any], Any]:
+    return lambda row: None if getattr(row, relation) is None else getattr(getattr(row, relation), attribute)
 
 
 def _kind(type_: Any, name: str) -> tuple[str, list[Any]]:

@@ -12,11 +12,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
-from ..models import Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
+from ..models import Account, Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
 from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
 from .labels import ACCOUNT
+from .masks import CONTACTS, PROPERTIES, hides, mask
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
 ACTIONS: dict[str, Any] = {
@@ -36,6 +37,7 @@ ACTIONS: dict[str, Any] = {
     "account.imported": _l("Accounts imported"),
     "account.import_undone": _l("Import of accounts undone"),
     "account.properties_changed": _l("Properties changed"),
+    "contact.revealed": _l("Contacts revealed"),
     "property.defined": _l("Property defined"),
     "property.changed": _l("Property changed"),
     "property.converted": _l("Property converted to another type"),
@@ -272,7 +274,16 @@ def changes_line_by_line(entry: LogEntry) -> str:
 
 def _changes(entry: LogEntry) -> list[str]:
     told = [(name, pair) for name, pair in entry.changes.items() if name not in SAID_OTHERWISE]
-    return [f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told]
+    return [f"{_field(name, pair)}: {_arrow(name, *_behind_mask(name, pair))}" for name, pair in told]
+
+
+def _behind_mask(name: str, pair: list[Any]) -> list[Any]:
+    """Old and new as the reader may see them: contacts masked for some (X-11)."""
+    about = pair[2] if len(pair) > 2 else {}
+    contact = CONTACTS[Account].get(name) or PROPERTIES.get(about.get("type"))
+    if not hides(contact):
+        return pair
+    return [mask(pair[0], contact), mask(pair[1], contact), *pair[2:]]
 
 
 def _field(name: str, pair: list[Any]) -> str:

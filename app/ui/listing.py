@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask_babel import gettext as _
-from sqlalchemy import inspect, or_
+from sqlalchemy import false, inspect, or_
 from werkzeug.datastructures import MultiDict
 
 from . import choosing
@@ -152,7 +152,9 @@ class Listing:
     def _searched_in_rows(self) -> list[Any]:
         if not self.q or hasattr(self.model, "words"):
             return []
-        return [or_(*(self.available[name].contains(self.q) for name in self.search))]
+        columns = [self.available[name] for name in self.search]
+        asked = [field for field in columns if field.expression is not None]  # not masked
+        return [or_(false(), *(field.contains(self.q) for field in asked))]
 
     def _default(self, name: str) -> tuple[Field, str]:
         return self.available[name.removeprefix("-")], "desc" if name.startswith("-") else "asc"

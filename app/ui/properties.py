@@ -26,6 +26,7 @@ from .columns import Field, Option
 from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
+from .masks import PROPERTIES, Contact
 from .page import Cell
 
 LAST = "\U0010ffff"  # no text goes on with a letter behind it
@@ -88,7 +89,7 @@ class PropertyField(Field):
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         if not self.choices or value is None:
-            return Cell(shown(value, self.kind, self.currency), self.kind)
+            return Cell(shown(value, self.kind, self.currency), self.kind_of(value))
         texts = self._labels(value)
         if self.kind == "member":
             return Cell(texts[0])
@@ -141,6 +142,7 @@ def _column(definition: Property) -> Field:
         operators=_OPERATORS[kind],
         searched=definition.type.is_text or definition.type.has_choices or definition.type is PropertyType.MEMBER,
         totaled=kind in {"number", "money"},
+        contact=PROPERTIES.get(definition.type, ""),
         definition=definition,
     )
 
@@ -259,8 +261,8 @@ def held(definitions: Sequence[Property], account: Account) -> dict[str, Any]:
 
 
 def typed(definitions: Sequence[Property], form: FlaskForm) -> dict[Property, Any]:
-    """What the person made of it."""
-    return {d: from_input(d, form[name(d)].data) for d in definitions}
+    """What the person made of it; an input taken out of the form leaves the value alone."""
+    return {d: from_input(d, form[name(d)].data) for d in definitions if name(d) in form}
 
 
 def input_for(definition: Property, label: Any = None, *, checked: bool = True) -> Any:
@@ -269,6 +271,8 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
     validators: list[Any] = [InputRequired(_l("Please fill this in.")) if needed else Optional()]
     if checked:
         validators.append(_Fits(definition))
+    if definition.type in PROPERTIES:
+        validators.append(Contact(PROPERTIES[definition.type]))
     common = {
         "label": label or properties.label_of(definition),
         "description": definition.help(property_types.language()) if checked else "",

@@ -142,6 +142,8 @@ class Deed:
     of: type
     offers: Allowed = anywhere
     alters: frozenset[str] = frozenset()
+    done: frozenset[int] | set[int] = frozenset({302, 422})
+    reveals: bool = False  # its answer shows the row's contacts, whoever asked
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,7 @@ POLICY: dict[str, Any] = {
     "AccountsView.show": Detail("account.show", Account),
     "AccountsView.add": AddForm("account.add", Account, ACCOUNT),
     "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath, alters=VALUES),
+    "AccountsView.reveal": Deed("contact.reveal", Account, done={200, 302}, reveals=True),
     "AccountsView.hold": EditForm("account.hold", Account, HOLD, beneath, alters=frozenset({"administrative_hold_at"})),
     "AccountsView.lift": EditForm("account.hold", Account, LIFT, beneath, alters=frozenset(
         {"financial_hold_at", "lifted_at", "lifted_by", "lift_reason"})),

@@ -125,6 +125,12 @@ NEEDS = {
     "saved_view": "saved_view.list",
 }
 
+# What is masked for those who may not see contacts.
+CONTACTS = {
+    ("account", "contact"), ("account", "email"), ("account", "phone"), ("account", "street"), ("ab_user", "email"),
+    ("invitation", "email"), ("message", "recipient"), ("log_entry", "changes"), ("log_inside", "changes"),
+}  # fmt: skip
+
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
 CATALOGUE = {"article", "license_type", "plan", "article_grant"}
 
@@ -431,6 +437,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # a program is told by which of the account's keys it got in
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
+    if (table, column) in CONTACTS and not may(actor, "contact.see"):
+        return False
     if table == "property" and whose == actor.slug and actor.role:
         return True  # one's own definitions: in one's history, and in the reference of the API
     if table in CATALOGUE:
