@@ -29,7 +29,7 @@ def asked() -> MultiDict[str, str]:
     """The arguments of the list at hand: as the address has them, or the saved view it names, or one's usual view."""
     if "asked" not in g:
         args = MultiDict(request.args)
-        g.asked = _understood(args) if request.endpoint.rpartition(".")[2] in WITH_VIEWS else args
+        g.asked = _understood(args) if (request.endpoint or "").rpartition(".")[2] in WITH_VIEWS else args
     return g.asked
 
 
