@@ -102,6 +102,8 @@ class Listing:
 
     def turn_to_page(self) -> list[Any]:
         """The rows of the page asked for; of the last one where there are not so many."""
+        if self.finding.counted <= COUNTED:
+            self.page = min(self.page, max(1, -(-self.finding.counted // self.size)))
         found = self.finding.rows(self.size + 1, self._before) if self.finding.counted else []
         if not found and self.after is not None:  # the row it was to follow is gone
             self.finding = replace(self.finding, after=None)
