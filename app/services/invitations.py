@@ -25,6 +25,11 @@ from ..permissions import allows, may_grant
 from . import members, signin
 from .signin import Visitor
 
+
+class AlreadyThere(Refused):
+    """There is nothing to do: the person is a member, or has been asked."""
+
+
 # --- inviting --------------------------------------------------------------------------------------------------
 
 
@@ -33,11 +38,8 @@ def invite(email: str, *, role: Role, account: Account, by: Member) -> Invitatio
 
     The account is the inviter's own or one beneath it, whose first members come in this way.
     """
-    email = _address(email)
     _hold(account)
-    _refuse_archived(account)
-    _refuse_above_own(role, by)
-    _refuse_known(email, account, by)
+    email = examine(email, role=role, account=account, by=by)
     _make_room(email, account)
 
     token = _issue(account, email)
@@ -56,6 +58,19 @@ def invite(email: str, *, role: Role, account: Account, by: Member) -> Invitatio
     db.session.flush()
     _write(invitation, token, by)
     return invitation
+
+
+def examine(email: str, *, role: Role, account: Account, by: Member) -> str:
+    """The address as it is kept, if it could be invited now; nothing is written.
+
+    Raises `AlreadyThere` for a member or somebody invited, `Refused` for what `invite` would refuse besides.
+    """
+    email = _address(email)
+    _refuse_archived(account)
+    _refuse_above_own(role, by)
+    _refuse_known(email, account, by)
+    _refuse_invited(_former(email, account))
+    return email
 
 
 def resend(invitation: Invitation, *, by: Member) -> None:
@@ -157,7 +172,7 @@ def _refuse_above_own(role: Role, by: Member) -> None:
 def _refuse_known(email: str, account: Account, by: Member) -> None:
     """Members need no invitation; and nobody lets themselves or their colleagues into an account from above (M-5)."""
     if _is_member(email, account.id):
-        raise Refused(_("%(email)s is a member already.", email=email), field="email")
+        raise AlreadyThere(_("%(email)s is a member already.", email=email), field="email")
     if account.id != by.account_id and _is_member(email, by.account_id):
         raise Refused(
             _("%(email)s belongs to your own account; only %(account)s itself can let them in.",
@@ -171,23 +186,30 @@ def _is_member(email: str, account_id: int) -> bool:
     return db.session.scalar(found) is not None
 
 
-def _make_room(email: str, account: Account) -> None:
-    """One pending invitation for an address; one that has expired makes way."""
-    former = db.session.scalar(
+def _former(email: str, account: Account) -> Invitation | None:
+    """The one invitation of an address that has been neither accepted nor withdrawn; it may have expired."""
+    return db.session.scalar(
         select(Invitation).where(
             Invitation.account_id == account.id,
             Invitation.email == email,
             Invitation.status == InvitationStatus.PENDING,
         )
     )
-    if former is None:
-        return
-    if former.status_at(clock.now()) is InvitationStatus.PENDING:
-        raise Refused(
-            _("%(email)s has been invited already; send that invitation again or withdraw it.", email=email),
+
+
+def _refuse_invited(former: Invitation | None) -> None:
+    if former is not None and former.status_at(clock.now()) is InvitationStatus.PENDING:
+        raise AlreadyThere(
+            _("%(email)s has been invited already; send that invitation again or withdraw it.", email=former.email),
             field="email",
         )
-    _take_back(former)
+
+
+def _make_room(email: str, account: Account) -> None:
+    """One pending invitation for an address; one that has expired makes way."""
+    former = _former(email, account)
+    if former is not None:
+        _take_back(former)
 
 
 def _refuse_others(invitation: Invitation, by: Member) -> None:
