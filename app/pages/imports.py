@@ -251,7 +251,7 @@ def _upload_page(kind: ImportKind, problem: str = "") -> str:
         "import_upload.html",
         problem=problem,
         lines=lines,
-        words=words,
+        texts=words,
         manages=_actor().account.kind.manages_accounts,
         most_rows=shown(RECIPES[kind].most_rows, "number"),
         most_columns=sheets.MOST_COLUMNS,
@@ -317,7 +317,7 @@ def _said(import_: AccountImport) -> dict[str, Any]:
     return {
         "import_": import_,
         "status": Cell(str(import_.status.label), "choice", tone=TONES[import_.status]),
-        "words": words,
+        "texts": words,
         "clears": RECIPES[import_.kind].clears,
         "tabs": _tabs(import_, show),
         "lines": [_line(row, columns, import_) for row in page],

@@ -29,10 +29,15 @@ def columns(_account_id: int) -> dict[str, Column]:
     amounts = ("Amount", "Anzahl", "Pieces", "Stück", *in_all_languages(_l("Quantity")))
     found = [
         account_column(required=True),
-        Column(ARTICLE, numbers, _("Article number"), read=line, say=" · ".join, required=True),
+        Column(ARTICLE, numbers, _("Article number"), read=line, say=_said, required=True),
         Column(QUANTITY, amounts, _("Quantity"), read=_quantity, required=True),
     ]
     return {column.key: column for column in found}
+
+
+def _said(kept: list[str] | None) -> str:
+    """Number and name."""
+    return " · ".join(kept or ())
 
 
 def _quantity(cell: Any) -> int:

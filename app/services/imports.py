@@ -76,7 +76,9 @@ def problems_of(mapping: list[str], kind: ImportKind = ImportKind.ACCOUNT, *, by
     recipe = RECIPES[kind]
     columns = recipe.columns(by.account_id)
     missing = [columns[key].label for key in recipe.needs if key not in mapping]
-    return _("Still missing: %(names)s. Say which column of the file it is.", names=", ".join(missing)) if missing else ""
+    if missing:
+        return _("Still missing: %(names)s. Say which column of the file it is.", names=", ".join(missing))
+    return ""
 
 
 def keep(import_: AccountImport, rows: list[Row], *, mapping: list[str], clears: bool) -> None:
