@@ -38,13 +38,15 @@ def _roles(language: str) -> dict[str, str]:
 def look(sheet: Sheet, mapping: list[str], *, by: Member) -> list[Row]:
     """Who would be invited, who is left alone, and what is wrong. Nothing is written."""
     rows = Rows(sheet, mapping, columns(by.account_id))
-    known = Accounts(rows.texts(ACCOUNT), by.account)
-    return rows.look(partial(_examine, rows, known, by), left=invitations.AlreadyThere)
+    accounts, people = Accounts(rows.texts(ACCOUNT), by.account), invitations.known(rows.texts(EMAIL))
+    return rows.look(partial(_examine, rows, accounts, people, by), left=invitations.AlreadyThere)
 
 
-def _examine(rows: Rows, known: Accounts, by: Member, row: Row, values: Values) -> None:
-    account, role = known.find(values.get(ACCOUNT, "")), Role(values[ROLE])
-    row.name = invitations.examine(values[EMAIL], role=role, account=account, by=by)
+def _examine(
+    rows: Rows, accounts: Accounts, people: invitations.Known, by: Member, row: Row, values: Values
+) -> None:
+    account, role = accounts.find(values.get(ACCOUNT, "")), Role(values[ROLE])
+    row.name = invitations.examine(values[EMAIL], role=role, account=account, by=by, known=people)
     rows.refuse_twice(row, (account.id, row.name), field=EMAIL)
     row.parent_id, row.cells = account.id, {ROLE: [None, role.value]}
     if account.id != by.account_id:
