@@ -29,7 +29,7 @@ from .schema.catalog import Article, Cycle, Grant, LARGEST_QUANTITY, LARGEST_USE
 from .schema.licenses import Holding, License, LicenseMovement, LicenseStatus, MovementKind, Source
 from .schema.saved_views import SavedView
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
-from .schema.files import AccountImport, Export, ExportStatus, ImportStatus
+from .schema.files import AccountImport, Export, ExportStatus, ImportKind, ImportStatus
 from .schema.records import LogEntry, Message, MessageStatus
 
 # Tables without `account_id`, each with its reason; the schema test demands one or the other (decision 2).

@@ -48,7 +48,7 @@ from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
 from .pages.exports import ExportsView
-from .pages.imports import ImportsView
+from .pages.imports import HoldingImportsView, ImportsView, InvitationImportsView
 from .pages.properties import PropertiesView
 from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
@@ -152,9 +152,7 @@ class AccountsView(BackOfficeView):
             tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
-        if may("account.import"):
-            tools.append(Link(_("Import"), url_for("ImportsView.upload"), "upload"))
-        return tools
+        return [*tools, *_import_links("account")]
 
     def file_fields(self, listing: Listing) -> list[Field]:
         """For whoever may import, the ID by which an edited row is known again."""
@@ -477,7 +475,8 @@ class MembersView(BackOfficeView):
 
     def tools(self) -> list[Link]:
         links = [Link(_("Leave account"), self.url("leave"), "logout")]
-        return [*links, _invite_link()] if may("invitation.add") else links
+        links += [_invite_link()] if may("invitation.add") else []
+        return [*links, *_import_links("invitation")]
 
     @expose("/leave", methods=["GET", "POST"])
     @has_access
@@ -530,6 +529,9 @@ class InvitationsView(BackOfficeView):
         """The status is that of this moment: nobody notes when an invitation expires."""
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
         return changed(super().fields(names), status=status)
+
+    def tools(self) -> list[Link]:
+        return _import_links("invitation")
 
     def is_muted(self, row: Invitation) -> bool:
         return row.status_at(clock.now()) is not InvitationStatus.PENDING
@@ -840,6 +842,9 @@ class HoldingsView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         return _without_own_account(super().fields(names))
+
+    def tools(self) -> list[Link]:
+        return _import_links("holding")
 
     def _add_link(self) -> None:
         """Articles are given on the account's page."""
@@ -1408,6 +1413,12 @@ def _invite_link(**values: Any) -> Link:
     return Link(_("Invite member"), url_for("InvitationsView.add", **values), icon="user-plus", modal=True)
 
 
+def _import_links(noun: str) -> list[Link]:
+    views = {"account": ImportsView, "invitation": InvitationImportsView, "holding": HoldingImportsView}
+    url = url_for(f"{views[noun].__name__}.upload")
+    return [Link(_("Import"), url, "upload")] if may(f"{noun}.import") else []
+
+
 def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
     partner = {"category": "Partner", "category_label": _l("Partner")}
@@ -1432,6 +1443,8 @@ def register(backoffice: BackOffice) -> None:
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
     backoffice.add_view_no_menu(ImportsView)
+    backoffice.add_view_no_menu(InvitationImportsView)
+    backoffice.add_view_no_menu(HoldingImportsView)
     backoffice.add_view_no_menu(SavedViewsView)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
