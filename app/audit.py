@@ -111,9 +111,7 @@ def _pair(value: Any) -> list[Any]:
     return [readable(one) for one in (value if isinstance(value, tuple) else (None, value))]
 
 
-def note(
-    session: AnySession, action: str, subject: Any, *, home: tuple[int, str], changes: dict[str, Any]
-) -> None:
+def note(session: AnySession, action: str, subject: Any, *, home: tuple[int, str], changes: dict[str, Any]) -> None:
     """Within a flush: a line about a row in the history of another account (`home`: its number and path)."""
     line = _line(session, action, subject) | _at(home) | {"changes": changes}
     session.info["lines"].append((line, subject))
@@ -168,9 +166,7 @@ def _write_all(session: AnySession, _context: Any) -> None:
 
 def write_lines(session: AnySession, told: list[tuple[dict[str, Any], Any]]) -> None:
     """Lines with the rows they are about."""
-    lines = [
-        line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row))) for line, row in told
-    ]
+    lines = [line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row))) for line, row in told]
     for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
         session.connection().execute(LogEntry.__table__.insert(), [*alike])
 

@@ -5,9 +5,10 @@ A built-in column is read off the model; its kind decides how it is shown, filte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, func, inspect
@@ -40,6 +41,18 @@ class Option:
 
     def __str__(self) -> str:
         return str(self.label)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value that SQL has in a column of its own: a file of many rows need not make objects of them to read it."""
+
+    column: Any
+    of: Callable[[Any], Any]  # the same, asked of a row
+    said: Callable[[Any], Any] | None = None  # what a file makes of it, if not the value itself
+
+    def __call__(self, row: Any) -> Any:
+        return self.of(row)
 
 
 @dataclass(frozen=True)
@@ -92,10 +105,23 @@ class Field:
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
         return Cell(shown(value, self.kind, self.currency), self.kind, url, tone, indent)
 
-    def plain(self, row: Any) -> Any:
-        """The value as a typed file holds it."""
-        value = self.value(row)
-        return shown(value, self.kind) if self.kind in {"choice", *CODES} else value
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The columns of SQL from which `plain` makes what a file holds; none: it takes the row as a whole."""
+        return (self.value.column,) if isinstance(self.value, Kept) else ()
+
+    def plain(self, found: Sequence[Any]) -> Sequence[Any]:
+        """The values of many rows as a typed file holds them, from those parts; each word is looked up once."""
+        values = self._values(found)
+        if self.kind not in {"choice", *CODES}:
+            return values
+        words = {value: shown(value, self.kind) for value in set(values)}
+        return [words[value] for value in values]
+
+    def _values(self, found: Sequence[Any]) -> Sequence[Any]:
+        if not isinstance(self.value, Kept):
+            return [self.value(row) for row in found]
+        return found if self.value.said is None else [self.value.said(one) for one in found]
 
 
 def field_of(model: type, name: str, label: Any) -> Field:
@@ -104,13 +130,16 @@ def field_of(model: type, name: str, label: Any) -> Field:
         relation, attribute = name.split(".")
         inner = field_of(getattr(model, relation).property.mapper.class_, attribute, label)
         expression = getattr(alias_of(model, relation), inner.expression.key)
-        return Field(name, label, inner.kind, _through(relation, inner.value), expression, inner.choices)
+        value = _through(relation, inner.value)
+        value = Kept(expression, value) if isinstance(inner.value, Kept) else value
+        return Field(name, label, inner.kind, value, expression, inner.choices)
     columns = inspect(model).column_attrs
     mapped = columns.get(name) or columns.get(f"{name}_{language()}")  # what both languages name, in the person's
     if mapped is None:
-        return Field(name, label, "text", lambda row: getattr(row, name))
+        return Field(name, label, "text", attrgetter(name))
     kind, choices = _kind(mapped.columns[0].type, name)
-    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, mapped.key), choices)
+    expression, value = getattr(model, mapped.key), attrgetter(name)
+    return Field(name, label, kind, Kept(expression, value) if name in columns else value, expression, choices)
 
 
 def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Field]:

@@ -94,9 +94,15 @@ class PropertyField(Field):
             return Cell(texts[0])
         return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts) if self.kind == "choices" else ())
 
-    def plain(self, row: Any) -> Any:
-        value = self.value(row)
-        return ", ".join(self._labels(value)) if self.choices and value is not None else value
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (Account.properties,)
+
+    def plain(self, found: Sequence[Any]) -> Sequence[Any]:
+        values = properties.values_of(self.definition, found)
+        if not self.choices:
+            return values
+        return [None if value is None else ", ".join(self._labels(value)) for value in values]
 
     def _labels(self, value: Any) -> list[str]:
         keys = value if isinstance(value, list) else [str(value)]
