@@ -16,13 +16,16 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.p
 
 export TZ := UTC
 
-.PHONY: help run test lint translations messages lock clean
+.PHONY: help run test lint translations messages lock clean demo bench load
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run              starts Kontor with its demo company on http://localhost:$(PORT)  (PORT=… for another)"
 	@echo "make test             checks the style, then runs every test  (ARGS='-k invoice' for a few)"
 	@echo "make lint             checks the style only"
+	@echo "make demo             fills a new demo with SIZE=1000000 accounts, a tenth of them Nordlicht's"
+	@echo "make bench            measures Kontor beside plain Flask-AppBuilder with SIZE=1000000 accounts"
+	@echo "make load             lets people work and export at once for MINUTES=5, with SIZE=100000 accounts"
 	@echo "make messages         brings the catalogues in app/translations up to the sentences in the code; then translate"
 	@echo "make lock             brings requirements*.txt up to requirements*.in  (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean            removes what make can make again; never instance/, where the data is"
@@ -35,6 +38,16 @@ test: lint translations
 
 lint: .venv/.dev
 	@$(PY) -m ruff check .
+
+demo: translations
+	@$(PY) -m flask --app app:create_app kontor prepare
+	@$(PY) benchmarks/crowd.py $(or $(SIZE),1000000)
+
+bench: .venv/.dev translations
+	@$(PY) benchmarks/bench.py $(or $(SIZE),1000000) $(ARGS)
+
+load: .venv/.dev translations
+	@$(PY) benchmarks/load.py $(or $(MINUTES),5) $(or $(SIZE),100000) $(ARGS)
 
 translations: $(CATALOGUES)
 

@@ -105,7 +105,7 @@ def _holds(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 class Words(flask_babel.Domain):
-    """The translations of a request, looked up once for each language and not once for each word (decision 0011)."""
+    """The translations of a request, looked up once for each language and not once for each word (decision 0014)."""
 
     def get_translations(self) -> Any:
         at_hand = _babel_at_hand()

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
-from app import clock, properties
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from app import clock, create_app, properties
 from app.extensions import db
 from app.models import Account, Kind, Property, PropertyType, PropertyValue, sort_key, words_of
 from app.tenancy import unscoped
@@ -161,3 +165,21 @@ def _pour(connection: Connection, table: Table, columns: Sequence[str], rows: It
                 copy.write_row(row)
         cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM crowd")  # noqa: S608
         cursor.execute("DROP TABLE crowd")
+
+
+def main() -> None:
+    """The large demo: a tenth of the crowd beneath Nordlicht, the rest beneath the two other partners."""
+    size, dice, app = int(sys.argv[1]), random.Random(2026), create_app()
+    assert app.config["KONTOR_ENV"] == "demo", "a crowd is for demos only"
+    with app.app_context():
+        with unscoped("who gets a crowd", writes=False) as session:
+            partners = dict(session.execute(select(Account.slug, Account.id).where(Account.kind == Kind.PARTNER)).all())
+        with without_indexes():
+            settle(partners["nordlicht"], size // 10, dice)
+            for slug in ("alpenwerk", "harbour"):
+                settle(partners[slug], size * 9 // 20, dice)
+        look_around()
+
+
+if __name__ == "__main__":
+    main()

@@ -71,8 +71,8 @@ class Finding:
 
     def _with_those_left_out(self, most: int | None) -> int:
         """All that the indexes know; nothing is asked of a row."""
-        if self._driver is None:
-            return _at_most(most, select(self._key))
+        if self._driver is None:  # in the order of the path: else PostgreSQL looks for a few among all there are
+            return _at_most(most, select(self._key).order_by(self.model.path if most else None))
         found = self._driver.keys().subquery()
         tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
         return _at_most(most, select(found.c.key).where(*tests))

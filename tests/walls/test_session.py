@@ -122,9 +122,8 @@ def test_each_table_a_statement_names_is_behind_the_wall(charlie, way):
 
 
 def test_a_class_that_is_overlooked_is_refused_not_shown(charlie, monkeypatch):
-    monkeypatch.setattr(tenancy, "_mappers_of", lambda _part: iter(()))
-
     with acting_as(charlie), pytest.raises(OutsideScope):
+        monkeypatch.setattr(tenancy, "_mappers_of", lambda _part: iter(()))
         db.session.scalar(select(func.count(Account.id)))
 
 
