@@ -16,7 +16,7 @@ from sqlalchemy import Select, func, inspect, select, union, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
 from ..extensions import db
-from .columns import Field, alias_of
+from .columns import Field, alias_of, is_there
 from .filters import Applied, Together
 from .searching import Search
 
@@ -240,7 +240,7 @@ class Finding:
         if self.left_out and not self._on_row:
             return [key.not_in(union_all(*(select(self._key).where(one) for one in self.left_out))), *tests]
         row = self._related(select(self._key)).where(self._key == key, *self.conditions, *self._on_row)
-        return [row.correlate_except(*self._froms()).exists(), *tests]
+        return [is_there(row.correlate_except(*self._froms())), *tests]
 
     # --- the statement's parts ---
 

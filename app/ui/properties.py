@@ -22,7 +22,7 @@ from .. import properties, property_types
 from ..errors import Refused
 from ..extensions import holds
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field, Option
+from .columns import Field, Option, is_there
 from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
@@ -78,7 +78,7 @@ class PropertyField(Field):
         """Whether the row of that key has a value, and one that fulfils a condition."""
         value = aliased(PropertyValue)
         there = select(value.id).where(value.account_id == key, self.of(value))
-        return (there if condition is None else there.where(condition(value))).correlate_except(value).exists()
+        return is_there((there if condition is None else there.where(condition(value))).correlate_except(value))
 
     def chosen(self, value: Any, folded: str) -> Any:
         """Whether a value is one of the choices in whose label a text stands."""
