@@ -72,5 +72,3 @@ def backend_of(engine: Engine) -> list[str]:
 def processor(backend: list[str]) -> float:
     worked = sum(int(Path(path).read_text().split()[0]) for path in backend if os.path.exists(path))
     return time.process_time() + worked / 1e9
-
-

@@ -88,6 +88,8 @@ class Finding:
         """The rows of one page; none where there are not so many."""
         if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
+        if self._hits is not None:
+            return self._of_keys(list(db.session.scalars(self._sorted(self._key).limit(size).offset(offset))))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
         keys = self._joins(self._table(self._walking(select(self._key)))).order_by(*self._clauses())
@@ -307,6 +309,11 @@ def _beyond(column: Any, last: Select[Any], direction: str, next_key: Any) -> li
 
 def _number(statement: Select[Any]) -> int:
     return db.session.scalar(statement) or 0
+
+
+def counted(keys: Select[Any]) -> int:
+    """How many there are, as far as a page counts: one more than `COUNTED` means that there are more."""
+    return _at_most(COUNTED + 1, keys)
 
 
 def _at_most(most: int | None, keys: Select[Any]) -> int:

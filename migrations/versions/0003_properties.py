@@ -29,9 +29,7 @@ def upgrade() -> None:
 
     op.create_index("ix_account_live", "account", ["path", "archived_at", "id"])
     archived = sa.text("archived_at IS NOT NULL")
-    op.create_index(
-        "ix_account_archived", "account", ["path", "id"], sqlite_where=archived, postgresql_where=archived
-    )
+    op.create_index("ix_account_archived", "account", ["path", "id"], sqlite_where=archived, postgresql_where=archived)
     op.drop_index("ix_account_name_sort", "account")
     op.create_index("ix_account_name_sort", "account", ["name_sort", "id", "path", "archived_at"])
     op.add_column("account", sa.Column("words", sa.String(length=400), nullable=False, server_default=""))

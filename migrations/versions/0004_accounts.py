@@ -25,7 +25,11 @@ def upgrade() -> None:
     op.create_table(
         "hold",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Enum("administrative", "financial", name="holdkind", native_enum=False, length=24), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum("administrative", "financial", name="holdkind", native_enum=False, length=24),
+            nullable=False,
+        ),
         sa.Column("reason", sa.String(length=300), nullable=False),
         sa.Column("set_at", Moment(), nullable=False),
         sa.Column("set_by", sa.String(length=140), nullable=False),
@@ -39,7 +43,12 @@ def upgrade() -> None:
     )
     index_owner("hold")
     op.create_index(
-        "uq_hold_in_force", "hold", ["account_id", "kind"], unique=True, sqlite_where=IN_FORCE, postgresql_where=IN_FORCE
+        "uq_hold_in_force",
+        "hold",
+        ["account_id", "kind"],
+        unique=True,
+        sqlite_where=IN_FORCE,
+        postgresql_where=IN_FORCE,
     )
     protect("hold", SUBTREE)
 

@@ -48,7 +48,9 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=60), nullable=False),
         sa.Column("unit_en", sa.String(length=40), nullable=False),
         sa.Column("unit_de", sa.String(length=40), nullable=False),
-        sa.Column("policy", sa.Enum("hard", "soft", "overage", name="policy", native_enum=False, length=24), nullable=False),
+        sa.Column(
+            "policy", sa.Enum("hard", "soft", "overage", name="policy", native_enum=False, length=24), nullable=False
+        ),
         sa.Column("overage_percent", sa.Integer(), nullable=True),
         *_names(),
         sa.Column("archived_at", Moment(), nullable=True),
@@ -117,7 +119,20 @@ def upgrade() -> None:
         sa.Column("told", sa.Integer(), nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_until", sa.Date(), nullable=True),
-        sa.Column("status", sa.Enum("upcoming", "active", "suspended", "expired", "revoked", name="licensestatus", native_enum=False, length=24), nullable=False),
+        sa.Column(
+            "status",
+            sa.Enum(
+                "upcoming",
+                "active",
+                "suspended",
+                "expired",
+                "revoked",
+                name="licensestatus",
+                native_enum=False,
+                length=24,
+            ),
+            nullable=False,
+        ),
         sa.Column("reason", sa.String(length=300), nullable=False),
         sa.Column("suspended_by_id", sa.Integer(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
@@ -138,7 +153,9 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("license_id", sa.Integer(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
-        sa.Column("kind", sa.Enum("consumed", "released", name="movementkind", native_enum=False, length=24), nullable=False),
+        sa.Column(
+            "kind", sa.Enum("consumed", "released", name="movementkind", native_enum=False, length=24), nullable=False
+        ),
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("in_use", sa.Integer(), nullable=False),
         sa.Column("reference", sa.String(length=200), nullable=False),
