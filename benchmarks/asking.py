@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-RUNS = 25
+RUNS = int(os.environ.get("RUNS", "25"))
 # question → the address in Kontor, the one in plain FAB; {0} … {7} are the properties in the order of `worlds.KINDS`
 QUESTIONS = {
     "list, first page": ("", ""),

@@ -117,8 +117,8 @@ class Finding:
     def _sorted(self, *wanted: Any) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
         rows = self._joins(self._loading(*wanted)).order_by(*self._clauses())
-        if self._hits is not None:
-            return rows.where(self._key.in_(self._hits))
+        if self._hits is not None:  # by number, though SQLite thinks thousands of them too many for that
+            return rows.where(self._key.in_(self._hits)).with_hint(self.model, "NOT INDEXED", "sqlite")
         rows = rows.where(*self._all_tests(self._driver))
         if self._driver is not None:
             return rows.where(self._key.in_(self._driver.keys()))
