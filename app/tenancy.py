@@ -482,6 +482,7 @@ def _class_of(table: Table) -> type | None:
 
 # --- foot five: SQL that came another way ----------------------------------------------------------------------
 
+
 @event.listens_for(Session, "after_begin")
 def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> None:
     """Tell the connection, and PostgreSQL's own wall, for whom this transaction works."""

@@ -53,12 +53,12 @@ from .pages.properties import PropertiesView
 from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
 from .services import accounts, api_keys, catalog, contacts, holds, invitations, license_use, licenses, members, moves
-from .services.import_columns import ID_LABEL, id_of
+from .services.import_columns import ID_LABEL, ids_for
 from .tenancy import current_scope
 from .ui import masks
 from .ui import properties as property_columns
 from .ui.acting import may, me
-from .ui.columns import Field, changed
+from .ui.columns import Field, Kept, changed
 from .ui.fields import LocalDecimalField, choices, reason_field
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
@@ -159,7 +159,8 @@ class AccountsView(BackOfficeView):
         if not may("account.import"):
             return super().file_fields(listing)
         owner_id, now = current_scope().account_id, clock.now()
-        known = Field("id", ID_LABEL, "text", lambda row: id_of(row, owner_id=owner_id, at=now))
+        said = ids_for(owner_id=owner_id, at=now)
+        known = Field("id", ID_LABEL, "text", Kept(Account.id, lambda row: said(row.id), said))
         note = _("Leave this column as it is: with it the edited file can be imported again.")
         return [*super().file_fields(listing), replace(known, note=note)]
 
@@ -1448,5 +1449,3 @@ def register(backoffice: BackOffice) -> None:
     backoffice.add_view_no_menu(SavedViewsView)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
-
-

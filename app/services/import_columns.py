@@ -6,6 +6,7 @@ Values are compared, told and kept as the database keeps them: texts and codes a
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Callable
@@ -240,13 +241,23 @@ def _written(definition: Property, text: str) -> Any:
 
 # --- the ID of a row ---------------------------------------------------------------------------------------------
 
-_SIGNED = 16  # characters of the signature: 96 bits
+_SIGNED = 12  # bytes of the signature
 
 
 def id_of(account: Account, *, owner_id: int, at: datetime) -> str:
     """What stands in an export's ID column: which account the row is, for whom and when it was written, signed."""
-    stamp = f"{account.id}-{int(at.timestamp()):x}"
-    return f"{stamp}-{_signature(stamp, owner_id)}"
+    return ids_for(owner_id=owner_id, at=at)(account.id)
+
+
+def ids_for(*, owner_id: int, at: datetime) -> Callable[[int], str]:
+    """The same for a file of many: makes the ID of an account's number."""
+    seconds, key = f"{int(at.timestamp()):x}", _key(owner_id)
+
+    def made(number: int) -> str:
+        stamp = f"{number}-{seconds}"
+        return f"{stamp}-{_signature(stamp, key)}"
+
+    return made
 
 
 def read_id(text: str, *, owner_id: int) -> tuple[int, datetime] | None:
@@ -254,11 +265,15 @@ def read_id(text: str, *, owner_id: int) -> tuple[int, datetime] | None:
     stamp, _dash, signature = text.strip().rpartition("-")
     if not re.fullmatch(r"[0-9]{1,10}-[0-9a-f]{1,10}", stamp, re.ASCII):
         return None
-    if not hmac.compare_digest(signature.encode(), _signature(stamp, owner_id).encode()):
+    if not hmac.compare_digest(signature.encode(), _signature(stamp, _key(owner_id)).encode()):
         return None
     number, seconds = stamp.split("-")
     return int(number), datetime.fromtimestamp(int(seconds, 16), UTC)
 
 
-def _signature(stamp: str, owner_id: int) -> str:
-    return re.sub(r"[-_]", "x", tokens.derived(f"row:{owner_id}:{stamp}")[:_SIGNED])
+def _key(owner_id: int) -> bytes:
+    return tokens.derived(f"rows of {owner_id}").encode()
+
+
+def _signature(stamp: str, key: bytes) -> str:
+    return hashlib.blake2b(stamp.encode(), key=key, digest_size=_SIGNED).hexdigest()

@@ -193,5 +193,3 @@ def remember_account() -> None:
         user = session_.get(User, person.user.id)
         if user is not None:
             user.last_account_id = scope.account_id
-
-

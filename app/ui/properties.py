@@ -22,7 +22,7 @@ from .. import properties, property_types
 from ..errors import Refused
 from ..extensions import holds
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field, Option
+from .columns import Field, Option, is_there
 from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
@@ -79,7 +79,7 @@ class PropertyField(Field):
         """Whether the row of that key has a value, and one that fulfils a condition."""
         value = aliased(PropertyValue)
         there = select(value.id).where(value.account_id == key, self.of(value))
-        return (there if condition is None else there.where(condition(value))).correlate_except(value).exists()
+        return is_there((there if condition is None else there.where(condition(value))).correlate_except(value))
 
     def chosen(self, value: Any, folded: str) -> Any:
         """Whether a value is one of the choices in whose label a text stands."""
@@ -95,9 +95,15 @@ class PropertyField(Field):
             return Cell(texts[0])
         return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts) if self.kind == "choices" else ())
 
-    def plain(self, row: Any) -> Any:
-        value = self.value(row)
-        return ", ".join(self._labels(value)) if self.choices and value is not None else value
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (Account.properties,)
+
+    def plain(self, found: Sequence[Any]) -> Sequence[Any]:
+        values = properties.values_of(self.definition, found)
+        if not self.choices:
+            return values
+        return [None if value is None else ", ".join(self._labels(value)) for value in values]
 
     def _labels(self, value: Any) -> list[str]:
         keys = value if isinstance(value, list) else [str(value)]

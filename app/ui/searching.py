@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 
 from ..extensions import holds
 from ..models import PropertyValue, sort_key
+from .columns import is_there
 from .masks import sees_contacts
 
 
@@ -42,12 +43,12 @@ class Search:
     def of(self, key: Any) -> Any:
         """Whether the row of that key is among them."""
         row, value = aliased(self.model), _value(0)
-        own = select(row.id).where(row.id == key, self._holds(row)).correlate_except(row).exists()
+        own = is_there(select(row.id).where(row.id == key, self._holds(row)).correlate_except(row))
         if not self.properties:
             return own
         found = or_(*(condition(value) for condition in self._conditions()))
         further = select(value.id).where(value.account_id == key, found)
-        return own | further.correlate_except(value).exists()
+        return own | is_there(further.correlate_except(value))
 
     def _holds(self, row: Any) -> Any:
         return holds(getattr(row, self.within), self._folded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -38,18 +39,24 @@ _LABELS = {
 
 def standings_of(account: Account) -> list[Standing]:
     """All that is true of it; active is what has nothing else to say."""
-    found = [Standing(kind.value) for kind in account.holds] + [Standing.ARCHIVED] * account.is_archived
-    return found or [Standing.ACTIVE]
+    holds = account.holds
+    return _marked((HoldKind.ADMINISTRATIVE in holds, HoldKind.FINANCIAL in holds, account.is_archived))
+
+
+def _marked(marks: tuple[bool, ...]) -> list[Standing]:
+    return [standing for standing, mark in zip(Standing, marks, strict=False) if mark] or [Standing.ACTIVE]
 
 
 def condition(standing: Standing) -> ColumnElement[bool]:
     """The same, asked of the database."""
-    marks = {
-        Standing.ADMINISTRATIVE: Account.administrative_hold_at.is_not(None),
-        Standing.FINANCIAL: Account.financial_hold_at.is_not(None),
-        Standing.ARCHIVED: Account.archived_at.is_not(None),
-    }
-    return marks.get(standing, and_(*(~mark for mark in marks.values())))
+    return _MARKS.get(standing, and_(*(~mark for mark in _MARKS.values())))
+
+
+_MARKS = {
+    Standing.ADMINISTRATIVE: Account.administrative_hold_at.is_not(None),
+    Standing.FINANCIAL: Account.financial_hold_at.is_not(None),
+    Standing.ARCHIVED: Account.archived_at.is_not(None),
+}
 
 
 def badge(standing: Standing) -> Cell:
@@ -69,8 +76,15 @@ class StandingField(Field):
         texts = tuple(str(standing.label) for standing in found)
         return Cell(", ".join(texts), "choice", tone=TONES[found[0].value], texts=texts)
 
-    def plain(self, row: Account) -> str:
-        return ", ".join(str(standing.label) for standing in standings_of(row))
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return tuple(_MARKS.values())
+
+    def plain(self, *marks_of_all: Sequence[bool]) -> list[str]:
+        """Of many accounts at once, among which few things are true."""
+        marked = [*zip(*marks_of_all, strict=True)]
+        words = {marks: ", ".join(str(one.label) for one in _marked(marks)) for marks in set(marked)}
+        return [words[marks] for marks in marked]
 
 
 def standing_column(name: str, label: Any) -> StandingField:

@@ -636,5 +636,3 @@ def _safe_back(default: str) -> str:
     """Where the person came from, if that is a page of this account."""
     back = request.form.get("back") or request.args.get("back") or ""
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
-
-

@@ -402,4 +402,3 @@ def _again(before: Any) -> Response:
     answer = told(None, before.status, {**place, "X-Idempotency-Replayed": "true"})
     answer.set_data(before.body)
     return answer
-
