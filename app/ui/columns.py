@@ -119,6 +119,11 @@ class Field:
         return "masked" if isinstance(value, Mask) else self.kind
 
     @property
+    def is_masked(self) -> bool:
+        """Whether contacts in it stand behind a mask; whose are open, only the row as a whole can tell."""
+        return isinstance(self.value, Masked)
+
+    @property
     def parts(self) -> tuple[Any, ...]:
         """The columns of SQL from which `plain` makes what a file holds; none: it takes the row as a whole."""
         return (self.value.column,) if isinstance(self.value, Kept) else ()

@@ -97,10 +97,10 @@ class PropertyField(Field):
 
     @property
     def parts(self) -> tuple[Any, ...]:
-        return (Account.properties,)
+        return () if self.is_masked else (Account.properties,)
 
     def plain(self, found: Sequence[Any]) -> Sequence[Any]:
-        values = properties.values_of(self.definition, found)
+        values = self._values(found) if self.is_masked else properties.values_of(self.definition, found)
         if not self.choices:
             return values
         return [None if value is None else ", ".join(self._labels(value)) for value in values]
