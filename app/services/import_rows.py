@@ -17,7 +17,7 @@ from ..sheets import Sheet
 from .import_columns import ID_LABEL, Column, in_all_languages, line, read_id
 from .import_plan import Row, accounts_by, name_key_of
 
-MOST = 2_000  # rows: they are written one by one, while on SQLite everybody else waits
+MOST = 500  # rows: they are written one by one, while on SQLite everybody else waits
 ACCOUNT = "account"
 Values = dict[str, Any]  # column → what its cell means
 

@@ -162,7 +162,7 @@ def test_a_column_that_is_needed_is_asked_for(alice):
 def test_more_rows_than_are_written_one_by_one_are_refused(alice, kind):
     file = "E-mail\n" + "nina@new.example\n" * 2001
 
-    with acting_as(alice), pytest.raises(Refused, match="more than 2,000 rows"):
+    with acting_as(alice), pytest.raises(Refused, match="more than 500 rows"):
         imports.read(file.encode(), kind)
     assert imports.read(file.encode(), ImportKind.ACCOUNT).count == 2001
 
