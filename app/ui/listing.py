@@ -102,7 +102,8 @@ class Listing:
 
     def turn_to_page(self) -> list[Any]:
         """The rows of the page asked for; of the last one where there are not so many."""
-        found = self.finding.rows(self.size + 1, self._before) if self.finding.counted else []
+        there = self.finding.counted > min(self._before, COUNTED)
+        found = self.finding.rows(self.size + 1, self._before) if there else []
         if not found and self.after is not None:  # the row it was to follow is gone
             self.finding = replace(self.finding, after=None)
             found = self.finding.rows(self.size + 1, self._before)
