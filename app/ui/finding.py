@@ -48,7 +48,8 @@ class Finding:
     @cached_property
     def count(self) -> int:
         """How many rows there are in all."""
-        return self._count()
+        known = vars(self).get("counted", COUNTED + 1)
+        return known if known <= COUNTED else self._count()
 
     @cached_property
     def counted(self) -> int:
