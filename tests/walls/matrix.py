@@ -250,11 +250,11 @@ def _list(policy: List, place: Place) -> Iterator[Cell]:
 
 
 def _canary_on(policy: List, place: Place) -> str:
-    """A word that stands on the list, where it has any rows."""
+    """A word that stands on the list, where it has any rows; a new one, since an old one may be behind the page."""
     table = policy.of.__tablename__
     rows = [pk for pk in place.world.ids(table) if place.sees(table, pk)]
-    owners = {place.owner(table, pk) for pk in rows} - {"gestern"}
-    owner = next((slug for slug in sorted(owners) if policy.offers(place.actor.slug, slug)), "")
+    owners = [place.owner(table, pk) for pk in sorted(rows, reverse=True)]
+    owner = next((slug for slug in owners if slug != "gestern" and policy.offers(place.actor.slug, slug)), "")
     return f"canary-{owner}-{'ab_user' if table == 'member' else table}" if owner else ""
 
 
