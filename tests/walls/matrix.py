@@ -379,7 +379,8 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
     for pk, within in place.on_rows("saved_view", policy.permission):
         owner_id = place.world.row("saved_view", pk)["owner_id"] if within else 0
         shared = within and owner_id is None
-        seen = shared or owner_id == place.world.user_id(place.actor)  # the wall knows accounts, not whose a view is
+        own = within and owner_id == place.world.user_id(place.actor)  # the wall knows accounts, not whose a view is
+        seen = shared or own
         barred = shared and policy.changes and not may(place.actor, "saved_view.share")
         good = place.answers(404 if not seen else 403 if barred else 302, policy.permission)
         columns = frozenset({"name", "name_key", "owner_id", "query", "habits"})
