@@ -34,7 +34,7 @@ run: .venv/.installed translations
 	@PORT=$(PORT) exec $(PY) run.py
 
 test: lint translations
-	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: .venv/.dev
 	@$(PY) -m ruff check .

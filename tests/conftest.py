@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -44,6 +45,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _says_itself(metafunc: pytest.Metafunc) -> bool:
     """Whether a test names its databases with its own parameters."""
     return any("database" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays for good: nobody need look through it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

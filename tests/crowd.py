@@ -16,12 +16,14 @@ from app.services import licenses
 from tests.cast import BOB, acting_as
 from tests.conftest import SETTINGS
 
+PROCESSES = get_context("forkserver")  # one has imported the application already; the others come from it
+PROCESSES.set_forkserver_preload(["tests.crowd"])
+
 
 def consume_until_full(app: Flask, license_id: int, processes: int) -> list[int]:
     """Let so many processes take one seat after the other until they are refused; how many each of them got."""
     settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
-    context = get_context("spawn")
-    with context.Manager() as manager, context.Pool(processes) as pool:
+    with PROCESSES.Manager() as manager, PROCESSES.Pool(processes) as pool:
         start = manager.Barrier(processes)
         return pool.starmap(_consume, [(settings, license_id, n, start) for n in range(processes)], chunksize=1)
 

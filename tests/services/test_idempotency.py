@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from multiprocessing import get_context
 
 import pytest
 from sqlalchemy import func, select
@@ -16,6 +15,7 @@ from app.models import Account, ApiAnswer
 from app.tenancy import unscoped
 from tests.cast import ALICE, BOB, Program, acting_as, program
 from tests.conftest import SETTINGS
+from tests.crowd import PROCESSES
 
 ASKED = idempotency.Question("key:1", "POST /api/v1/account/", "order-1", "hash")
 
@@ -90,18 +90,17 @@ def test_while_one_works_on_it_another_is_told_so(app, database):
             pool.submit(other).result()
 
 
-PROCESSES = 4
+AT_ONCE = 4
 
 
 def test_of_processes_that_ask_at_once_one_does_it(app):
     """The same request from four processes at the same moment: one account, and nobody is told anything else."""
     secret = program(ALICE, app=app).secret
     settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
-    context = get_context("spawn")
 
-    with context.Manager() as manager, context.Pool(PROCESSES) as pool:
-        start = manager.Barrier(PROCESSES)
-        answers = pool.starmap(_add_account, [(settings, secret, start)] * PROCESSES, chunksize=1)
+    with PROCESSES.Manager() as manager, PROCESSES.Pool(AT_ONCE) as pool:
+        start = manager.Barrier(AT_ONCE)
+        answers = pool.starmap(_add_account, [(settings, secret, start)] * AT_ONCE, chunksize=1)
 
     done = {(status, body) for status, body in answers if status != 409}
     assert len(done) == 1 and next(iter(done))[0] == 201, answers

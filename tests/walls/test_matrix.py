@@ -8,23 +8,25 @@ import pytest
 from sqlalchemy import inspect, select
 
 from app.tenancy import _walled_classes, acting
-from tests.walls.matrix import blank_app, cells, endpoints, faults
+from tests.walls.matrix import blank_app, cells, endpoints, faults, knocking_at
 from tests.walls.policy import POLICY, Commands, Detail, List, Public, Related
 from tests.walls.world import ACTORS, CATALOGUE, SLUGS, tables
 
 MEMBERS = [actor for actor in ACTORS if actor.role]
 # What a role may do, and who is somebody at all, is decided above any database; before PostgreSQL's own wall stand
-# the one inside, the stranger and the one who was inside until now.
-BEFORE_POSTGRESQL = {"administrator", "sibling", "removed"}
+# the one inside, the stranger, and where all knock the one who was inside until now.
+BEFORE_POSTGRESQL = {"administrator", "sibling"}
 KNOCKING = [
-    *(("sqlite", actor) for actor in ACTORS),
-    *(("postgresql", actor) for actor in ACTORS if actor.name in BEFORE_POSTGRESQL),
+    (endpoint, database, actor)
+    for endpoint in endpoints()
+    for database, names in (("sqlite", None), ("postgresql", BEFORE_POSTGRESQL))
+    for actor in knocking_at(endpoint)
+    if names is None or actor.name in names or actor.name == "removed" and knocking_at(endpoint) is ACTORS
 ]
 SIBLING = next(actor for actor in ACTORS if actor.name == "sibling")
 
 
-@pytest.mark.parametrize(("database", "actor"), KNOCKING, indirect=["database"], ids=str)
-@pytest.mark.parametrize("endpoint", endpoints())
+@pytest.mark.parametrize(("endpoint", "database", "actor"), KNOCKING, indirect=["database"], ids=str)
 def test_nobody_gets_more_than_theirs(world, endpoint, actor):
     found = faults(world, actor, list(cells(world, actor, endpoint)))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_appbuilder import Model
 from itsdangerous import URLSafeTimedSerializer
-from sqlalchemy import Column, Enum, String, Table, UniqueConstraint, select, update
+from sqlalchemy import Column, Connection, Enum, String, Table, UniqueConstraint, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from app import clock, files, sheets, tokens
@@ -147,6 +148,12 @@ class Actor:
     role: Role | None = None  # there; none: they are no member
     known: bool = True  # whether their cookie opens anything at all
     member_of: str = ""  # where they are a member instead
+    stands_as: str = ""  # whose standing they share at most endpoints
+
+    @property
+    def is_below(self) -> bool:
+        """A lesser role in the account that the Administrator is of."""
+        return self.role not in {None, Role.ADMINISTRATOR}
 
     @property
     def key(self) -> str:
@@ -184,15 +191,15 @@ ACTORS = [
     Actor("anonymous", "nordlicht", known=False),
     *(Actor(role.value, "nordlicht", role) for role in reversed(Role)),
     Actor("parent", "kontor", ADMIN),
-    Actor("partner", "fjordline", ADMIN),  # a child that manages accounts of its own
+    Actor("partner", "fjordline", ADMIN, stands_as="sibling"),  # a child that manages accounts of its own
     Actor("child", "kuestenfunk", ADMIN),
     Actor("sibling", "alpenwerk", ADMIN),
-    Actor("stranger", "gletscherbau", ADMIN),
-    Actor("neighbour", "nordlicht", member_of="alpenwerk"),  # signed in, but knocks at somebody else's door
+    Actor("stranger", "gletscherbau", ADMIN, stands_as="child"),
+    Actor("neighbour", "nordlicht", member_of="alpenwerk", stands_as="removed"),  # knocks at somebody else's door
     Actor("removed", "nordlicht"),  # was its Administrator until now; the cookie lives
-    Actor("leaver", "gestern"),  # Administrator of an archived account
-    Actor("gone", "nordlicht", known=False),  # signed out, and kept the cookie
-    Actor("suspended", "nordlicht", known=False),
+    Actor("leaver", "gestern", stands_as="removed"),  # Administrator of an archived account
+    Actor("gone", "nordlicht", known=False, stands_as="anonymous"),  # signed out, and kept the cookie
+    Actor("suspended", "nordlicht", known=False, stands_as="anonymous"),
 ]
 NEWCOMERS = [actor for actor in ACTORS if actor.name != "anonymous"]  # all who ever had a cookie
 
@@ -413,6 +420,10 @@ def tables() -> list[Table]:
 
 COUNTED = [table for table in tables() if table.name != "throttle"]  # that one counts whoever knocks
 
+# How many rows of each table there are, and the transactions that wrote them: another once anything was written.
+_XMIN = "(SELECT count(*) || ':' || coalesce(sum(CAST(CAST(xmin AS text) AS bigint)), 0) FROM {})"
+XMINS = "SELECT " + ", ".join(_XMIN.format(table.name) for table in COUNTED)
+
 
 # --- who may see what, said once more ----------------------------------------------------------------------------
 
@@ -420,6 +431,13 @@ COUNTED = [table for table in tables() if table.name != "throttle"]  # that one 
 def is_within(slug: str, other: str) -> bool:
     """Whether an account is that other one or beneath it."""
     return slug == other or (slug in PARENT and is_within(PARENT[slug], other))
+
+
+def relation(slug: str, other: str) -> str:
+    """Where another account is, seen from one; an archived one is a place of its own."""
+    if other == ARCHIVED or slug == other:
+        return "archived" if other == ARCHIVED else "here"
+    return "above" if is_within(slug, other) else "beneath" if is_within(other, slug) else "beside"
 
 
 def kind_of(slug: str) -> Kind:
@@ -462,25 +480,43 @@ class World:
         self.app, self._renew = app, renew
         self.pristine: Rows = {}
         self._read: dict[str, tuple[list[Any], Rows]] = {}
+        self._seen: tuple[Any, Rows] = (None, {})
+        self._renewals, self._aside = 0, None
         self.renew()
 
     def renew(self) -> None:
         db.session.remove()
         db.engine.dispose()
+        if self._aside:
+            self._aside.close()
         self._renew()
+        self._renewals += 1
+        self._aside = sqlite3.connect(db.engine.url.database) if self.on_sqlite else None
         self.pristine = self.pristine or self.rows()
         for (table, _pk), row in self.pristine.items():
-            if table == "export":
+            if table == "export" and not files.path_of(row["file"]).exists():
                 files.path_of(row["file"]).write_text(f"canary-{row['file'].partition('-')[0]}-export-content")
 
     def rows(self) -> Rows:
-        """Every row there is, past the wall; of tables that are as they were, the very same rows."""
+        """Every row there is, past the wall; the very same ones while nobody has written anything."""
         with unscoped("the matrix looks at everything", writes=False) as session:
-            found: Rows = {}
-            for table in COUNTED:
-                result = session.connection().exec_driver_sql(f"SELECT * FROM {table.name} ORDER BY id")
-                found |= self._as_rows(table.name, result.keys(), result.fetchall())
-            return found
+            mark = self._mark(session.connection())
+            if mark != self._seen[0]:
+                self._seen = mark, self._all_rows(session.connection())
+        return self._seen[1]
+
+    def _mark(self, connection: Connection) -> Any:
+        """What is another whenever anything was written: SQLite counts what others do; rows tell by whom they are."""
+        if self.on_sqlite:
+            return self._renewals, self._aside.execute("PRAGMA data_version").fetchone()
+        return self._renewals, *connection.exec_driver_sql(XMINS).one()
+
+    def _all_rows(self, connection: Connection) -> Rows:
+        found: Rows = {}
+        for table in COUNTED:
+            result = connection.exec_driver_sql(f"SELECT * FROM {table.name} ORDER BY id")
+            found |= self._as_rows(table.name, result.keys(), result.fetchall())
+        return found
 
     def _as_rows(self, table: str, columns: Any, values: list[Any]) -> Rows:
         """Reading is done after every knock that might have changed something, so it does no work twice."""
@@ -489,6 +525,10 @@ class World:
             rows = {(table, row["id"]): row for row in (dict(zip(columns, value, strict=True)) for value in values)}
             self._read.setdefault(table, (values, rows))
         return rows
+
+    @property
+    def on_sqlite(self) -> bool:
+        return db.engine.dialect.name == "sqlite"
 
     @cached_property
     def slugs(self) -> dict[int, str]:
