@@ -666,7 +666,7 @@ def _plain(answer: Any, path: str) -> tuple[int, str, str]:
     body = re.sub(r'nonce="[^"]+"|name="csrf[^>]+>', "", answer.data.decode("utf-8", "replace"))
     if answer.data[:2] == b"PK":
         body = zipfile.ZipFile(io.BytesIO(answer.data)).read("xl/worksheets/sheet1.xml").decode()
-        body = re.sub(r"\b\d+-[0-9a-f]{8}-\w{16}\b", "the ID of a row, which says when it was exported", body)
+        body = re.sub(r"\b\d+-[0-9a-f]{8}-\w+\b", "the ID of a row, which says when it was exported", body)
     elif answer.status_code == 200:
         body = "".join(re.findall(r"<tbody>.*?</tbody>", body, re.S)) or str(len(answer.data))
     for word in (path.split("/")[2], *re.findall(r"/(\d+)", path)):
