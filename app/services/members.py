@@ -13,7 +13,7 @@ from ..errors import Refused
 from ..extensions import db
 from ..models import Account, Member, Role, User
 from ..permissions import may_grant
-from . import api_keys
+from . import api_keys, saved_views
 
 
 def join(user: User, account: Account, *, role: Role, **trail: Any) -> Member:
@@ -51,6 +51,7 @@ def remove(member: Member, *, by: Member) -> None:
         _spare_the_last_administrator(member)
 
     api_keys.end_with(member)
+    saved_views.forget_those_of(member)
     record("member.left" if member.user_id == by.user_id else "member.removed", member)
     db.session.delete(member)
 

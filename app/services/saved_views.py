@@ -100,6 +100,15 @@ def delete(view: SavedView, *, by: Member) -> None:
     db.session.flush()
 
 
+def forget_those_of(member: Member) -> None:
+    """A membership ends, and with it the views that only this member sees; shared ones stay."""
+    for view in db.session.scalars(
+        select(SavedView).where(SavedView.account_id == member.account_id, SavedView.owner_id == member.user_id)
+    ):
+        record("saved_view.deleted", view, inside=True)
+        db.session.delete(view)
+
+
 # --- a member's habits -------------------------------------------------------------------------------------------
 
 

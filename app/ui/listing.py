@@ -82,13 +82,19 @@ class Listing:
             try:
                 applied = parse(key, self.args.getlist(key), self.available)
             except ValueError:
-                self.notices.append(
-                    _("The filter “%(text)s” was not understood and left out.", text=self.args[key][:40])
-                )
+                self.notices.append(self._left_out(key))
                 continue
             if applied is not None:
                 found.append(applied)
         return found
+
+    def _left_out(self, key: str) -> str:
+        """Leave a filter out, from every link of the page too; of a masked column nothing that it asks for is said."""
+        masked = self.available.get(key.split("_", 3)[-1])
+        texts = self.args.poplist(key)
+        if masked is not None and masked.expression is None:
+            return _("This list cannot be filtered by “%(name)s”; the filter was left out.", name=masked.label)
+        return _("The filter “%(text)s” was not understood and left out.", text=texts[0][:40])
 
     # --- the rows ---
 

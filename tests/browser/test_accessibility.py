@@ -388,6 +388,15 @@ def menu(page: Page) -> None:
     expect(page.locator("#sidebar")).to_have_class(re.compile(r"\bshow\b(?!ing)"))
 
 
+def revealed_contacts(page: Page) -> None:
+    """What a viewer sees of an account, once, and somebody else must sign in for it: the last of all."""
+    page.context.clear_cookies()
+    sign_in(page, VERA)
+    page.goto(f"/a/nordlicht/accounts/show/{cast.account_id('fjordline')}")
+    page.locator("form[action*='/reveal/'] button:visible").first.click()
+    expect(page.locator("#flashes")).not_to_be_empty()
+
+
 OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, on a phone
     (filters, True, True),
     (add_dialog, True, True),
@@ -413,6 +422,7 @@ OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, 
     (page_sizes, True, False),
     (menu, False, True),
     (recovery_codes, True, False),
+    (revealed_contacts, True, False),
 ]
 
 

@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import OutsideScope, Refused
 from app.extensions import db
-from app.models import LogEntry, Member, Role, SavedView
-from app.services import saved_views
+from app.models import LogEntry, Member, Role, SavedView, User
+from app.services import members, saved_views
 from app.tenancy import unscoped
 from tests.cast import ALICE, CHARLIE, DORA, acting_as, hire
 
@@ -149,6 +149,19 @@ def test_a_view_shows_the_list_as_it_was_saved_last(app):
 
     with acting_as(ALICE) as by:
         assert saved_views.get(pk, by=by).query == "q=hafen"
+
+
+def test_who_leaves_takes_their_own_views_along_and_leaves_the_shared_ones(app, victor):
+    anna = hire("anna@nordlicht.example", "nordlicht", Role.MANAGER, "Anna Abel")
+    save(anna, "Mine"), save(anna, "Ours", shared=True), save(victor, "Victor's")
+
+    with acting_as(ALICE) as by:
+        member = db.session.scalar(select(Member).join(Member.user).where(User.email == anna.email))
+        members.remove(member, by=by)
+
+    assert names_of(victor) == ["Ours", "Victor's"]
+    hire(anna.email, "nordlicht", Role.MANAGER, "Anna Abel")
+    assert names_of(anna) == ["Ours"]
 
 
 def test_every_deed_leaves_a_line_for_the_accounts_own_eyes(app):

@@ -17,7 +17,7 @@ from app import exporting, permissions
 from app import properties as values
 from app.extensions import db
 from app.models import Account, Export, LogEntry, PropertyType, Role
-from app.services import accounts, contacts, invitations, properties
+from app.services import accounts, contacts, invitations, properties, saved_views
 from tests.cast import ALICE, account_called, account_id, acting_as, browse, hire, program
 from tests.views.test_lists import text_of
 from tests.walls.matrix import endpoints
@@ -179,6 +179,17 @@ def test_a_masked_column_can_be_neither_sorted_nor_filtered_by(known, vera, colu
         assert rows_of(page) == every
         assert "left out" in page.text or "cannot be sorted" in page.text
     assert f'name="_flt_0_{column}"' not in page.text and "Klara" not in page.text
+
+
+def test_a_colleagues_view_does_not_say_the_contacts_it_asks_for(known, vera):
+    with acting_as(ALICE) as by:
+        asks = urlencode({"_flt_0_email": FACTS["email"], "sort": "-name"})
+        pk = saved_views.save("Ours", of_list="accounts", query=asks, shared=True, by=by).id
+
+    page = browse(vera).get(f"/accounts/list/?view={pk}")
+
+    assert "cannot be filtered by “E-mail”" in page.text
+    assert FACTS["email"] not in unquote(page.text)
 
 
 @pytest.mark.parametrize("word", ["klara", "geheim", "7654321", "notfall", "9998877", "frueher"])
