@@ -162,14 +162,12 @@ class _ExactSum:
     """The same for SQLite, whose own sum of doubles is a double."""
 
     def __init__(self) -> None:
-        self.total: Decimal | None = None
-
-    def step(self, value: float | int | None) -> None:
-        if value is not None:
-            self.total = (self.total or Decimal(0)) + Decimal(str(value))
+        self.numbers: list[float | int | None] = []
+        self.step = self.numbers.append  # called for every row
 
     def finalize(self) -> str | None:
-        return None if self.total is None else str(self.total)
+        known = [Decimal(repr(number)) for number in self.numbers if number is not None]
+        return str(sum(known)) if known else None
 
 
 class _HintedCompiler(SQLiteCompiler):

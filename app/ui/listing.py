@@ -18,10 +18,10 @@ from werkzeug.datastructures import MultiDict
 
 from . import choosing
 from .columns import Field
-from .filters import Applied, filter_row, parse
+from .filters import Applied, offer, parse
 from .finding import COUNTED, FEW, Finding
 from .formats import shown
-from .page import Chip, Column, Link, Paging
+from .page import Chip, Column, ColumnFilter, Link, Paging
 from .searching import Search
 
 SIZES = (10, 25, 50, 100)
@@ -170,11 +170,12 @@ class Listing:
     def columns(self) -> list[Column]:
         return [self._column(field) for field in self.fields.values()]
 
-    def filters_offered(self) -> list[Column]:
+    @cached_property
+    def filters_offered(self) -> list[ColumnFilter]:
         """Every column that can be filtered by: those shown, then the others."""
         others = [field for name, field in self.available.items() if name not in self.fields]
-        columns = [self._column(field) for field in [*self.fields.values(), *others]]
-        return [column for column in columns if column.filter]
+        offered = (offer(field, self.args) for field in [*self.fields.values(), *others])
+        return [one for one in offered if one]
 
     def _column(self, f: Field) -> Column:
         return Column(
@@ -185,7 +186,6 @@ class Listing:
             also_sort_url=self._also_sort_url(f),
             sorted=self._sorted(f),
             rank=self._rank(f),
-            filter=filter_row(f, self.args),
         )
 
     @property
@@ -227,7 +227,7 @@ class Listing:
     def kept(self) -> list[tuple[str, str]]:
         """The URL arguments that a new search or filter keeps; filters, too, that the panel has no input for."""
         names = ("sort", "size", "cols", "view", "based", "totals", *self.extra)
-        inputs = {one.name for column in self.filters_offered() for one in (column.filter, *column.filter.inputs)}
+        inputs = {one.name for offered in self.filters_offered for one in (offered, *offered.inputs)}
         unseen = [(one.key, text) for one in self.filters if one.key not in inputs for text in one.texts]
         return [(name, self.args[name]) for name in names if self.args.get(name)] + unseen
 
