@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from flask_babel import gettext as _
 from sqlalchemy import false, inspect, or_
@@ -204,8 +204,7 @@ class Listing:
     def _sort_url(self, wanted: Field) -> str:
         if wanted.expression is None:
             return ""
-        name = f"-{wanted.name}" if self._sorted(wanted) == "asc" else wanted.name
-        return self.url_with(sort=name, page=None)
+        return self._sorted_by(f"-{wanted.name}" if self._sorted(wanted) == "asc" else wanted.name)
 
     def _also_sort_url(self, wanted: Field) -> str:
         """To sort by it besides: upwards, then downwards, then not at all."""
@@ -215,7 +214,15 @@ class Listing:
         names = [_spelled(f, to) if f.name != wanted.name else turned[to] for f, to in self._order]
         if not self._sorted(wanted):
             names.append(wanted.name)
-        return self.url_with(sort=",".join(filter(None, names)), page=None)
+        return self._sorted_by(*filter(None, names))
+
+    def _sorted_by(self, *names: str) -> str:
+        return self._sorted_at + quote_plus(",".join(names)) if names else self.url_with(sort=None, page=None)
+
+    @cached_property
+    def _sorted_at(self) -> str:
+        """The list's address, up to the columns it is sorted by: each of a page's columns has two of those."""
+        return self.url_with(sort="-", page=None).removesuffix("-")
 
     def chips(self) -> list[Chip]:
         found = [Chip(_("Search"), self.q, self.url_with(q=None, page=None))] if self.q else []

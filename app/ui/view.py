@@ -149,13 +149,14 @@ class BackOfficeView(ModelView):
 
     def fields(self, names: list[str] | tuple[str, ...] | None = None) -> dict[str, Field]:
         """The columns of that name; without names those the list has, of which some show only when chosen."""
-        of_list = names is None
-        names = names or [*self.list_columns, *self.more_columns]
-        fields = {name: field_of(self.datamodel.obj, name, self.label_columns[name]) for name in names}
-        if not of_list:
-            return fields
-        told = {name: {"usual": name not in self.more_columns, "totaled": name in self.totaled} for name in fields}
-        return {name: replace(field, **told[name]) for name, field in fields.items()}
+        model, labels = self.datamodel.obj, self.label_columns
+        if names:
+            return {name: field_of(model, name, labels[name]) for name in names}
+        of_list = [(name, True) for name in self.list_columns] + [(name, False) for name in self.more_columns]
+        return {
+            name: field_of(model, name, labels[name], usual=usual, totaled=name in self.totaled)
+            for name, usual in of_list
+        }
 
     def form_to_add(self) -> Any:
         """The empty add form, with what it proposes."""
