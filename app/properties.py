@@ -7,7 +7,7 @@ of history about its values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -72,7 +72,18 @@ def label_of(definition: Property) -> str:
 
 def value_of(definition: Property, account: Account) -> Any:
     """The account's value as Python knows it: Decimal, date, bool, str, list of choice keys, member id; or `None`."""
-    return values_of(definition, [account.properties])[0]
+    return reader_of(definition)(account)
+
+
+def reader_of(definition: Property) -> Callable[[Account], Any]:
+    """What reads that value off account after account."""
+    key, made = str(definition.id), value_maker(definition)
+
+    def read(account: Account) -> Any:
+        kept = (account.properties or {}).get(key)
+        return kept if kept is None or made is None else made(kept)
+
+    return read
 
 
 def values_of(definition: Property, of_accounts: Iterable[dict[str, Any] | None]) -> list[Any]:
