@@ -17,7 +17,7 @@ import config
 from . import api, cli, jobs, models, outbox
 from .extensions import Words, csrf, db, mail, migrate
 from .pages import errors, join, language, security, signin
-from .ui import acting, headers, menu, page
+from .ui import acting, headers, markup, menu
 from .ui.interface import BackOffice
 from .ui.rest import entrance
 from .views import register
@@ -56,7 +56,7 @@ def create_app(**settings: Any) -> Flask:
     app.teardown_request(acting.close)
     errors.register(app)
 
-    app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce, options=page.options)
+    app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce, **markup.FOR_TEMPLATES)
     app.context_processor(frame)
     app.wsgi_app = acting.AccountInPath(app.wsgi_app)  # type: ignore[method-assign]
     if app.config["TRUSTED_PROXIES"]:

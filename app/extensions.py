@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from flask_mail import Mail
 from flask_migrate import Migrate
 from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import Boolean, DateTime, Double, Engine, String, event
+from sqlalchemy import ARRAY, Boolean, DateTime, Double, Engine, Integer, String, bindparam, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -104,6 +105,45 @@ def _holds(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"({name}({compiler.process(element.clauses, **kwargs)}) > 0)"
 
 
+class _Numbers(TypeDecorator[list[int]]):
+    """Numbers in one parameter: as thousands of parameters they take longer to hand over than to look up."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        return dialect.type_descriptor(ARRAY(Integer) if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: list[int] | None, dialect: Any) -> Any:
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class _is_one_of(GenericFunction[bool]):  # noqa: N801 read as a function
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """Without the `= 1` that SQLite is otherwise told of a boolean, and which keeps it from looking them up."""
+        return self
+
+
+def is_one_of(column: Any, numbers: list[int]) -> Any:
+    """Whether a number is among those, however many they are."""
+    return _is_one_of(column, bindparam("numbers", numbers, type_=_Numbers(), unique=True))
+
+
+@compiles(_is_one_of)
+def _in_json(element: Any, compiler: Any, **kwargs: Any) -> str:
+    column, numbers = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({column} IN (SELECT value FROM json_each({numbers})))"  # noqa: S608 a parameter's mark
+
+
+@compiles(_is_one_of, "postgresql")
+def _in_array(element: Any, compiler: Any, **kwargs: Any) -> str:
+    column, numbers = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({column} = ANY({numbers}))"
+
+
 class Words(flask_babel.Domain):
     """The translations of a request, looked up once for each language and not once for each word (decision 0014)."""
 
@@ -162,14 +202,12 @@ class _ExactSum:
     """The same for SQLite, whose own sum of doubles is a double."""
 
     def __init__(self) -> None:
-        self.total: Decimal | None = None
-
-    def step(self, value: float | int | None) -> None:
-        if value is not None:
-            self.total = (self.total or Decimal(0)) + Decimal(str(value))
+        self.numbers: list[float | int | None] = []
+        self.step = self.numbers.append  # called for every row
 
     def finalize(self) -> str | None:
-        return None if self.total is None else str(self.total)
+        known = [Decimal(repr(number)) for number in self.numbers if number is not None]
+        return str(sum(known)) if known else None
 
 
 class _HintedCompiler(SQLiteCompiler):

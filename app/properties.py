@@ -7,13 +7,14 @@ of history about its values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import bindparam, event, inspect, select
+from sqlalchemy import Select, bindparam, event, inspect, select
 from sqlalchemy.orm import Session as AnySession
 from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 
@@ -45,9 +46,15 @@ def all_definitions_of(account_id: int) -> list[Property]:
     """The archived ones, too."""
     known = db.session().info.setdefault("definitions", {})
     if account_id not in known:
-        own = select(Property).where(Property.account_id == account_id).order_by(Property.position, Property.id)
-        known[account_id] = list(db.session.scalars(own))
+        known[account_id] = list(db.session.scalars(_own_definitions(), {"owner": account_id}))
     return known[account_id]
+
+
+@lru_cache(maxsize=1)
+def _own_definitions() -> Select[Any]:
+    """Put together once, since every page with accounts on it asks it."""
+    own = Property.account_id == bindparam("owner")
+    return select(Property).where(own).order_by(Property.position, Property.id)
 
 
 def forget_definitions() -> None:
@@ -65,7 +72,18 @@ def label_of(definition: Property) -> str:
 
 def value_of(definition: Property, account: Account) -> Any:
     """The account's value as Python knows it: Decimal, date, bool, str, list of choice keys, member id; or `None`."""
-    return values_of(definition, [account.properties])[0]
+    return reader_of(definition)(account)
+
+
+def reader_of(definition: Property) -> Callable[[Account], Any]:
+    """What reads that value off account after account."""
+    key, made = str(definition.id), value_maker(definition)
+
+    def read(account: Account) -> Any:
+        kept = (account.properties or {}).get(key)
+        return kept if kept is None or made is None else made(kept)
+
+    return read
 
 
 def values_of(definition: Property, of_accounts: Iterable[dict[str, Any] | None]) -> list[Any]:

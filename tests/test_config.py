@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import config
@@ -44,3 +48,11 @@ def test_a_plain_postgresql_address_is_reached_through_psycopg_3(tmp_path):
     settings = config.load(production(DATABASE_URL="postgresql://kontor@db/kontor", DATA_DIR=str(tmp_path)))
 
     assert settings["SQLALCHEMY_DATABASE_URI"] == "postgresql+psycopg://kontor@db/kontor"
+
+
+def test_a_web_worker_looks_through_nothing_that_is_loaded_for_garbage():
+    served = "import gc, runpy; runpy.run_path('gunicorn.conf.py')['post_worker_init'](0); print(gc.get_freeze_count())"
+    root = Path(__file__).parent.parent
+    said = subprocess.run([sys.executable, "-c", served], cwd=root, check=True, stdout=subprocess.PIPE, text=True)
+
+    assert int(said.stdout) > 1_000

@@ -5,10 +5,11 @@ A view is its owner's own, or shared with the account by those whose role may. N
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from .. import clock
 from ..audit import record
@@ -26,9 +27,19 @@ MOST = 50  # of one list: one's own, and as many shared ones
 
 def views_of(of_list: str, *, by: Member) -> list[SavedView]:
     """The views of a list that a member sees, those shared first, each in the alphabet."""
-    seen = select(SavedView).where(SavedView.account_id == by.account_id, SavedView.of_list == of_list)
-    seen = seen.where(or_(SavedView.owner_id.is_(None), SavedView.owner_id == by.user_id))
-    return list(db.session.scalars(seen.order_by(SavedView.owner_id.is_not(None), SavedView.name_key)))
+    asked = {"account_id": by.account_id, "of_list": of_list, "user_id": by.user_id}
+    return list(db.session.scalars(_seen(), asked))
+
+
+@lru_cache(maxsize=1)
+def _seen() -> Select[Any]:
+    """Put together once, since every list asks it."""
+    return (
+        select(SavedView)
+        .where(SavedView.account_id == bindparam("account_id"), SavedView.of_list == bindparam("of_list"))
+        .where(or_(SavedView.owner_id.is_(None), SavedView.owner_id == bindparam("user_id")))
+        .order_by(SavedView.owner_id.is_not(None), SavedView.name_key)
+    )
 
 
 def get(pk: int, *, by: Member) -> SavedView:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, select, update
 from sqlalchemy.orm import contains_eager, joinedload
 
 from .. import clock, limits, outbox, passwords, tokens
@@ -113,18 +114,23 @@ def choose_language(user_id: int, locale: str) -> None:
 def memberships_of(user: User, *, slug: str = "") -> tuple[Member, ...]:
     """Where the person can act now: the first joined first, and among them surely the account last used and that
     of the slug. Whoever opens accounts is a member of them all (M-4), so the others are not counted up."""
-    mine = (
+    found = list(db.session.scalars(_memberships().limit(LISTED), {"user_id": user.id}))
+    if len(found) == LISTED:
+        wanted = _memberships().where((Account.slug == slug) | (Account.id == user.last_account_id))
+        found += [member for member in db.session.scalars(wanted, {"user_id": user.id}) if member not in found]
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _memberships() -> Select[Any]:
+    """Put together once, since every request asks it."""
+    return (
         select(Member)
         .join(Member.account)
         .options(contains_eager(Member.account))
-        .where(Member.user_id == user.id, Account.archived_at.is_(None))
+        .where(Member.user_id == bindparam("user_id"), Account.archived_at.is_(None))
         .order_by(Member.id)
     )
-    found = list(db.session.scalars(mine.limit(LISTED)))
-    if len(found) == LISTED:
-        wanted = mine.where((Account.slug == slug) | (Account.id == user.last_account_id))
-        found += [member for member in db.session.scalars(wanted) if member not in found]
-    return tuple(found)
 
 
 def landing(user: User, memberships: Iterable[Member], wish: Wish) -> Member | None:
@@ -227,19 +233,34 @@ def find_login(key: str) -> Login | None:
 
 def recognize(key: str) -> tuple[Login, bool] | None:
     """The same, and whether the operator demands a second factor of Administrators: every request asks for both."""
-    found = db.session.execute(
+    found = db.session.execute(_recognition(), {"key_hash": tokens.hash_of(key), **_still_good()}).first()
+    return None if found is None else (found[0], bool(found[1]))
+
+
+@lru_cache(maxsize=1)
+def _recognition() -> Select[Any]:
+    """Put together once, since every request asks it."""
+    return (
         select(Login, second_factor.demand())
         .options(joinedload(Login.user))
-        .where(Login.key_hash == tokens.hash_of(key), *is_running())
+        .where(Login.key_hash == bindparam("key_hash"), *_is_running(bindparam("created"), bindparam("seen")))
         .where(Login.user.has(User.active.is_(True)))
-    ).first()
-    return None if found is None else (found[0], bool(found[1]))
+    )
 
 
 def is_running() -> tuple[ColumnElement[bool], ...]:
     """The conditions under which a login still opens something."""
+    return _is_running(**_still_good())
+
+
+def _is_running(created: Any, seen: Any) -> tuple[ColumnElement[bool], ...]:
+    return Login.ended_at.is_(None), Login.created_at > created, Login.seen_at > seen
+
+
+def _still_good() -> dict[str, datetime]:
+    """Since when a login must have been opened, and in use, to be running."""
     now = clock.now()
-    return Login.ended_at.is_(None), Login.created_at > now - SESSION_LENGTH, Login.seen_at > now - IDLE_LENGTH
+    return {"created": now - SESSION_LENGTH, "seen": now - IDLE_LENGTH}
 
 
 def wants_noting(login: Login) -> bool:

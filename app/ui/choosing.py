@@ -35,8 +35,8 @@ def chosen(args: MultiDict[str, str], available: dict[str, Field], notices: list
     return usual(available) if is_usual else found
 
 
-def choices(shown: Iterable[str], available: dict[str, Field]) -> list[ColumnChoice]:
+def choices(shown: Iterable[str], available: dict[str, Field]) -> tuple[ColumnChoice, ...]:
     """What the dialog *Columns* offers: those shown, in their order, then the others."""
     shown = list(shown)
     hidden = [name for name in available if name not in shown]
-    return [ColumnChoice(name, str(available[name].label), name in shown) for name in (*shown, *hidden)]
+    return tuple(ColumnChoice(name, str(available[name].label), name in shown) for name in (*shown, *hidden))

@@ -142,7 +142,7 @@ class Field:
         return found if self.value.said is None else [self.value.said(one) for one in found]
 
 
-def field_of(model: type, name: str, label: Any) -> Field:
+def field_of(model: type, name: str, label: Any, **facts: Any) -> Field:
     """The column of that name: a mapped attribute, `relation.attribute`, or a property only Python knows."""
     relation, _dot, attribute = name.rpartition(".")
     owner = getattr(model, relation).property.mapper.class_ if relation else model
@@ -151,11 +151,11 @@ def field_of(model: type, name: str, label: Any) -> Field:
     columns = inspect(owner).column_attrs
     mapped = columns.get(attribute) or columns.get(f"{attribute}_{language()}")  # of both languages, the person's
     if mapped is None:
-        return Field(name, label, "text", value, contact=contact)
+        return Field(name, label, "text", value, contact=contact, **facts)
     kind, choices = _kind(mapped.columns[0].type, attribute)
     expression = getattr(alias_of(model, relation) if relation else model, mapped.key)
     value = Kept(expression, value) if attribute in columns else value
-    return Field(name, label, kind, value, expression, choices, contact=contact)
+    return Field(name, label, kind, value, expression, choices, contact=contact, **facts)
 
 
 def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Field]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Enum, String, and_, false, or_, select, union
+from werkzeug.datastructures import MultiDict
 
 from .. import clock
 from .columns import Field
@@ -233,40 +235,63 @@ def parse(key: str, texts: list[str], fields: dict[str, Field]) -> Applied | Non
     return Applied(key, field, operator, words[:1] or [operator.read(field, text[:200]) for text in texts], texts)
 
 
-# --- the filter row --------------------------------------------------------------------------------------------
+# --- the panel -------------------------------------------------------------------------------------------------
 
 
-def filter_row(field: Field, args: Any) -> ColumnFilter | None:
-    """The inputs under a column, filled with what is in force."""
+def offer(field: Field, args: MultiDict[str, str]) -> ColumnFilter | None:
+    """What the panel offers of a column, filled with what is in force."""
     if field.expression is None:
         return None
+    typed = tuple((key, text) for key in _keys(field.name) for text in args.getlist(key))
+    return _offer(field.name, str(field.label), field.kind, _pairs(field), typed, str(get_locale()))
+
+
+def _keys(name: str) -> list[str]:
+    return [f"_flt_{number}_{name}" for number in range(3)]
+
+
+def _pairs(field: Field) -> tuple[tuple[str, str], ...] | None:
+    """What there is to choose from; none where something is typed."""
     if field.choices or field.kind in {"choice", "choices", "member"}:
-        return _select(field, args, [(choice.value, str(choice.label)) for choice in field.choices])
+        return tuple((choice.value, str(choice.label)) for choice in field.choices)
     if field.kind in CODES:
-        return _select(field, args, list(CODES[field.kind]().items()))
-    if field.kind == "flag":
-        return _select(field, args, [("1", _("Yes")), ("0", _("No"))])
-    label = str(field.label)
-    if field.kind in {"date", "moment"}:
-        wanted, type_ = [(1, _("%(label)s from", label=label)), (2, _("%(label)s until", label=label))], "date"
-    elif field.kind in {"number", "money"}:
-        wanted, type_ = [(1, _("%(label)s at least", label=label)), (2, _("%(label)s at most", label=label))], "decimal"
-    else:
-        wanted, type_ = [(0, _("%(label)s contains", label=label))], "text"
-    words = _select(field, args, [], _("Any value"))
-    inputs = [_input(f"_flt_{number}_{field.name}", label, args, type_) for number, label in wanted]
-    return replace(words, inputs=inputs, active=words.active or any(one.value for one in inputs))
+        return tuple(CODES[field.kind]().items())
+    return (("1", _("Yes")), ("0", _("No"))) if field.kind == "flag" else None
 
 
-def _input(name: str, label: str, args: Any, type_: str) -> FilterInput:
-    typed = next((text for text in args.getlist(name) if not text.startswith("~")), "")
-    return FilterInput(name, label, typed, type_)
+@lru_cache(maxsize=4096)
+def _offer(
+    name: str,
+    label: str,
+    kind: str,
+    pairs: tuple[tuple[str, str], ...] | None,
+    typed: tuple[tuple[str, str], ...],
+    _language: str,
+) -> ColumnFilter:
+    """A page offers the same of nearly every column as the one before."""
+    key, *_others = _keys(name)
+    chosen = {text for one, text in typed if one == key}
+    offered = [*(pairs or ()), *((word.name, str(word.label)) for word in words_for(kind))]
+    choices = [Choice(value, said, value in chosen) for value, said in offered]
+    nothing = Choice("", _("All") if pairs is not None else _("Any value"), not any(c.selected for c in choices))
+    inputs = _inputs(name, label, kind, typed) if pairs is None else ()
+    active = any(chosen) or any(one.value for one in inputs)
+    return ColumnFilter(key, label, (nothing, *choices), inputs, active)
 
 
-def _select(field: Field, args: Any, pairs: list[tuple[str, str]], nothing: str = "") -> ColumnFilter:
-    name = f"_flt_0_{field.name}"
-    chosen = args.getlist(name)
-    offered = [*pairs, *((word.name, str(word.label)) for word in words_for(field.kind))]
-    choices = tuple(Choice(value, label, value in chosen) for value, label in offered)
-    any_of_them = Choice("", nothing or _("All"), not any(choice.selected for choice in choices))
-    return ColumnFilter(choices=(any_of_them, *choices), name=name, label=str(field.label), active=any(chosen))
+def _inputs(name: str, label: str, kind: str, typed: tuple[tuple[str, str], ...]) -> tuple[FilterInput, ...]:
+    """One to look for words, or two for the ends of a range."""
+    _is, least, most = _keys(name)
+    type_, wanted = "text", {_is: _("%(label)s contains", label=label)}
+    if kind in {"date", "moment"}:
+        type_, wanted = "date", {least: _("%(label)s from", label=label), most: _("%(label)s until", label=label)}
+    elif kind in {"number", "money"}:
+        type_, wanted = (
+            "decimal",
+            {least: _("%(label)s at least", label=label), most: _("%(label)s at most", label=label)},
+        )
+    return tuple(FilterInput(key, said, _first(key, typed), type_) for key, said in wanted.items())
+
+
+def _first(wanted: str, typed: tuple[tuple[str, str], ...]) -> str:
+    return next((text for key, text in typed if key == wanted and not text.startswith("~")), "")

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Select, func, inspect, select, union, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
-from ..extensions import db
+from ..extensions import db, is_one_of
 from .columns import Field, alias_of, is_there
 from .filters import Applied, Together
 from .searching import Search
@@ -107,7 +107,7 @@ class Finding:
         """A statement about the table, asked of all the rows there are, in no order."""
         statement = self._related(statement)
         if self._hits is not None:
-            return statement.where(self._key.in_(self._hits))
+            return self._by_number(statement)
         statement = statement.where(*self._all_tests(self._driver))
         return statement if self._driver is None else statement.where(self._key.in_(self._driver.keys()))
 
@@ -118,12 +118,16 @@ class Finding:
     def _sorted(self, *wanted: Any) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
         rows = self._joins(self._loading(*wanted)).order_by(*self._clauses())
-        if self._hits is not None:  # by number, though SQLite thinks thousands of them too many for that
-            return rows.where(self._key.in_(self._hits)).with_hint(self.model, "NOT INDEXED", "sqlite")
+        if self._hits is not None:
+            return self._by_number(rows)
         rows = rows.where(*self._all_tests(self._driver))
         if self._driver is not None:
             return rows.where(self._key.in_(self._driver.keys()))
         return self._walking(rows) if self.counted > FEW else rows
+
+    def _by_number(self, statement: Select[Any]) -> Select[Any]:
+        """The hits, each looked up by its number, though SQLite thinks thousands of them too many for that."""
+        return statement.where(is_one_of(self._key, self._hits)).with_hint(self.model, "NOT INDEXED", "sqlite")
 
     def _along_the_index(self, size: int, offset: int) -> list[int]:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from flask_babel import gettext as _
 from sqlalchemy import false, inspect, or_
@@ -18,10 +18,10 @@ from werkzeug.datastructures import MultiDict
 
 from . import choosing
 from .columns import Field
-from .filters import Applied, filter_row, parse
+from .filters import Applied, offer, parse
 from .finding import COUNTED, FEW, Finding
 from .formats import shown
-from .page import Chip, Column, Link, Paging
+from .page import Chip, Column, ColumnFilter, Link, Paging
 from .searching import Search
 
 SIZES = (10, 25, 50, 100)
@@ -176,11 +176,12 @@ class Listing:
     def columns(self) -> list[Column]:
         return [self._column(field) for field in self.fields.values()]
 
-    def filters_offered(self) -> list[Column]:
+    @cached_property
+    def filters_offered(self) -> list[ColumnFilter]:
         """Every column that can be filtered by: those shown, then the others."""
         others = [field for name, field in self.available.items() if name not in self.fields]
-        columns = [self._column(field) for field in [*self.fields.values(), *others]]
-        return [column for column in columns if column.filter]
+        offered = (offer(field, self.args) for field in [*self.fields.values(), *others])
+        return [one for one in offered if one]
 
     def _column(self, f: Field) -> Column:
         return Column(
@@ -191,7 +192,6 @@ class Listing:
             also_sort_url=self._also_sort_url(f),
             sorted=self._sorted(f),
             rank=self._rank(f),
-            filter=filter_row(f, self.args),
         )
 
     @property
@@ -210,8 +210,7 @@ class Listing:
     def _sort_url(self, wanted: Field) -> str:
         if wanted.expression is None:
             return ""
-        name = f"-{wanted.name}" if self._sorted(wanted) == "asc" else wanted.name
-        return self.url_with(sort=name, page=None)
+        return self._sorted_by(f"-{wanted.name}" if self._sorted(wanted) == "asc" else wanted.name)
 
     def _also_sort_url(self, wanted: Field) -> str:
         """To sort by it besides: upwards, then downwards, then not at all."""
@@ -221,7 +220,15 @@ class Listing:
         names = [_spelled(f, to) if f.name != wanted.name else turned[to] for f, to in self._order]
         if not self._sorted(wanted):
             names.append(wanted.name)
-        return self.url_with(sort=",".join(filter(None, names)), page=None)
+        return self._sorted_by(*filter(None, names))
+
+    def _sorted_by(self, *names: str) -> str:
+        return self._sorted_at + quote_plus(",".join(names)) if names else self.url_with(sort=None, page=None)
+
+    @cached_property
+    def _sorted_at(self) -> str:
+        """The list's address, up to the columns it is sorted by: each of a page's columns has two of those."""
+        return self.url_with(sort="-", page=None).removesuffix("-")
 
     def chips(self) -> list[Chip]:
         found = [Chip(_("Search"), self.q, self.url_with(q=None, page=None))] if self.q else []
@@ -233,7 +240,7 @@ class Listing:
     def kept(self) -> list[tuple[str, str]]:
         """The URL arguments that a new search or filter keeps; filters, too, that the panel has no input for."""
         names = ("sort", "size", "cols", "view", "based", "totals", *self.extra)
-        inputs = {one.name for column in self.filters_offered() for one in (column.filter, *column.filter.inputs)}
+        inputs = {one.name for offered in self.filters_offered for one in (offered, *offered.inputs)}
         unseen = [(one.key, text) for one in self.filters if one.key not in inputs for text in one.texts]
         return [(name, self.args[name]) for name in names if self.args.get(name)] + unseen
 

@@ -6,12 +6,7 @@ Every text in here is already translated and formatted for the person; templates
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
-
-from markupsafe import Markup
-
-PLAIN = {"text", "long", "number", "money", "date", "moment", "flag", "country", "language"}  # kinds that link nowhere
 
 
 @dataclass(frozen=True)
@@ -82,21 +77,14 @@ class Choice(NamedTuple):
     selected: bool = False
 
 
-@lru_cache(maxsize=1024)
-def options(choices: tuple[Choice, ...]) -> Markup:
-    """The inside of a select: some, such as the countries, have hundreds and are on every page."""
-    html = Markup('<option value="{}"{}>{}</option>')
-    return Markup().join(html.format(c.value, Markup(" selected") if c.selected else "", c.label) for c in choices)
-
-
 @dataclass(frozen=True)
 class ColumnFilter:
-    """What the filter row shows under a column: inputs (one, or from/until), or a select when there are choices."""
+    """What the panel offers of a column: a select, and inputs (one, or from/until) where that cannot say it all."""
 
-    inputs: list[FilterInput] = field(default_factory=list)
-    choices: tuple[Choice, ...] = ()
-    name: str = ""  # the select's name when there are choices
-    label: str = ""
+    name: str  # the select's
+    label: str
+    choices: tuple[Choice, ...]
+    inputs: tuple[FilterInput, ...] = ()
     active: bool = False
 
 
@@ -109,7 +97,6 @@ class Column:
     also_sort_url: str = ""  # to sort by it besides what it is sorted by
     sorted: str = ""  # "", "asc", "desc"
     rank: int = 0  # which of several it is sorted by, from 1
-    filter: ColumnFilter | None = None
 
     @property
     def align(self) -> str:
@@ -123,11 +110,6 @@ class Cell(NamedTuple):
     tone: str = ""  # choice cells are badges: green yellow red blue azure purple secondary
     indent: int = 0  # how deep a row of a tree hangs; only on its first cell
     texts: tuple[str, ...] = ()  # several badges instead of one
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing to it but its text."""
-        return self.kind in PLAIN and bool(self.text) and not (self.url or self.tone or self.texts)
 
 
 @dataclass(frozen=True)
@@ -253,8 +235,8 @@ class ListPage:
     action_url: str = ""
     empty: Empty | None = None
     embedded: bool = False  # a section of a detail page: no page header of its own
-    filters: list[Column] = field(default_factory=list)  # what the panel offers, also of columns not shown
-    choices: list[ColumnChoice] = field(default_factory=list)
+    filters: list[ColumnFilter] = field(default_factory=list)  # what the panel offers, also of columns not shown
+    choices: tuple[ColumnChoice, ...] = ()
     kept_by_columns: list[tuple[str, str]] = field(default_factory=list)  # URL arguments the dialog *Columns* keeps
     usual_columns_url: str = ""
     views: ViewBar | None = None

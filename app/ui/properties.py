@@ -141,7 +141,7 @@ def _column(definition: Property) -> Field:
         name=name(definition),
         label=LazyString(lambda: properties.label_of(definition)),
         kind=kind,
-        value=lambda row: properties.value_of(definition, row),
+        value=properties.reader_of(definition),
         expression=PropertyValue,
         choices=options_of(definition),
         currency=definition.currency,

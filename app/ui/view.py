@@ -149,13 +149,14 @@ class BackOfficeView(ModelView):
 
     def fields(self, names: list[str] | tuple[str, ...] | None = None) -> dict[str, Field]:
         """The columns of that name; without names those the list has, of which some show only when chosen."""
-        of_list = names is None
-        names = names or [*self.list_columns, *self.more_columns]
-        fields = {name: field_of(self.datamodel.obj, name, self.label_columns[name]) for name in names}
-        if not of_list:
-            return fields
-        told = {name: {"usual": name not in self.more_columns, "totaled": name in self.totaled} for name in fields}
-        return {name: replace(field, **told[name]) for name, field in fields.items()}
+        model, labels = self.datamodel.obj, self.label_columns
+        if names:
+            return {name: field_of(model, name, labels[name]) for name in names}
+        of_list = [(name, True) for name in self.list_columns] + [(name, False) for name in self.more_columns]
+        return {
+            name: field_of(model, name, labels[name], usual=usual, totaled=name in self.totaled)
+            for name, usual in of_list
+        }
 
     def form_to_add(self) -> Any:
         """The empty add form, with what it proposes."""
@@ -266,7 +267,7 @@ class BackOfficeView(ModelView):
             view=type(self).__name__,
             url=url,
             columns=listing.columns(),
-            filters=[] if embedded else listing.filters_offered(),
+            filters=[] if embedded else listing.filters_offered,
             rows=self._rows(rows, listing.fields, commands),
             paging=listing.paging(),
             q=listing.q,
@@ -331,16 +332,21 @@ class BackOfficeView(ModelView):
     def _rows(
         self, rows: builtins.list[Any], fields: dict[str, Field], verbs: dict[str, Command]
     ) -> builtins.list[Row]:
-        shows = self._has("show") and may(f"{self.noun}.show")
-        edits = self._has("edit") and may(f"{self.noun}.edit")
-        return [self._row(row, [*fields.values()], verbs, shows=shows, edits=edits) for row in rows]
+        shown_at, edited_at = self._address_of("show"), self._address_of("edit")
+        return [self._row(row, [*fields.values()], verbs, shown_at, edited_at) for row in rows]
+
+    def _address_of(self, method: str) -> str:
+        """Where rows are shown or edited, if they are, without the key at its end: hundreds are linked to at once."""
+        if not (self._has(method) and may(f"{self.noun}.{method}")):
+            return ""
+        return self.url(method, pk=0).removesuffix("0")
 
     def _row(
-        self, row: Any, fields: builtins.list[Field], verbs: dict[str, Command], *, shows: bool, edits: bool
+        self, row: Any, fields: builtins.list[Field], verbs: dict[str, Command], shown_at: str, edited_at: str
     ) -> Row:
         pk = str(inspect(row).identity[0])
-        url = self.url("show", pk=pk) if shows else ""
-        edit_url = self.url("edit", pk=pk) if edits and self.may_edit(row) else ""
+        url = f"{shown_at}{pk}" if shown_at else ""
+        edit_url = f"{edited_at}{pk}" if edited_at and self.may_edit(row) else ""
         first, *others = fields
         cells = [first.cell(row, url=url, indent=self.indent(row)), *(field.cell(row) for field in others)]
         offered = " ".join(name for name, c in verbs.items() if c.offered is None or c.offered(row))
