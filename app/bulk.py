@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session as AnySession
 
 from .audit import line_about
 from .errors import OutsideScope
-from .extensions import db, looked_at
+from .extensions import db, insert_bound, looked_at
 from .models import Account, LogEntry, PropertyValue
 from .properties import index_row, leave_index
 
@@ -123,14 +123,14 @@ class Insert:
         dialect = session.get_bind().dialect
         bound = _binder(table, dialect)
         self.rows = [(bound(values), [(n, row) for n, row in waits.items() if not values[n]]) for values, waits in rows]
-        self.statement = _statement(table, [*self.rows[0][0]], dialect) if self.rows else ""
+        self.table = table
 
     def write(self, session: AnySession) -> None:
         for values, waits in self.rows:
             for name, row in waits:
                 values[name] = row.id
         if self.rows:
-            session.connection().exec_driver_sql(self.statement, [values for values, _waits in self.rows])
+            insert_bound(session.connection(), self.table, [values for values, _waits in self.rows])
 
 
 def _row(row: Any) -> tuple[Values, Waits]:
@@ -180,12 +180,6 @@ def _default(column: Column[Any]) -> Callable[[], Any] | None:
     if column.default is None:
         return None
     return partial(column.default.arg, None) if column.default.is_callable else lambda: column.default.arg
-
-
-def _statement(table: Table, names: list[str], dialect: Dialect) -> str:
-    """In SQL, its parameters by name whatever the driver would rather have."""
-    by_name = type(dialect)(paramstyle="named") if dialect.positional else dialect
-    return str(table.insert().inline().compile(dialect=by_name, column_keys=names))
 
 
 def _number(session: AnySession, table: Table, rows: list[Any]) -> None:
