@@ -168,11 +168,14 @@ def _write_all(session: AnySession, _context: Any) -> None:
 
 def write_lines(session: AnySession, told: list[tuple[dict[str, Any], Any]]) -> None:
     """Lines with the rows they are about."""
-    lines = [
-        line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row))) for line, row in told
-    ]
+    lines = [line_about(*one) for one in told]
     for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
         session.connection().execute(LogEntry.__table__.insert(), [*alike])
+
+
+def line_about(line: dict[str, Any], row: Any) -> dict[str, Any]:
+    """The line with the number of the row it is about, and in its history unless it has another."""
+    return line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row)))
 
 
 def _facts(entry: LogEntry) -> dict[str, Any]:
@@ -197,10 +200,13 @@ def _deeds(session: AnySession) -> list[tuple[Any, str]]:
 
 def _changes(row: Any, verb: str) -> dict[str, list[Any]]:
     """Field → [old, new], of the columns that differ."""
+    if verb == "created":
+        facts = [(name, row.__dict__.get(name)) for name in _told(type(row))]
+        return {name: [None, readable(fact)] for name, fact in facts if fact is not None and fact != ""}
     found = {}
     for name in _told(type(row)):
-        old, new = (readable(value) for value in _before_and_after(row, name, verb))
-        if old != new and not (verb == "created" and new == ""):
+        old, new = map(readable, _before_and_after(row, name, verb))
+        if old != new:
             found[name] = [old, new]
     return found
 
@@ -214,14 +220,16 @@ def _before_and_after(row: Any, name: str, verb: str) -> tuple[Any, Any]:
     state = inspect(row)
     if verb == "deleted":
         return getattr(row, name), None
-    if verb == "created" or name not in state.committed_state:
-        return None, state.dict.get(name) if verb == "created" else None
+    if name not in state.committed_state:
+        return None, None
     history = get_history(row, name, PASSIVE_NO_INITIALIZE)
     return next(iter(history.deleted or ()), None), next(iter(history.added or ()), None)
 
 
 def readable(value: Any) -> Any:
     """The value as history keeps it: JSON, exact, without zone puzzles."""
+    if type(value) is str:  # as most are
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime | date):

@@ -2,24 +2,29 @@
 
 A unit of work that writes keeps others waiting, on SQLite all of them. So thousands of rows are made ready in a unit
 that only reads: `work_out` shows them to everybody who looks at a flush (the wall, history, the index of values) and
-keeps what would be written. `Work.write` writes it, in a unit of the same scope. Whether all that it rests on is still
-so by then is for its caller to see, under the lock.
+keeps what would be written, bound as the driver takes it. `Work.write` writes it, in a unit of the same scope: new rows
+get their numbers there. Whether all that it rests on is still so by then is for its caller to see, under the lock.
 """
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
+from itertools import count, groupby
 from typing import Any
 
-from sqlalchemy import bindparam, inspect
+from sqlalchemy import Column, Dialect, Table, bindparam, func, inspect, select
 from sqlalchemy.orm import RelationshipDirection
 from sqlalchemy.orm import Session as AnySession
 
-from .audit import write_lines
+from .audit import line_about
 from .errors import OutsideScope
-from .extensions import db, looked_at
-from .properties import write_index
+from .extensions import db, insert_bound, looked_at
+from .models import Account, LogEntry, PropertyValue
+from .properties import index_row, leave_index
 
 
 @dataclass
@@ -36,10 +41,10 @@ class Work:
     """What a flush would have written."""
 
     scope: Any
-    new: list[Any]
+    new: dict[type, list[Any]]
     changes: list[Change]
-    lines: list[Any]
     values: list[Any]
+    inserts: list[Insert]
 
     def write(self) -> None:
         """Write it in the unit of work at hand; rows that are new have their numbers afterwards."""
@@ -47,12 +52,13 @@ class Work:
         if session.info["scope"] != self.scope:
             raise OutsideScope("work of another scope")
         with looked_at():
-            for model in dict.fromkeys(map(type, self.new)):
-                _insert(session, [row for row in self.new if type(row) is model])
+            for model, rows in self.new.items():
+                _number(session, model.__table__, rows)
             for _names, some in groupby(sorted(self.changes, key=_alike), key=_alike):
                 _update(session, [*some])
-            write_lines(session, self.lines)
-            write_index(session, self.values)
+            leave_index(session, self.values)
+            for insert in self.inserts:
+                insert.write(session)
 
 
 def work_out() -> Work:
@@ -62,9 +68,27 @@ def work_out() -> Work:
         session.dispatch.before_flush(session, None, None)
         changes = [_change(row) for row in session.dirty if session.is_modified(row)]
     lines, values = session.info.pop("lines"), session.info.pop("values_to_index")
-    work = Work(session.info["scope"], [*session.new], changes, lines, values)
+    new = {model: [row for row in session.new if type(row) is model] for model in dict.fromkeys(map(type, session.new))}
+    inserts = [Insert(session, model.__table__, map(_row, rows)) for model, rows in new.items()]
+    inserts.append(Insert(session, LogEntry.__table__, (_line(*one) for one in lines)))
+    inserts.append(Insert(session, PropertyValue.__table__, (_place(one) for one in values if one.index)))
     session.expunge_all()
-    return work
+    return Work(session.info["scope"], new, changes, values, inserts)
+
+
+@contextmanager
+def keeping_all() -> Iterator[None]:
+    """While thousands of rows are made, none of them is rubbish: looking for some takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+# --- rows there are ----------------------------------------------------------------------------------------------
 
 
 def _change(row: Any) -> Change:
@@ -76,31 +100,6 @@ def _alike(change: Change) -> tuple[str, tuple[str, ...]]:
     return type(change.row).__name__, tuple(change.new)
 
 
-def _insert(session: AnySession, rows: list[Any]) -> None:
-    table = type(rows[0]).__table__
-    statement = table.insert().returning(table.c.id, sort_by_parameter_order=True)
-    numbers = session.connection().execute(statement, [_values(row) for row in rows]).scalars()
-    for row, number in zip(rows, numbers, strict=True):
-        row.id = number
-
-
-def _values(row: Any) -> dict[str, Any]:
-    """The columns of a new row; what it refers to has its number by now."""
-    mapper = inspect(type(row))
-    for relation in mapper.relationships:
-        if relation.direction is RelationshipDirection.MANYTOONE and row.__dict__.get(relation.key) is not None:
-            [(own, its)] = relation.local_remote_pairs
-            setattr(row, own.name, getattr(row.__dict__[relation.key], its.name))
-    values = {column.name: row.__dict__.get(column.name) for column in mapper.columns if not column.primary_key}
-    return {name: _default(mapper.columns[name]) if value is None else value for name, value in values.items()}
-
-
-def _default(column: Any) -> Any:
-    if column.default is None:
-        return None
-    return column.default.arg if column.default.is_scalar else column.default.arg(None)
-
-
 def _update(session: AnySession, changes: list[Change]) -> None:
     """Rows of one class of which the same columns change."""
     table = type(changes[0].row).__table__
@@ -109,3 +108,87 @@ def _update(session: AnySession, changes: list[Change]) -> None:
     rows = [{f"new_{name}": value for name, value in change.new.items()} for change in changes]
     its = [{"its_id": change.row.id} for change in changes]
     session.connection().execute(statement, [row | one for row, one in zip(rows, its, strict=True)])
+
+
+# --- new rows ----------------------------------------------------------------------------------------------------
+
+Values = dict[str, Any]  # column → what stands there
+Waits = dict[str, Any]  # column → the row whose number will, as soon as it has one
+
+
+class Insert:
+    """New rows of one table, bound while nobody waits: under the lock they lack nothing but numbers."""
+
+    def __init__(self, session: AnySession, table: Table, rows: Iterable[tuple[Values, Waits]]) -> None:
+        dialect = session.get_bind().dialect
+        bound = _binder(table, dialect)
+        self.rows = [(bound(values), [(n, row) for n, row in waits.items() if not values[n]]) for values, waits in rows]
+        self.table = table
+
+    def write(self, session: AnySession) -> None:
+        for values, waits in self.rows:
+            for name, row in waits:
+                values[name] = row.id
+        if self.rows:
+            insert_bound(session.connection(), self.table, [values for values, _waits in self.rows])
+
+
+def _row(row: Any) -> tuple[Values, Waits]:
+    """A new row; what it refers to may be as new as itself."""
+    state = inspect(row)
+    waits, values = {"id": row}, {name: state.dict.get(name) for name in state.mapper.columns.keys()}
+    for name, relation in _leading_on(state.mapper):
+        if (other := state.dict.get(relation)) is not None:
+            values[name], waits[name] = other.id, other
+    return values, waits
+
+
+def _leading_on(mapper: Any) -> list[tuple[str, str]]:
+    """Column and relation of what a row may refer to."""
+    relations = (one for one in mapper.relationships if one.direction is RelationshipDirection.MANYTOONE)
+    return [(one.local_remote_pairs[0][0].name, one.key) for one in relations]
+
+
+def _line(line: Values, row: Any) -> tuple[Values, Waits]:
+    home = row if isinstance(row, Account) else inspect(row).dict.get("account")
+    return line_about(line, row), {"subject_id": row, "account_id": home}
+
+
+def _place(place: Any) -> tuple[Values, Waits]:
+    return index_row(place), {"account_id": place.account}
+
+
+def _binder(table: Table, dialect: Dialect) -> Callable[[Values], Values]:
+    """What makes of a row's values what the driver takes. The numbers of rows that nothing refers to are left out."""
+    columns = [(c.name, _default(c), c.type.dialect_impl(dialect).bind_processor(dialect)) for c in table.columns]
+
+    def bound(values: Values) -> Values:
+        found = {}
+        for name, default, make in columns:
+            value = values.get(name)
+            if value is None and default is not None:
+                value = default()
+            found[name] = value if make is None or value is None else make(value)
+        if "id" not in values:
+            del found["id"]
+        return found
+
+    return bound
+
+
+def _default(column: Column[Any]) -> Callable[[], Any] | None:
+    if column.default is None:
+        return None
+    return partial(column.default.arg, None) if column.default.is_callable else lambda: column.default.arg
+
+
+def _number(session: AnySession, table: Table, rows: list[Any]) -> None:
+    """Give new rows their numbers. PostgreSQL hands numbers out; on SQLite, whoever writes is alone."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        next_one = func.nextval(func.pg_get_serial_sequence(table.name, "id"))
+        numbers = iter(connection.scalars(select(next_one).select_from(func.generate_series(1, len(rows)))).all())
+    else:
+        numbers = count((connection.scalar(select(func.max(table.c.id))) or 0) + 1)
+    for row, number in zip(rows, numbers, strict=False):
+        row.id = number

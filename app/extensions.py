@@ -20,7 +20,19 @@ from flask_mail import Mail
 from flask_migrate import Migrate
 from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import ARRAY, Boolean, DateTime, Double, Engine, Integer, String, bindparam, event
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Connection,
+    DateTime,
+    Double,
+    Engine,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    event,
+)
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -46,6 +58,14 @@ def looked_at() -> Iterator[None]:
         yield
     finally:
         flushing.reset(mark)
+
+
+def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows whose values are bound already, by name, as the driver takes them."""
+    dialect = connection.dialect
+    by_name = type(dialect)(paramstyle="named") if dialect.positional else dialect
+    statement = table.insert().inline().compile(dialect=by_name, column_keys=[*rows[0]])
+    connection.exec_driver_sql(str(statement), rows)
 
 
 # Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that

@@ -10,6 +10,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy.exc import IntegrityError
 
+from .bulk import keeping_all
 from .errors import Refused
 from .handover import tell_progress, worker_unit
 from .models import AccountImport, ImportKind, Member
@@ -57,10 +58,10 @@ def _do(import_: AccountImport, scope: Any) -> None:
     if scope is None:
         raise Refused(imports.not_allowed(import_.kind))
     tell = partial(tell_progress, "import", import_.id)
-    with acting(scope, writes=False) as session, force_locale(import_.locale):
+    with keeping_all(), acting(scope, writes=False) as session, force_locale(import_.locale):
         by = session.get(Member, scope.member_id)
         prepared = imports.prepare(import_.id, attempt=import_.attempts, by=by, tell=tell)
-    with acting(scope) as session, force_locale(import_.locale):
+    with keeping_all(), acting(scope) as session, force_locale(import_.locale):
         by = session.get(Member, scope.member_id)
         imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
 

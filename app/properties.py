@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Select, bindparam, event, inspect, select
@@ -120,18 +120,29 @@ def write(account: Account, values: dict[Property, Any], *, held: bool = False) 
 
 def index_of(definition: Property, kept: Any) -> dict[str, Any]:
     """Where a value stands among the others: what its `PropertyValue` is told by `stand`."""
+    return index_maker(definition)(kept)
+
+
+def index_maker(definition: Property) -> Callable[[Any], dict[str, Any]]:
+    """What tells it of many values of one definition."""
     if definition.type.is_number or definition.type is PropertyType.FLAG:
-        return {"number": Decimal(kept)}
+        return lambda kept: {"number": Decimal(kept)}
     if definition.type is PropertyType.DATE:
-        return {"date": date.fromisoformat(kept)}
+        return lambda kept: {"date": date.fromisoformat(kept)}
     if definition.type.has_choices:
-        keys = list(definition.choice_labels("en"))
-        first, words = (kept, kept) if isinstance(kept, str) else (kept[0], f"|{'|'.join(kept)}|")
-        return {**_words_of(words), "number": Decimal(keys.index(first))}
+        return partial(_among_choices, list(definition.choice_labels("en")))
     if definition.type is PropertyType.MEMBER:
-        name = members_of(definition.account_id).get(kept, "")
-        return {"text": sort_key(name)[:INDEXED], "number": Decimal(kept)}
-    return _words_of(sort_key(kept))
+        return partial(_among_members, members_of(definition.account_id))
+    return lambda kept: _words_of(sort_key(kept))
+
+
+def _among_choices(keys: list[str], kept: str | list[str]) -> dict[str, Any]:
+    first, words = (kept, kept) if isinstance(kept, str) else (kept[0], f"|{'|'.join(kept)}|")
+    return {**_words_of(words), "number": Decimal(keys.index(first))}
+
+
+def _among_members(names: dict[int, str], kept: int) -> dict[str, Any]:
+    return {"text": sort_key(names.get(kept, ""))[:INDEXED], "number": Decimal(kept)}
 
 
 def _words_of(text: str) -> dict[str, str | None]:
@@ -158,13 +169,23 @@ def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None
         return
     with session.no_autoflush:
         definitions = _by_id(session, {key for found in changed.values() for key in found})
+        known = {key: _Known(definition) for key, definition in definitions.items()}
         for account, found in changed.items():
-            pairs = {definitions[key]: pair for key, pair in found.items()}
-            if not all(account.path.startswith(definition.account_path) for definition in pairs):
+            pairs = {known[key]: pair for key, pair in found.items()}
+            if not all(account.path.startswith(one.home[1]) for one in pairs):
                 raise OutsideScope("a value beside the definition's own accounts")
             _tell(session, account, pairs)
-            to_index += [_Place(account, definition.id, old is not None, new is not None and index_of(definition, new))
-                         for definition, (old, new) in pairs.items()]  # fmt: skip
+            to_index += [_Place(account, one.id, old is not None, new is not None and one.index(new))
+                         for one, (old, new) in pairs.items()]  # fmt: skip
+
+
+class _Known:
+    """What a flush says of one definition again and again, for each of its values."""
+
+    def __init__(self, definition: Property) -> None:
+        self.id, self.home = definition.id, (definition.account_id, definition.account_path)
+        self.name, self.words = f"prop_{definition.id}", _words(definition)
+        self.index, self.told = index_maker(definition), _teller(definition)
 
 
 @event.listens_for(Session, "after_flush")
@@ -184,17 +205,22 @@ class _Place(NamedTuple):
 
 def write_index(session: AnySession, changed: list[_Place]) -> None:
     """Old places out, new places in: two statements, however many they are."""
+    leave_index(session, changed)
+    if places := [index_row(one) for one in changed if one.index]:
+        session.connection().execute(PropertyValue.__table__.insert(), places)
+
+
+def leave_index(session: AnySession, changed: list[_Place]) -> None:
+    """The old places out."""
     out = [{"its_account": one.account.id, "its_definition": one.definition_id} for one in changed if one.is_known]
-    places = [_row(one) for one in changed if one.index]
     table = PropertyValue.__table__
     if out:
         its = (table.c.account_id == bindparam("its_account"), table.c.definition_id == bindparam("its_definition"))
         session.connection().execute(table.delete().where(*its), out)
-    if places:
-        session.connection().execute(table.insert(), places)
 
 
-def _row(place: _Place) -> dict[str, Any]:
+def index_row(place: _Place) -> dict[str, Any]:
+    """What the index has of a place."""
     whose = {"account_id": place.account.id, "account_path": place.account.path, "definition_id": place.definition_id}
     return whose | _NOWHERE | place.index  # type: ignore[operator]
 
@@ -221,22 +247,32 @@ def _by_id(session: AnySession, keys: Iterable[str]) -> dict[str, Property]:
     return definitions
 
 
-def _tell(session: AnySession, account: Account, changes: dict[Property, tuple[Any, Any]]) -> None:
+def _tell(session: AnySession, account: Account, changes: dict[_Known, tuple[Any, Any]]) -> None:
     """A line for each owner, at the owner: whoever may not see the definition sees no line about its values either."""
-    for home in {(d.account_id, d.account_path) for d in changes}:
-        own = {d: pair for d, pair in changes.items() if d.account_id == home[0]}
-        said = {f"prop_{d.id}": [told(d, old), told(d, new), _words(d)] for d, (old, new) in own.items()}
+    for home in {one.home for one in changes}:
+        own = ((one, pair) for one, pair in changes.items() if one.home == home)
+        said = {one.name: [one.told(old), one.told(new), one.words] for one, (old, new) in own}
         note(session, "account.properties_changed", account, home=home, changes=said)
 
 
 def told(definition: Property, kept: Any) -> Any:
     """The value as history keeps it: readable when choices and members have long gone."""
-    if kept is None or not (definition.type.has_choices or definition.type is PropertyType.MEMBER):
-        return kept
+    return _teller(definition)(kept)
+
+
+def _teller(definition: Property) -> Callable[[Any], Any]:
     if definition.type is PropertyType.MEMBER:
-        return members_of(definition.account_id).get(kept, "")
+        names = members_of(definition.account_id)
+        return lambda kept: None if kept is None else names.get(kept, "")
+    if definition.type.has_choices:
+        return partial(_in_labels, {code: definition.choice_labels(code) for code in ("en", "de")})
+    return lambda kept: kept
+
+
+def _in_labels(said: dict[str, dict[str, str]], kept: str | list[str] | None) -> dict[str, str] | None:
+    if kept is None:
+        return None
     keys = kept if isinstance(kept, list) else [kept]
-    said = {code: definition.choice_labels(code) for code in ("en", "de")}
     return {code: ", ".join(labels.get(key, key) for key in keys) for code, labels in said.items()}
 
 

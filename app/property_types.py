@@ -7,8 +7,7 @@ number. A value is what Python computes with: Decimal, date, bool, str, a list o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -34,15 +33,21 @@ MOST_PLACES = 6
 
 def check(definition: Property, value: Any) -> Any:
     """The value as it is kept, or `None` for none. Raises `Refused` where the definition does not allow it."""
-    with _at_field(definition):
-        if value is None or value == "" or value == []:
-            if definition.required:
-                raise Refused(_("Please fill this in."))
-            return None
-        kept = check_type(definition, value)
-        if kept is not None:
-            _check_limits(definition, kept)
-        return kept
+    try:
+        return _checked(definition, value)
+    except Refused as refusal:
+        raise Refused(refusal.sentence, field=f"prop_{definition.id}") from refusal
+
+
+def _checked(definition: Property, value: Any) -> Any:
+    if value is None or value == "" or value == []:
+        if definition.required:
+            raise Refused(_("Please fill this in."))
+        return None
+    kept = check_type(definition, value)
+    if kept is not None:
+        _check_limits(definition, kept)
+    return kept
 
 
 def check_type(definition: Property, value: Any) -> Any:
@@ -50,20 +55,12 @@ def check_type(definition: Property, value: Any) -> Any:
     return _CHECKS[definition.type](definition, value)
 
 
-@contextmanager
-def _at_field(definition: Property) -> Iterator[None]:
-    try:
-        yield
-    except Refused as refusal:
-        raise Refused(refusal.sentence, field=f"prop_{definition.id}") from refusal
-
-
 def _check_limits(definition: Property, kept: Any) -> None:
     if isinstance(kept, str) and definition.type.is_text:
         longest = min(definition.max_length or LONGEST, LONGEST)
         if len(kept) > longest:
             raise Refused(_("At most %(count)s characters.", count=longest))
-    if not definition.type.has_limits:
+    if definition.minimum is None and definition.maximum is None or not definition.type.has_limits:
         return
     value, least, most = (from_kept(definition, v) for v in (kept, definition.minimum, definition.maximum))
     if least is not None and value < least:

@@ -15,6 +15,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from .. import sheets
+from ..bulk import keeping_all
 from ..errors import Refused
 from ..extensions import db
 from ..handover import progress_of
@@ -230,7 +231,8 @@ def _check(kind: ImportKind, pk: int, mapping: list[str] | None, *, clears: bool
 
 def _look(kind: ImportKind, sheet: Sheet, mapping: list[str], *, clears: bool) -> list[Row]:
     recipe = RECIPES[kind]
-    return recipe.look(sheet, mapping, by=_actor(), **({"clears": clears} if recipe.clears else {}))
+    with keeping_all():
+        return recipe.look(sheet, mapping, by=_actor(), **({"clears": clears} if recipe.clears else {}))
 
 
 def _columns_of(kind: ImportKind) -> dict[str, Column]:

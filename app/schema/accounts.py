@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b32encode
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from ..extensions import Moment
@@ -187,7 +189,8 @@ class Account(Model):
         if field == "name":
             text = " ".join(text.split())
             self.name_key, self.name_sort = text.casefold()[:120], sort_key(text)[:120]
-        self.words = words_of(*({name: getattr(self, name) for name in SEARCHED} | {field: text}).values())
+        known = vars(self).get if inspect(self).key is None else partial(getattr, self)  # a new row has no more to load
+        self.words = words_of(*(text if name == field else known(name) for name in SEARCHED))
         return text
 
     @property
@@ -221,7 +224,7 @@ class Account(Model):
 
 def new_path(parent: Account | None) -> str:
     """A fresh place beneath that parent. Random, so that it tells nobody how many accounts there are."""
-    label = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(8))
+    label = b32encode(secrets.token_bytes(5)).decode().lower()
     return f"{parent.path if parent else ''}{label}/"
 
 

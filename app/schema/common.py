@@ -24,7 +24,10 @@ def stored(enum: type[StrEnum]) -> Enum:
 
 def sort_key(text: str) -> str:
     """The text as dictionaries order it: case and accents aside."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    folded = text.casefold()
+    if folded.isascii():  # most texts, and nothing to take apart
+        return folded
+    return "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
 
 
 def words_of(*texts: str | None) -> str:

@@ -42,11 +42,11 @@ class PropertyType(StrEnum):
 
     @property
     def is_text(self) -> bool:
-        return self in {self.TEXT, self.LONG, self.URL, self.EMAIL, self.PHONE}
+        return self in _TEXTS
 
     @property
     def is_number(self) -> bool:
-        return self in {self.INTEGER, self.DECIMAL, self.MONEY}
+        return self in _NUMBERS
 
     @property
     def has_limits(self) -> bool:
@@ -56,6 +56,10 @@ class PropertyType(StrEnum):
     def has_choices(self) -> bool:
         return self in {self.CHOICE, self.CHOICES}
 
+
+# Asked about every value there is, so they are not made each time.
+_TEXTS = {PropertyType.TEXT, PropertyType.LONG, PropertyType.URL, PropertyType.EMAIL, PropertyType.PHONE}
+_NUMBERS = {PropertyType.INTEGER, PropertyType.DECIMAL, PropertyType.MONEY}
 
 _PROPERTY_TYPE_LABELS = {
     PropertyType.TEXT: _l("Text"),

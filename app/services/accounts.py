@@ -97,17 +97,20 @@ def accept_name(account: Account) -> None:
 def tidy(account: Account) -> None:
     """Bring what can be checked into the form in which it is kept. Raises `Refused`, with the field."""
     with db.session.no_autoflush:
-        account.vat_id = vat.check(account.vat_id or "", account.country or "")
-        account.website = _at("website", web_address, account.website)
-        account.phone = _at("phone", phone_number, account.phone)
+        _tidy(account, "vat_id", lambda text: vat.check(text, account.country or ""))
+        _tidy(account, "website", web_address)
+        _tidy(account, "phone", phone_number)
 
 
-def _at(field: str, tidy: Callable[[str], str], text: str | None) -> str:
-    """Raises `Refused` at that field."""
+def _tidy(account: Account, field: str, tidy: Callable[[str], str]) -> None:
+    """Raises `Refused` at that field; what is in order is not touched."""
+    text = getattr(account, field) or ""
     try:
-        return tidy(text) if text else ""
+        tidied = tidy(text) if text else ""
     except Refused as refusal:
         raise Refused(refusal.sentence, field=field) from refusal
+    if tidied != text:
+        setattr(account, field, tidied)
 
 
 def archive(account: Account, *, by: Member) -> None:

@@ -103,7 +103,10 @@ class PropertyField(Field):
         values = self._values(found) if self.is_masked else properties.values_of(self.definition, found)
         if not self.choices:
             return values
-        return [None if value is None else ", ".join(self._labels(value)) for value in values]
+        if self.kind == "choices":
+            return [None if value is None else ", ".join(self._labels(value)) for value in values]
+        words = {value: self._labels(value)[0] for value in {*values} - {None}}
+        return [words.get(value) for value in values]
 
     def _labels(self, value: Any) -> list[str]:
         keys = value if isinstance(value, list) else [str(value)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
+
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from app import bulk, clock
-from app.errors import OutsideScope
+from app.errors import OutsideScope, Refused
 from app.extensions import db
 from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
 from app.services import accounts, properties
@@ -29,8 +32,9 @@ def new(by, seats, name):
 
 
 def opened(by, seats, name):
-    account = new(by, seats, name)
-    accounts.ready_to_open([account], by=by)
+    with db.session.no_autoflush:  # which would write it at once
+        account = new(by, seats, name)
+        accounts.ready_to_open([account], by=by)
     return account
 
 
@@ -110,3 +114,44 @@ def test_it_is_written_by_whom_it_was_worked_out_for_alone(alice, frida, seats):
 
     with pytest.raises(OutsideScope, match="another scope"), acting_as(frida):
         work.write()
+
+
+def test_many_rows_take_as_many_statements_as_one_and_have_numbers_of_their_own(alice, seats):
+    one, many = statements_for(alice, seats, ["Altfunk"]), statements_for(alice, seats, ["Bfunk", "Cfunk", "Dfunk"])
+    assert many == one
+
+    with acting_as(alice):
+        opened_by_her = select(Account).where(Account.name.in_(["Altfunk", "Bfunk", "Cfunk", "Dfunk"]))
+        for account in db.session.scalars(opened_by_her):
+            lines = db.session.scalars(select(LogEntry).where(LogEntry.subject_id == account.id))
+            assert {line.subject for line in lines if line.subject_type == "account"} == {account.name}
+            values = db.session.scalars(select(PropertyValue).where(PropertyValue.account_id == account.id)).all()
+            assert [value.account_path for value in values] == [account.path]
+
+
+def statements_for(alice, seats, names):
+    """What goes to the database while everybody waits."""
+    with acting_as(alice, writes=False) as by:
+        for name in names:
+            opened(by, seats, name)
+        work = bulk.work_out()
+    found = []
+
+    def note(*args):
+        found.append(args[2])
+
+    with acting_as(alice):
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            work.write()
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+    return found
+
+
+def test_rubbish_is_looked_for_again_afterwards_whatever_happens():
+    with suppress(Refused), bulk.keeping_all():
+        assert not gc.isenabled()
+        raise Refused("no")
+
+    assert gc.isenabled()
