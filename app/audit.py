@@ -28,6 +28,7 @@ from .models import (
     License,
     LicenseMovement,
     LicenseType,
+    LinkRequest,
     LogEntry,
     Login,
     Member,
@@ -37,6 +38,7 @@ from .models import (
     Property,
     PropertyValue,
     RecoveryCode,
+    Relationship,
     Throttle,
     Token,
     User,
@@ -56,14 +58,14 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "price_minor", "secret_hash", "created_by_id",
+    "price_minor", "secret_hash", "created_by_id", "has_links",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
-# article's line.
+# article's line; what two accounts agree on has a line at each of them.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer,
+    ApiAnswer, Relationship, LinkRequest,
 }  # fmt: skip
 
 

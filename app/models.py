@@ -4,12 +4,22 @@ A chapter says what there is, what may become of it, what one can ask it. No que
 
 Every table says whom it belongs to (`schema/ownership.py`, decision 2):
 `OwnedByAccount` management data, seen from the account and from above · `InsideAccount` seen from the account
-alone · `OfCatalogue` the operator's offers, seen from everywhere · `OwnedByUser` seen by its person alone ·
-`Sealed` never seen from within a scope.
+alone · `BetweenAccounts` seen from the two accounts it is between · `OfCatalogue` the operator's offers, seen from
+everywhere · `OwnedByUser` seen by its person alone · `Sealed` never seen from within a scope. By consent of their
+account, rows are seen by a partner elsewhere in the tree, too: which, a class says with `consent` (decision 0012).
 """
 
 from .schema.common import Archivable, Bilingual, in_language, public_id, sort_key, words_of
-from .schema.ownership import InsideAccount, OfCatalogue, OwnedByAccount, OwnedByUser, Sealed
+from .schema.ownership import (
+    BetweenAccounts,
+    ByConsent,
+    Consent,
+    InsideAccount,
+    OfCatalogue,
+    OwnedByAccount,
+    OwnedByUser,
+    Sealed,
+)
 from .schema.accounts import (
     Account,
     Hold,
@@ -27,6 +37,7 @@ from .schema.accounts import (
 from .schema.properties import ConversionStatus, Property, PropertyType, PropertyValue
 from .schema.catalog import Article, Cycle, Grant, LARGEST_QUANTITY, LARGEST_USE, LicenseType, Plan, Policy
 from .schema.licenses import Holding, License, LicenseMovement, LicenseStatus, MovementKind, Source
+from .schema.relationships import EndedBy, LinkRequest, Relationship, RelationshipStatus
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
 from .schema.records import LogEntry, Message, MessageStatus
 
