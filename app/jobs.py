@@ -22,13 +22,16 @@ from sqlalchemy import event
 from . import idempotency, limits, outbox, tokens
 from .extensions import Session, db
 from .models import Message, Token
-from .services import conversions, licenses, signin
+from .services import conversions, licenses, relationships, signin
 from .services.properties import Misfits
 from .tenancy import unscoped
 
 log = logging.getLogger(__name__)
 SMTP_TIMEOUT = 10  # seconds
 AT_ONCE, MOST_ROUNDS = 500, 2_000  # rows cleared away in one transaction, and transactions in one night
+FORGETTING = (
+    limits.forget_old, relationships.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old,
+)  # fmt: skip
 
 
 def init_app(app: Flask) -> None:
@@ -50,10 +53,12 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(minute="*"))
     def every_minute() -> None:
-        """Whatever waits for another try, or was left behind."""
+        """Whatever waits for another try, or was left behind; relationships that end, and who is told of it."""
         with app.app_context():
             deliver_due()
             convert_due()
+            with _worker_unit():
+                relationships.note_ended()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
@@ -72,7 +77,7 @@ def init_app(app: Flask) -> None:
 
 def clear_away() -> None:
     """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
-    for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old):
+    for forget in FORGETTING:
         for _round in range(MOST_ROUNDS):
             with unscoped("what is past belongs to nobody at work"):
                 cleared = forget(AT_ONCE)

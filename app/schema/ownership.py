@@ -29,6 +29,11 @@ class Consent(StrEnum):
     def label(self) -> Any:
         return _CONSENT_LABELS[self]
 
+    @property
+    def about(self) -> Any:
+        """What it allows, as the client reads it before consenting."""
+        return _CONSENT_MEANINGS[self]
+
 
 _CONSENT_LABELS = {
     Consent.VIEW: _l("Company details"),
@@ -37,6 +42,16 @@ _CONSENT_LABELS = {
     Consent.LICENSES: _l("Licenses"),
     Consent.BILLING: _l("Billing"),
     Consent.SUPPORT: _l("Support login"),
+}
+
+
+_CONSENT_MEANINGS = {
+    Consent.VIEW: _l("Company details: see name, address and contact"),
+    Consent.SUBSCRIPTIONS: _l("Subscriptions: see, renew and change them"),
+    Consent.ORDERS: _l("Orders: see them, and order for the client"),
+    Consent.LICENSES: _l("Licenses: see what was acquired and how much of it is in use"),
+    Consent.BILLING: _l("Billing: see invoices and payments"),
+    Consent.SUPPORT: _l("Support login: ask to be let in to help"),
 }
 
 

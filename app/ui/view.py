@@ -21,6 +21,7 @@ from werkzeug.datastructures import MultiDict
 
 from ..errors import Refused
 from ..extensions import db
+from ..tenancy import may_change
 from .acting import may
 from .columns import Field, field_of
 from .export import download
@@ -165,7 +166,8 @@ class BackOfficeView(ModelView):
         return getattr(self.datamodel.obj, key) == pk
 
     def may_edit(self, row: Any) -> bool:
-        return True
+        """Whether it is for the acting account to change; what is seen by a client's consent mostly is not."""
+        return may_change(row)
 
     def indent(self, row: Any) -> int:
         return 0
@@ -294,7 +296,7 @@ class BackOfficeView(ModelView):
             for n, field in enumerate(fields.values())
         ]
         edit_url = self.url("edit", pk=pk) if editable else ""
-        verbs = [name for name, c in self._own_commands().items() if c.offered is None or c.offered(row)]
+        verbs = [name for name, c in self._own_commands().items() if _fits(c, row)]
         return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=" ".join(verbs))
 
     def _add_link(self) -> Link | None:
@@ -376,7 +378,7 @@ class BackOfficeView(ModelView):
         return [
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
             for name, c in self._own_commands().items()
-            if c.offered is None or c.offered(row)
+            if _fits(c, row)
         ] + self.questions(row)
 
     # --- add and edit ---
@@ -392,7 +394,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, self._form_page(form, self.add_title, self.url("add")))
             flash(self.created_message(row), "success")
-            return _leave_form(self.url("list"))
+            return leave_form(self.url("list"))
         return self._render_form(form, self._form_page(form, self.add_title, self.url("add")))
 
     @expose("/edit/<int:pk>", methods=["GET", "POST"])
@@ -410,7 +412,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, page)
             flash(_("“%(name)s” was saved.", name=str(row)), "success")
-            return _leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
+            return leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
         return self._render_form(form, page)
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
@@ -444,7 +446,7 @@ class BackOfficeView(ModelView):
         except Refused as refusal:
             return self._refused(form, refusal, page)
         flash(said(), "success")
-        return _leave_form(then)
+        return leave_form(then)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
@@ -463,6 +465,8 @@ class BackOfficeView(ModelView):
         if not may(f"{self.noun}.{chosen_command.name}"):
             abort(403)
         rows = self._chosen(request.values.getlist("rowid"))
+        if not all(map(may_change, rows)):
+            abort(403)
         back = _safe_back(self.url("list"))
         try:
             said = getattr(self, chosen_command.method)(rows)
@@ -500,6 +504,11 @@ class BackOfficeView(ModelView):
         return method in self.include_route_methods
 
 
+def _fits(verb: Command, row: Any) -> bool:
+    """Whether a verb can be done to a row."""
+    return may_change(row) and (verb.offered is None or verb.offered(row))
+
+
 def find(model: type, pk: int, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
     return db.session.get(model, pk, options=loads) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
@@ -509,7 +518,7 @@ def _is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def _leave_form(url: str) -> Any:
+def leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
     target = _safe_back(url)
     if _is_htmx():
