@@ -73,6 +73,8 @@ def _base(token: Token | None) -> str:
 @event.listens_for(Session, "after_commit")
 def _hand_over(session: Session) -> None:
     """Only what is committed is sent: the worker hears of a message now, and would find it by itself anyway."""
+    if session.in_nested_transaction():
+        return
     for message_id in session.info.pop("written_messages", []):
         if is_sending():
             current_app.extensions["deliver"](message_id)
@@ -80,6 +82,8 @@ def _hand_over(session: Session) -> None:
 
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
     session.info.pop("written_messages", None)
 
 

@@ -110,7 +110,7 @@ class RelationshipsView(BetweenAccountsView):
     list_title = _l("Relationships")
     list_lead = _l("Clients that do not stand beneath you, and have agreed to be managed by you.")
     add_label = _l("Link a client")
-    list_columns = ["client", "consents", "email", "linked_by", "created_at", "ends_on", "status", "ended_by"]
+    list_columns = ["client", "status", "consents", "ends_on", "email", "linked_by", "created_at", "ended_by"]
     search = ("client", "email", "linked_by")
     add_columns: list[str] = []  # its form is asked in two steps, see below
     include_route_methods = {"list", "add", "code", "export", "action_post"}
@@ -220,7 +220,7 @@ class ManagersView(BetweenAccountsView):
     route_base = "/managers"
     noun = "manager"
     list_title = _l("Who manages my account")
-    list_columns = ["partner", "consents", "email", "created_at", "ends_on", "status", "ended_by"]
+    list_columns = ["partner", "status", "consents", "ends_on", "email", "created_at", "ended_by"]
     search = ("partner", "email")
     include_route_methods = {"list", "action_post"}
     empty_title = _l("Nobody else manages this account")

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
@@ -110,7 +111,7 @@ def _licenses(until: date, zone: str) -> Iterable[Deadline]:
     )
     for one in _nearest(ending.options(joinedload(License.account)), License.valid_until):
         what = _("License %(license)s ends: %(count)s %(type)s",
-                 license=one.public_id, count=one.quantity, type=one.type.name)  # fmt: skip
+                 license=one.public_id, count=format_decimal(one.quantity), type=one.type.name)  # fmt: skip
         whose = one.account.name if one.account else ""
         yield Deadline(one.valid_until, what, whose, "license", one.id)
 
