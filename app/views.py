@@ -196,7 +196,8 @@ class AccountsView(BackOfficeView):
 
     def _sections(self, row: Account) -> Any:
         sections = super()._sections(row)
-        if own := property_columns.columns(_own_properties()):
+        own = property_columns.columns(_own_properties())
+        if own and not current_scope().agreed(row.id):
             facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
             sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
         return [*_holds_of(row), *sections]

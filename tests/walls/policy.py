@@ -27,6 +27,7 @@ from app.models import (
     Plan,
     Property,
     PropertyValue,
+    Relationship,
 )
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
@@ -227,6 +228,7 @@ POLICY: dict[str, Any] = {
     "public.forgot": Public("the way back in", {200}, {200, 429}, data={"email": NOBODY}),
     "public.reset": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
     "join.join": Public("the secret is the right", {404}, {404}, {"secret": "x"}, JOINING),
+    "calendar.feed": Public("the secret is the right", {404}, args={"secret": "x"}),
     # --- a person's own sign-in ---
     "security.show": Personal("one's own sign-in", get=200),
     "security.profile": Personal("one's own name", post=302, data={
@@ -269,6 +271,19 @@ POLICY: dict[str, Any] = {
     "InvitationsView.add": AddForm("invitation.add", Invitation, {"email": NOBODY, "role": "viewer"}, into="account"),
     "InvitationsView.action_post": Commands(Invitation, {
         "resend": "invitation.resend", "withdraw": "invitation.withdraw"}),
+    "RelationshipsView.index": Page("relationship.list", get=302),
+    "RelationshipsView.list": List("relationship.list", Relationship),
+    "RelationshipsView.export": Export("relationship.export", Relationship),
+    "RelationshipsView.add": AddForm("relationship.add", Relationship, {"email": NOBODY, "scopes": "licenses"},
+        done=200),
+    "RelationshipsView.code": Page("relationship.add", post=422, data={"email": NOBODY, "code": "12345678"}),
+    "RelationshipsView.action_post": Commands(Relationship, {"end": "relationship.end"}),
+    "ManagersView.index": Page("manager.list", get=302),
+    "ManagersView.list": List("manager.list", Relationship, within),
+    "ManagersView.action_post": Commands(Relationship, {"end": "manager.end"}),
+    "DeadlinesView.list": Page("deadline.list"),
+    "DeadlinesView.feed": Page("deadline.subscribe", get=0, post=302),
+    "DeadlinesView.withdraw": Page("deadline.subscribe", get=0, post=302),
     "PropertiesView.list": Page("property.list"),
     "PropertiesView.add": AddForm("property.add", Property, PROPERTY, query="type=text", within_page=200),
     "PropertiesView.edit": EditForm("property.edit", Property, PROPERTY, within, alters=DEFINITION),
