@@ -29,6 +29,7 @@ from app.models import (
     PropertyValue,
     Relationship,
 )
+from tests.walls.world import partner_of
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -48,6 +49,10 @@ def within(acting: str, owner: str) -> bool:
 def from_above(acting: str, owner: str) -> bool:
     """Of others; of their own only the operator."""
     return owner != acting or acting == "kontor"
+
+
+def by_their_consent(acting: str, owner: str) -> bool:
+    return acting == partner_of(owner)
 
 
 @dataclass(frozen=True)
@@ -272,8 +277,8 @@ POLICY: dict[str, Any] = {
     "InvitationsView.action_post": Commands(Invitation, {
         "resend": "invitation.resend", "withdraw": "invitation.withdraw"}),
     "RelationshipsView.index": Page("relationship.list", get=302),
-    "RelationshipsView.list": List("relationship.list", Relationship),
-    "RelationshipsView.export": Export("relationship.export", Relationship),
+    "RelationshipsView.list": List("relationship.list", Relationship, by_their_consent),
+    "RelationshipsView.export": Export("relationship.export", Relationship, by_their_consent),
     "RelationshipsView.add": AddForm("relationship.add", Relationship, {"email": NOBODY, "scopes": "licenses"},
         done=200),
     "RelationshipsView.code": Page("relationship.add", post=422, data={"email": NOBODY, "code": "12345678"}),

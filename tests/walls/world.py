@@ -118,14 +118,14 @@ NEEDS = {
 }
 
 # Who lets whom in, to what: Gletscherbau, a customer of Alpenwerk, lets Fjordline see its licenses. All the others
-# once let Fjordline, and Fjordline itself Alpenwerk, see everything; that is over.
+# once let somebody see everything; that is over.
 LET_IN = {("gletscherbau", "fjordline"): ("view", "licenses")}
 BY_CONSENT = {"account": "view", "license": "licenses", "holding": "licenses", "license_movement": "licenses"}
 
 
 
 def partner_of(slug: str) -> str:
-    return "alpenwerk" if slug == "fjordline" else "fjordline"
+    return {"fjordline": "alpenwerk", "bergen": "nordlicht", "gestern": "kontor"}.get(slug, "fjordline")
 
 
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
@@ -582,6 +582,8 @@ class World:
         """
         text = self.text_of(answer)
         found = {m.group() for m in CANARY.finditer(text) if not may_be_shown(actor, *m.groups())}
+        if asked.startswith(f"/a/{actor.slug}/managers/"):  # who stands directly above has no secret of its name there
+            found.discard(f"canary-{PARENT.get(actor.slug)}-account-name")
         found |= {path for path in self._labels if path in text}
         return {word for word in found if word not in asked.lower()}
 
