@@ -43,7 +43,7 @@ from .models import (
     Token,
     User,
 )
-from .tenancy import Scope
+from .tenancy import Scope, is_agreed
 
 # What is watched, and the word history uses for it.
 WATCHED: dict[type, str] = {
@@ -92,7 +92,7 @@ def record(
         entry = _entry(session, action, subject, inside=inside)
         if account is not None:
             entry.account = account
-        elif isinstance(subject, Account | OwnedByAccount):
+        elif isinstance(subject, Account | OwnedByAccount) and not _is_anothers(subject):
             entry.account = subject if isinstance(subject, Account) else subject.account
         else:
             entry.account_id = account_id or session.info["scope"].account_id
@@ -174,8 +174,16 @@ def _write_down_new_rows(session: AnySession, _context: Any) -> None:
 
 
 def _home(row: Any) -> tuple[int, str]:
-    """The account whose history a row belongs to, and its path."""
+    """The account whose history a row belongs to, and its path; of what is done by consent, the acting one."""
+    if _is_anothers(row):
+        scope = db.session().info["scope"]
+        return scope.account_id, scope.path
     return (row.id, row.path) if isinstance(row, Account) else (row.account_id, row.account_path)
+
+
+def _is_anothers(row: Any) -> bool:
+    scope = db.session().info.get("scope")
+    return isinstance(scope, Scope) and is_agreed(scope, row)
 
 
 def _deeds(session: AnySession) -> list[tuple[Any, str]]:

@@ -232,10 +232,11 @@ def _in_range(path: Any, scope: Scope) -> ColumnElement[bool]:
 
 def _sees(scope: Scope, row: Any) -> bool:
     """The same, asked of a row at hand. People are seen through their members, which the statement has checked."""
-    return _is_within(scope, row) or _is_agreed(scope, row)
+    return _is_within(scope, row) or is_agreed(scope, row)
 
 
-def _is_agreed(scope: Scope, row: Any) -> bool:
+def is_agreed(scope: Scope, row: Any) -> bool:
+    """Whether a row is another account's, seen by its consent."""
     if not (scope.linked and isinstance(row, ByConsent)):
         return False
     return getattr(row, _key_of(type(row)).key) in scope.linked.get(row.consent, ())
@@ -263,7 +264,7 @@ def _may_write(scope: Scope, row: Any) -> bool:
     """Whether a row that is seen may be written, as far as the wall goes: the catalogue by the operator alone."""
     if isinstance(row, OfCatalogue):
         return scope.kind is Kind.OPERATOR and row.account_id == scope.account_id
-    return _is_within(scope, row) or (getattr(row, "consent_writes", False) and _is_agreed(scope, row))
+    return _is_within(scope, row) or (getattr(row, "consent_writes", False) and is_agreed(scope, row))
 
 
 def may_change(row: Any) -> bool:
