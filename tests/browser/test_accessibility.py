@@ -73,6 +73,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/api-keys/list/", "/api-keys/add", "/api-reference/",
+            "/relationships/list/", "/relationships/add", "/relationships/code", "/deadlines/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
             "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
@@ -94,7 +95,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         ],
     ),
     (BOB, [
-        "/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/", "/roles/", "/managers/list/", "/deadlines/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
         "/holdings/list/",
     ]),
     (HELD, ["/", "/members/list/", "/settings/"]),
@@ -108,6 +109,10 @@ NOT_LOOKED_AT = {
     "public.language": "leads back to the page it came from",
     "AccountsView.index": "leads to the list",
     "MembersView.index": "leads to the list",
+    "RelationshipsView.index": "leads to the list",
+    "RelationshipsView.export": "a file",
+    "ManagersView.index": "leads to the list",
+    "calendar.feed": "for calendar programs",
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
     "InvitationsView.index": "leads to the list",
@@ -140,7 +145,7 @@ ON_A_PHONE = {
     "/join/{for_somebody_new}", "/join/{for_gregor}", "/accounts/edit/{kuestenfunk}", "/invitations/list/",
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
     "/properties/edit/{choices}", "/properties/convert/{text}?type=choice",
-    "/api-keys/add", "/api-reference/",
+    "/api-keys/add", "/api-reference/", "/relationships/add", "/managers/list/", "/deadlines/",
 }  # fmt: skip
 
 
