@@ -95,7 +95,8 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         ],
     ),
     (BOB, [
-        "/", "/roles/", "/managers/list/", "/deadlines/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/", "/roles/", "/managers/list/", "/deadlines/",
+        "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
         "/holdings/list/",
     ]),
     (HELD, ["/", "/members/list/", "/settings/"]),
