@@ -12,7 +12,7 @@ from decimal import Decimal
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_properties
+from . import clock, demo_properties, demo_relationships
 from .extensions import db
 from .models import (
     Account,
@@ -137,6 +137,7 @@ def build() -> None:
     for email in PARTNERS:
         _licenses_used(given, email, dice)
     _licenses_ended()
+    demo_relationships.build(_person)
 
 
 def _operator() -> None:

@@ -55,6 +55,14 @@ TABLE: dict[str, Permission] = {
     "invitation.resend": Permission(_l("Send invitations again"), ANYWHERE, {A, M}),
     "invitation.withdraw": Permission(_l("Withdraw invitations"), ANYWHERE, {A, M}),
     "invitation.export": Permission(_l("Export invitations to Excel"), ANYWHERE, {A, M}),
+    "relationship.list": Permission(_l("See clients linked by consent"), MANAGING, EVERYBODY),
+    "relationship.add": Permission(_l("Link clients by their consent"), MANAGING, {A, M}),
+    "relationship.end": Permission(_l("End relationships with clients"), MANAGING, {A, M}),
+    "relationship.export": Permission(_l("Export relationships to Excel"), MANAGING, {A, M, S, F}),
+    "manager.list":     Permission(_l("See who manages the account"), ANYWHERE, EVERYBODY),
+    "manager.end":      Permission(_l("End what others may do here"), ANYWHERE, {A, M}),
+    "deadline.list":    Permission(_l("See deadlines"), ANYWHERE, EVERYBODY),
+    "deadline.subscribe": Permission(_l("Have deadlines in one's own calendar"), ANYWHERE, EVERYBODY),
     "license.list":     Permission(_l("See licenses"), ANYWHERE, EVERYBODY),
     "license.show":     Permission(_l("Open a license's details"), ANYWHERE, EVERYBODY),
     "license.use":      Permission(_l("Take licenses into use and release them"), ANYWHERE, {A, M}),
@@ -109,6 +117,9 @@ NOUNS = {
     "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
+    "relationship": _l("Relationships"),
+    "manager": _l("Who manages my account"),
+    "deadline": _l("Deadlines"),
     "license": _l("Licenses"),
     "license_movement": _l("Use of licenses"),
     "holding": _l("Acquired articles"),
@@ -137,8 +148,9 @@ BY_PROGRAMS = {
 READING = {"list", "show"}
 
 
-# The verbs that are left to the members of an account on administrative hold: they read, take their data home, go.
-STILL_ALLOWED = {"list", "show", "export", "leave"}
+# The verbs that are left to the members of an account on administrative hold: they read, take their data home, go,
+# and take back what they have consented to.
+STILL_ALLOWED = {"list", "show", "export", "leave", "end"}
 
 
 def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bool:

@@ -26,6 +26,7 @@ from .models import (
     ApiKey,
     ApiKeyStatus,
     Article,
+    Consent,
     Holding,
     HoldKind,
     Invitation,
@@ -47,14 +48,16 @@ from .models import (
 from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
+from .pages.deadlines import DeadlinesView
 from .pages.exports import ExportsView
 from .pages.imports import ImportsView
 from .pages.properties import PropertiesView
+from .pages.relationships import ManagersView, RelationshipsView
 from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
 from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
 from .services.import_columns import ID_LABEL, id_of
-from .tenancy import current_scope
+from .tenancy import current_scope, may_change
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field, changed
@@ -69,6 +72,7 @@ from .ui.saved_views import asked
 from .ui.standing import Standing, badge, standing_column, standings_of
 from .ui.view import BackOfficeView, command, find, key_of, render_part
 
+SECTIONS_BY_CONSENT = {"articles": Consent.LICENSES, "licenses": Consent.LICENSES}
 BY_STATUS = "_flt_0_standing"  # the list's filter
 PLACES = 20  # offered at a time where an account could be moved to
 
@@ -192,7 +196,8 @@ class AccountsView(BackOfficeView):
 
     def _sections(self, row: Account) -> Any:
         sections = super()._sections(row)
-        if own := property_columns.columns(_own_properties()):
+        own = property_columns.columns(_own_properties())
+        if own and not current_scope().agreed(row.id):
             facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
             sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
         return [*_holds_of(row), *sections]
@@ -214,11 +219,14 @@ class AccountsView(BackOfficeView):
         return [badge(standing) for standing in standings_of(row) if standing is not Standing.ACTIVE]
 
     def has_section(self, row: Account, key: str) -> bool:
+        """A client by consent shows what it has agreed to."""
+        if agreed := current_scope().agreed(row.id):
+            return SECTIONS_BY_CONSENT.get(key) in agreed
         return key != "accounts" or row.kind.manages_accounts
 
     def links(self, row: Account) -> list[Link]:
         """*Invite member*, and *Switch to account* where one is a member (M-14)."""
-        if row.is_archived or row.id == current_scope().account_id:
+        if row.is_archived or not _is_beneath(row):
             return []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
         links += [_give_link(row)] if may("holding.add") else []
@@ -925,7 +933,7 @@ class LicensesView(BackOfficeView):
         )
 
     def detail_page(self, row: License) -> DetailPage:
-        return replace(super().detail_page(row), lead=f"{row.type.name} · {row.account.name}")
+        return replace(super().detail_page(row), lead=f"{row.type.name} · {row.account}")
 
     def links(self, row: License) -> list[Link]:
         if not may("license_movement.export"):
@@ -938,7 +946,7 @@ class LicensesView(BackOfficeView):
         asked = []
         if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
             asked.append(self._question(row, "suspend", _("Suspend"), "player-pause"))
-        if may("license.revoke") and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
+        if may("license.revoke") and may_change(row) and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
             asked.append(self._question(row, "revoke", _("Revoke"), "ban", danger=True))
         return asked
 
@@ -1093,6 +1101,8 @@ def _year_chart(license: License) -> dict[str, Any]:
 def _from_above(license: License) -> bool:
     """Whether it is another account's license, or the operator's own: nobody else decides about their own."""
     scope = current_scope()
+    if not may_change(license):
+        return False
     return license.account_id != scope.account_id or scope.kind is Kind.OPERATOR
 
 
@@ -1107,7 +1117,8 @@ def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
 def _account_asked_for() -> Account:
     """The account a form is about: one beneath, named in the address, or the own."""
     asked = request.args.get("account")
-    return find(Account, current_scope().account_id if asked is None else key_of(asked))
+    account = find(Account, current_scope().account_id if asked is None else key_of(asked))
+    return account if may_change(account) else abort(403)
 
 
 def _give_link(account: Account) -> Link:
@@ -1324,7 +1335,7 @@ class RolesView(BaseView):
 
 
 def _is_beneath(account: Account) -> bool:
-    return account.id != current_scope().account_id
+    return account.id != current_scope().account_id and may_change(account)
 
 
 def _own_properties() -> list[Property]:
@@ -1386,7 +1397,10 @@ def register(backoffice: BackOffice) -> None:
     catalogue = {"category": "Catalogue", "category_label": _l("Catalogue")}
     add = backoffice.add_view
     add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
+    start = {"category": "Start", "category_label": _l("Start")}
+    add(DeadlinesView, "Deadlines", icon="calendar-event", label=_l("Deadlines"), **start)
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
+    add(RelationshipsView, "Relationships", icon="heart-handshake", label=_l("Relationships"), **partner)
     add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
     add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
     add(MovementsView, "Use of licenses", icon="gauge", label=_l("Use of licenses"), **contracts)
@@ -1395,6 +1409,7 @@ def register(backoffice: BackOffice) -> None:
     add(PlansView, "Plans", icon="receipt", label=_l("Plans"), **catalogue)
     add(MembersView, "Members", icon="users", label=_l("Members"), **account)
     add(InvitationsView, "Invitations", icon="user-plus", label=_l("Invitations"), **account)
+    add(ManagersView, "Who manages my account", icon="user-shield", label=_l("Who manages my account"), **account)
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)

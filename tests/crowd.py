@@ -13,8 +13,9 @@ from app import create_app
 from app.extensions import db
 from app.models import License
 from app.services import licenses
-from tests.cast import BOB, acting_as
+from tests.cast import BOB, Person, acting_as
 from tests.conftest import SETTINGS
+from tests.linking import redeem
 
 
 def consume_until_full(app: Flask, license_id: int, processes: int) -> list[int]:
@@ -42,3 +43,24 @@ def _take_one(license_id: int, reference: str) -> bool | None:
     with suppress(OperationalError), acting_as(BOB) as by:
         return licenses.consume(db.session.get(License, license_id), reference=reference, by=by).allowed
     return None
+
+
+def guess(app: Flask, partner: Person, email: str, code: str, times: int, processes: int) -> list[int]:
+    """Let so many processes type a code so many times each; how often each of them was let in."""
+    settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
+    context = get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        start = manager.Barrier(processes)
+        every = [(settings, partner, email, code, times, start)] * processes
+        return pool.starmap(_guess, every, chunksize=1)
+
+
+def _guess(settings: dict[str, Any], partner: Person, email: str, code: str, times: int, start: Any) -> int:
+    app, got = create_app(**SETTINGS | settings), 0
+    with app.app_context():
+        start.wait(60)
+        for _n in range(times):
+            with suppress(OperationalError):
+                got += redeem(partner, email, code) is not None
+        db.engine.dispose()
+    return got

@@ -55,8 +55,10 @@ def _tile(label: str, number: int, url: str, icon: str, tone: str) -> Any:
 
 
 def _lists() -> list[tuple[str, str]]:
-    """What is fetched below the tiles: the newest accounts, the latest deeds."""
+    """What is fetched below the tiles: what comes up, the newest accounts, the latest deeds."""
     lists = []
+    if may("deadline.list"):
+        lists.append((_("Next deadlines"), url_for("DeadlinesView.list")))
     if may("account.list"):
         lists.append((_("Newest accounts"), url_for("AccountsView.list", sort="-created_at", size=10)))
     if may("history.list"):

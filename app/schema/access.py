@@ -53,6 +53,8 @@ class Purpose(StrEnum):
     RESET = "reset"
     INVITATION = "invitation"
     SECOND_FACTOR = "second-factor"
+    CONSENT = "consent"
+    CALENDAR = "calendar"
 
 
 class Token(Sealed, Model):

@@ -11,12 +11,12 @@ from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from ..extensions import Moment
 from .common import sort_key, stored, words_of
-from .ownership import PATH, OwnedByAccount
+from .ownership import PATH, ByConsent, Consent, OwnedByAccount
 
 if TYPE_CHECKING:
     from .catalog import Plan
@@ -118,7 +118,7 @@ _HOLD_LABELS = {
 }
 
 
-class Account(Model):
+class Account(ByConsent, Model):
     """A company with data of its own, somewhere in the one tree whose root is the operator.
 
     `path` spells the way from the root ("k3…/9q…/"); all that is beneath starts with it, so a subtree is a range.
@@ -136,6 +136,8 @@ class Account(Model):
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
     )
+
+    consent = Consent.VIEW
 
     id: Mapped[int] = mapped_column(primary_key=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
@@ -163,6 +165,7 @@ class Account(Model):
     administrative_hold_at: Mapped[datetime | None] = mapped_column(Moment)  # since when; the rest says `Hold`
     financial_hold_at: Mapped[datetime | None] = mapped_column(Moment)
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    has_links: Mapped[bool] = mapped_column(default=False, server_default=false())  # clients have let it in, once
     # use_alter: the plan belongs to an account, too, and one table has to be made first
     plan_id: Mapped[int | None] = mapped_column(
         ForeignKey("plan.id", name="fk_account_plan", use_alter=True), index=True

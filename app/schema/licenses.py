@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ..extensions import Moment
 from .catalog import Article, LicenseType, Policy
 from .common import stored
-from .ownership import OwnedByAccount
+from .ownership import Consent, OwnedByAccount
 
 
 class Source(StrEnum):
@@ -40,6 +40,8 @@ class Holding(OwnedByAccount, Model):
         CheckConstraint("quantity > 0", name="ck_holding_quantity"),
         CheckConstraint("valid_until > acquired_on", name="ck_holding_days"),
     )
+
+    consent = Consent.LICENSES
 
     id: Mapped[int] = mapped_column(primary_key=True)
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id"), index=True)
@@ -100,6 +102,8 @@ class License(OwnedByAccount, Model):
         LicenseStatus.EXPIRED: set(),
         LicenseStatus.REVOKED: set(),
     }
+
+    consent = Consent.LICENSES
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(String(60), unique=True)
@@ -173,6 +177,8 @@ class LicenseMovement(OwnedByAccount, Model):
         Index("ix_license_movement_license", "license_id", "at"),
         Index("ix_license_movement_reference", "license_id", "reference"),
     )
+
+    consent = Consent.LICENSES
 
     id: Mapped[int] = mapped_column(primary_key=True)
     license_id: Mapped[int] = mapped_column()

@@ -33,7 +33,7 @@ def invite(email: str, *, role: Role, account: Account, by: Member) -> Invitatio
 
     The account is the inviter's own or one beneath it, whose first members come in this way.
     """
-    email = _address(email)
+    email = address(email)
     _hold(account)
     _refuse_archived(account)
     _refuse_above_own(role, by)
@@ -133,7 +133,8 @@ def _write(invitation: Invitation, token: Token, by: Member) -> None:
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
-def _address(email: str) -> str:
+def address(email: str) -> str:
+    """An e-mail address as it is kept. Raises `Refused` for what is none."""
     email = signin.normal(email)
     try:
         validate_email(email, check_deliverability=False)

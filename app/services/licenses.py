@@ -40,11 +40,11 @@ from ..models import (
     Member,
     MovementKind,
     Policy,
-    Role,
     User,
     public_id,
 )
 from .catalog import LIVING, Offer
+from .members import administrators_of
 
 MARKS = (100, 80)  # percent of the quantity in use at which the administrators are told
 LONGEST_REFERENCE, LONGEST_KEY, LONGEST_REASON = 200, 120, 300
@@ -373,14 +373,7 @@ def _tell(license: License, by: Member) -> None:
     mark = next((mark for mark in MARKS if license.in_use * 100 >= license.quantity * mark), 0)
     if not mark or not _claim(license, License.told < mark, mark):
         return
-    administrators = (
-        select(Member)
-        .join(Member.user)
-        .options(contains_eager(Member.user))
-        .where(Member.account_id == license.account_id, Member.role == Role.ADMINISTRATOR, User.active.is_(True))
-        .order_by(Member.id)
-    )
-    for member in db.session.scalars(administrators):
+    for member in administrators_of(license.account_id):
         _write(license, member.user, mark, by)
 
 

@@ -20,7 +20,7 @@ from .page import Cell
 TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
     "pending": "yellow", "accepted": "green", "expired": "red",
-    "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
+    "active": "green", "consent": "azure", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
     "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
-from ..models import Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
+from ..models import Consent, Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
 from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
@@ -108,6 +108,13 @@ ACTIONS: dict[str, Any] = {
     "saved_view.created": _l("View saved"),
     "saved_view.updated": _l("Saved view changed"),
     "saved_view.deleted": _l("Saved view deleted"),
+    "relationship.asked": _l("Code asked for"),
+    "relationship.linked": _l("Client linked by consent"),
+    "relationship.ended": _l("Relationship ended"),
+    "relationship.expired": _l("Relationship over"),
+    "relationship.exported": _l("Relationships exported"),
+    "calendar.made": _l("Address for a calendar made"),
+    "calendar.withdrawn": _l("Address for a calendar withdrawn"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -189,6 +196,8 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "source": _l("Source"),
     "prefix": _l("Begins with"),
     "scopes": _l("May do"),
+    "ends_on": _l("Ends on"),
+    "consents": _l("Agreed"),
     "created_by": _l("Acts for"),
     "last_used_at": _l("Last used"),
     "of_list": _l("List"),
@@ -197,9 +206,10 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "revoked_at": _l("Revoked"),
 }
 
-DAYS = {"acquired_on", "valid_from", "valid_until"}
+DAYS = {"acquired_on", "valid_from", "valid_until", "ends_on"}
 WORDS: dict[str, Any] = {
     "role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind, "policy": Policy, "period": Cycle,
+    "consents": Consent,
 }  # fmt: skip
 
 SAID_OTHERWISE = {  # by the line itself
@@ -296,7 +306,8 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return shown(value, "flag")
     if name in WORDS and value:
-        return str(WORDS[name](value).label)
+        values = value if isinstance(value, list) else [value]
+        return ", ".join(str(WORDS[name](one).label) for one in values)
     if name in DAYS and value:
         return shown(date.fromisoformat(value), "date")
     if isinstance(value, dict):

@@ -23,7 +23,7 @@ from werkzeug.datastructures import MultiDict
 from ..errors import Refused
 from ..extensions import db
 from ..models import Member
-from ..tenancy import acting, current_scope
+from ..tenancy import acting, current_scope, may_change
 from . import bulk, choosing, saved_views
 from .acting import from_htmx, may
 from .columns import Field, field_of
@@ -179,7 +179,8 @@ class BackOfficeView(ModelView):
         return getattr(self.datamodel.obj, key) == pk
 
     def may_edit(self, row: Any) -> bool:
-        return True
+        """Whether it is for the acting account to change; what is seen by a client's consent mostly is not."""
+        return may_change(row)
 
     def indent(self, row: Any) -> int:
         return 0
@@ -341,7 +342,7 @@ class BackOfficeView(ModelView):
         edit_url = self.url("edit", pk=pk) if edits and self.may_edit(row) else ""
         first, *others = fields
         cells = [first.cell(row, url=url, indent=self.indent(row)), *(field.cell(row) for field in others)]
-        offered = " ".join(name for name, c in verbs.items() if c.offered is None or c.offered(row))
+        offered = " ".join(name for name, c in verbs.items() if _fits(c, row))
         return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=offered)
 
     def _add_link(self) -> Link | None:
@@ -394,7 +395,7 @@ class BackOfficeView(ModelView):
         with acting(g.scope) as session:
             later(sheet, type(self).__name__, by=session.get(Member, current_scope().member_id))
         flash(_("The list is long: the file is being made, and you get a mail when it is ready."), "success")
-        return _leave_form(url_for("ExportsView.list"))
+        return leave_form(url_for("ExportsView.list"))
 
     def sheet(self) -> Sheet:
         """The list on its way into a file; its filters and its order are in the address of the request."""
@@ -448,7 +449,7 @@ class BackOfficeView(ModelView):
         return [
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
             for name, c in self._own_commands().items()
-            if c.offered is None or c.offered(row)
+            if _fits(c, row)
         ] + self.questions(row)
 
     # --- add and edit ---
@@ -464,7 +465,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, self._form_page(form, self.add_title, self.url("add")))
             flash(self.created_message(row), "success")
-            return _leave_form(self.url("list"))
+            return leave_form(self.url("list"))
         return self._render_form(form, self._form_page(form, self.add_title, self.url("add")))
 
     @expose("/edit/<int:pk>", methods=["GET", "POST"])
@@ -482,7 +483,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, page)
             flash(_("“%(name)s” was saved.", name=str(row)), "success")
-            return _leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
+            return leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
         return self._render_form(form, page)
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
@@ -528,7 +529,7 @@ class BackOfficeView(ModelView):
         except Refused as refusal:
             return self._refused(form, refusal, page)
         flash(said, "success")
-        return _leave_form(then or page.cancel_url)
+        return leave_form(then or page.cancel_url)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
@@ -549,6 +550,8 @@ class BackOfficeView(ModelView):
         if request.form.get("all"):
             return self._do_to_all(chosen_command)
         rows = self._chosen(request.values.getlist("rowid"))
+        if not all(map(may_change, rows)):
+            abort(403)
         back = _safe_back(self.url("list"))
         try:
             said = getattr(self, chosen_command.method)(rows)
@@ -602,6 +605,11 @@ def _bulk_actions(commands: dict[str, Command]) -> list[Action]:
     return [Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in commands.items()]
 
 
+def _fits(verb: Command, row: Any) -> bool:
+    """Whether a verb can be done to a row."""
+    return may_change(row) and (verb.offered is None or verb.offered(row))
+
+
 def find(model: type, pk: int | None, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
     possible = pk is not None and 0 <= pk <= LARGEST_KEY
@@ -622,7 +630,7 @@ def render_part(template: str, **said: Any) -> str:
     return render_template("part.html", part=template, modal=False, **said)
 
 
-def _leave_form(url: str) -> Any:
+def leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
     target = _safe_back(url)
     if from_htmx():

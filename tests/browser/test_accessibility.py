@@ -75,6 +75,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
             "/api-keys/list/", "/api-keys/add", "/api-reference/",
+            "/relationships/list/", "/relationships/add", "/relationships/code", "/deadlines/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
             "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
@@ -97,7 +98,8 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         ],
     ),
     (BOB, [
-        "/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/", "/roles/", "/managers/list/", "/deadlines/",
+        "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
         "/holdings/list/",
     ]),
     (HELD, ["/", "/members/list/", "/settings/"]),
@@ -111,6 +113,10 @@ NOT_LOOKED_AT = {
     "public.language": "leads back to the page it came from",
     "AccountsView.index": "leads to the list",
     "MembersView.index": "leads to the list",
+    "RelationshipsView.index": "leads to the list",
+    "RelationshipsView.export": "a file",
+    "ManagersView.index": "leads to the list",
+    "calendar.feed": "for calendar programs",
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
     "InvitationsView.index": "leads to the list",
@@ -148,7 +154,7 @@ ON_A_PHONE = {
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
     "/properties/edit/{choices}", "/properties/convert/{text}?type=choice", "/views/edit/{view}",
     "/accounts/list/?view={view}&sort=-name",
-    "/api-keys/add", "/api-reference/",
+    "/api-keys/add", "/api-reference/", "/relationships/add", "/managers/list/", "/deadlines/",
 }  # fmt: skip
 
 

@@ -111,6 +111,10 @@ class Place:
     def sees(self, table: str, pk: int) -> bool:
         return self.world.may_see(self.actor, table, self.world.row(table, pk))
 
+    def changes(self, table: str, pk: int) -> bool:
+        """Whether a row that is seen is theirs to change, too; what is seen by consent is not."""
+        return self.world.may_touch(self.actor, table, self.world.row(table, pk))
+
     def owner(self, table: str, pk: int) -> str:
         return self.world.owner(table, self.world.row(table, pk))
 
@@ -334,9 +338,10 @@ def _add_into(policy: AddForm, place: Place) -> Iterator[Cell]:
         return place.path(f"?{policy.into}={pk}")
 
     for pk, seen in place.on_rows("account", policy.permission):
-        good = place.answers({200} if seen else {404}, policy.permission)
+        offered = seen and place.changes("account", pk)
+        good = place.answers({200} if offered else {403} if seen else {404}, policy.permission)
         yield Cell("GET", path(pk), good, like="" if seen else path(NEVER_WAS))
-        done = place.answers({302, 422} if seen else {404}, policy.permission)
+        done = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)
         yield Cell("POST", path(pk), done, policy.data, like="" if seen else path(NEVER_WAS))
 
 
@@ -347,7 +352,7 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     never, strays = place.path(query, pk=NEVER_WAS), _strays(place)
     columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission):
-        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
         good = {200} if offered else {403} if seen else {404}
         saved = {302, 422} if offered else good
         like = "" if seen else never
@@ -390,12 +395,15 @@ def _commands(policy: Commands, place: Place) -> Iterator[Cell]:
     yield Cell("POST", path, place.answers(404), _bulk("delete", [1]))
     yield Cell("POST", path, place.answers(404), _bulk("", [1]))
     for verb, permission in policy.verbs.items():
-        own = [pk for pk, seen in place.on_rows(table, permission) if seen]
+        seen_here = [pk for pk, seen in place.on_rows(table, permission) if seen]
+        own = [pk for pk in seen_here if place.changes(table, pk)]
         own.sort(key=lambda pk: place.owner(table, pk) == place.actor.slug)  # the acting account itself last
         foreign = place.foreign(table)
         done, not_found = place.answers(302, permission), place.answers(404, permission)
         for pk in own:
             yield Cell("POST", path, done, _bulk(verb, [pk]), changes=ANY)
+        for pk in set(seen_here) - set(own):
+            yield Cell("POST", path, place.answers(403, permission), _bulk(verb, [pk]))
         yield from (Cell("POST", path, done, _bulk(verb, own), changes=ANY) for _once in own[:1])
         alone = [[pk] for pk in foreign] if place.is_in(permission) else []
         mixed = [[own[0], pk] for pk in foreign if own]
@@ -512,8 +520,9 @@ def _api_deed(policy: ApiDeed, place: Place) -> Iterator[Cell]:
     """409: the row is in no state for it. Where a row is not there, the answer is that of one that never was."""
     table, method = policy.of.__tablename__, next(iter(place.rule.methods - {"HEAD", "OPTIONS"}))
     for pk, seen in place.on_rows(table, policy.permission):
-        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = {200, 409, 422} if offered else {policy.instead} if seen else {404}
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
+        instead = policy.instead if seen and place.changes(table, pk) else 403
+        good = {200, 409, 422} if offered else {instead} if seen else {404}
         like = "" if seen else place.path(pk=NEVER_WAS)
         answers = _api_answers(place, good, policy.permission)
         yield Cell(method, place.path(pk=pk), answers, json=policy.json, changes=ANY, like=like)

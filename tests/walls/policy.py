@@ -28,8 +28,10 @@ from app.models import (
     Plan,
     Property,
     PropertyValue,
+    Relationship,
 )
 from app.models import Export as ExportFile
+from tests.walls.world import partner_of
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -49,6 +51,10 @@ def within(acting: str, owner: str) -> bool:
 def from_above(acting: str, owner: str) -> bool:
     """Of others; of their own only the operator."""
     return owner != acting or acting == "kontor"
+
+
+def by_their_consent(acting: str, owner: str) -> bool:
+    return acting == partner_of(owner)
 
 
 @dataclass(frozen=True)
@@ -242,6 +248,7 @@ POLICY: dict[str, Any] = {
     "public.forgot": Public("the way back in", {200}, {200, 429}, data={"email": NOBODY}),
     "public.reset": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
     "join.join": Public("the secret is the right", {404}, {404}, {"secret": "x"}, JOINING),
+    "calendar.feed": Public("the secret is the right", {404}, args={"secret": "x"}),
     # --- a person's own sign-in ---
     "security.show": Personal("one's own sign-in", get=200),
     "security.profile": Personal("one's own name", post=302, data={
@@ -295,6 +302,19 @@ POLICY: dict[str, Any] = {
     "InvitationsView.add": AddForm("invitation.add", Invitation, {"email": NOBODY, "role": "viewer"}, into="account"),
     "InvitationsView.action_post": Commands(Invitation, {
         "resend": "invitation.resend", "withdraw": "invitation.withdraw"}),
+    "RelationshipsView.index": Page("relationship.list", get=302),
+    "RelationshipsView.list": List("relationship.list", Relationship, by_their_consent),
+    "RelationshipsView.export": Export("relationship.export", Relationship, by_their_consent),
+    "RelationshipsView.add": AddForm("relationship.add", Relationship, {"email": NOBODY, "scopes": "licenses"},
+        done=200),
+    "RelationshipsView.code": Page("relationship.add", post=422, data={"email": NOBODY, "code": "12345678"}),
+    "RelationshipsView.action_post": Commands(Relationship, {"end": "relationship.end"}),
+    "ManagersView.index": Page("manager.list", get=302),
+    "ManagersView.list": List("manager.list", Relationship, within),
+    "ManagersView.action_post": Commands(Relationship, {"end": "manager.end"}),
+    "DeadlinesView.list": Page("deadline.list"),
+    "DeadlinesView.feed": Page("deadline.subscribe", get=0, post=302),
+    "DeadlinesView.withdraw": Page("deadline.subscribe", get=0, post=302),
     "PropertiesView.list": Page("property.list"),
     "PropertiesView.add": AddForm("property.add", Property, PROPERTY, query="type=text", within_page=200),
     "PropertiesView.edit": EditForm("property.edit", Property, PROPERTY, within, alters=DEFINITION),

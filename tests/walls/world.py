@@ -33,6 +33,8 @@ from app.models import (
     ApiAnswer,
     ApiKey,
     Article,
+    Consent,
+    EndedBy,
     Export,
     ExportStatus,
     Grant,
@@ -46,6 +48,7 @@ from app.models import (
     LicenseMovement,
     LicenseStatus,
     LicenseType,
+    LinkRequest,
     LogEntry,
     Login,
     Member,
@@ -58,6 +61,7 @@ from app.models import (
     PropertyType,
     Purpose,
     RecoveryCode,
+    Relationship,
     Role,
     SavedView,
     Throttle,
@@ -84,7 +88,7 @@ SLUGS = ("kontor", *PARENT)
 
 # Texts that keep their meaning: addresses, codes of a fixed form, what is compared with something.
 PLAIN = {
-    "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "action",
+    "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "partner_path", "action",
     "view", "noun", "query", "format", "file", "of_list",
 }  # fmt: skip
 
@@ -123,7 +127,19 @@ NEEDS = {
     "plan": "plan.list",
     "api_key": "api_key.list",
     "saved_view": "saved_view.list",
+    "relationship": "manager.list",
 }
+
+# Who lets whom in, to what: Gletscherbau, a customer of Alpenwerk, lets Fjordline see its licenses. All the others
+# once let somebody see everything; that is over.
+LET_IN = {("gletscherbau", "fjordline"): ("view", "licenses")}
+BY_CONSENT = {"account": "view", "license": "licenses", "holding": "licenses", "license_movement": "licenses"}
+
+
+
+def partner_of(slug: str) -> str:
+    return {"fjordline": "alpenwerk", "bergen": "nordlicht", "gestern": "kontor"}.get(slug, "fjordline")
+
 
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
 CATALOGUE = {"article", "license_type", "plan", "article_grant"}
@@ -271,6 +287,7 @@ def _fill(account: Account) -> None:
     db.session.add(message)
     _invite_and_define(account, member)
     _fill_licenses(account)
+    _let_in(account, member)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
@@ -302,11 +319,31 @@ def _import(person: Member) -> AccountImport:
     taken.locale, taken.status, taken.lease_until = "de", ImportStatus.CHECKED, now
     taken.created_at = taken.checked_at = now
     return taken
+
+
 def _view_of(account: Account, owner_id: int | None, now: Any) -> SavedView:
     """A saved view of the list that every role sees: somebody's own, or shared."""
     view = SavedView(account=account, of_list="members", name="", owner_id=owner_id, query="")
     view.created_at = now
     return view
+
+
+def _let_in(account: Account, by: Member) -> None:
+    """What the account has agreed on with a partner, and what it asks of somebody itself."""
+    now, partner = clock.now(), cast.account_called(partner_of(account.slug))
+    lasting = LET_IN.get((account.slug, partner.slug))
+    agreed = Relationship(account=account, partner_id=partner.id, client="", partner="", email="", linked_by="")
+    agreed.scopes, agreed.created_at = list(lasting or Consent), now - timedelta(days=9)
+    if not lasting:
+        agreed.ended_at, agreed.ended_by, agreed.told_at = now - timedelta(days=1), EndedBy.CLIENT, now
+    partner.has_links = True
+    token = Token(purpose=Purpose.CONSENT, nonce="", secret_hash=f"{account.slug}-3", account_id=account.id)
+    token.created_at, token.expires_at = now, now + timedelta(minutes=10)
+    db.session.add_all([agreed, token])
+    db.session.flush()
+    asked = LinkRequest(account_id=account.id, email="", client_id=partner.id, scopes=["view"], token_id=token.id)
+    asked.asked_by_id, asked.created_at = by.user_id, now
+    db.session.add(asked)
 
 
 def _key_of(person: Member, now: Any) -> ApiKey:
@@ -421,6 +458,11 @@ def may(actor: Actor, permission: str) -> bool:
     return actor.role is not None and allows(kind_of(actor.slug), actor.role, permission)
 
 
+def is_let_in(actor: Actor, whose: str, table: str) -> bool:
+    """Whether an account elsewhere in the tree has agreed that the actor sees its rows of that table."""
+    return actor.role is not None and BY_CONSENT.get(table) in LET_IN.get((whose, actor.slug), ())
+
+
 def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
     """Whether the actor may be shown the text a canary stands in."""
     if column.startswith(NEVER_SHOWN.get(table, ())):
@@ -438,6 +480,9 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
     if table == "saved_view" and whose not in SLUGS:
         return whose == actor.name  # nobody else sees one's own
     reach = whose == actor.slug if table in INSIDE else is_within(whose, actor.slug)
+    if table == "relationship":
+        reach = actor.slug in {whose, partner_of(whose)}
+    reach = reach or is_let_in(actor, whose, table)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
 
@@ -496,8 +541,15 @@ class World:
 
     def may_touch(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
         """Whether a row is on the actor's side of the wall, and theirs to change as far as the wall goes."""
-        if table == "throttle" or table == "token" and row["purpose"] != Purpose.INVITATION:
+        if table == "link_request":
+            return actor.role is not None and row["account_id"] == self._account_id(actor.slug)
+        if table == "token" and row["purpose"] == Purpose.CALENDAR:
+            return row["user_id"] == self.user_id(actor)
+        if table == "throttle" or table == "token" and row["purpose"] not in {Purpose.INVITATION, Purpose.CONSENT}:
             return False
+        if table == "relationship":
+            sides = {row["account_id"], row["partner_id"]}
+            return actor.role is not None and self._account_id(actor.slug) in sides
         if table == "token":
             return actor.role is not None and self._path_of(row["account_id"]).startswith(self.paths[actor.slug])
         if table == "property_value" and not self._path_of(self._definer(row)).startswith(self.paths[actor.slug]):
@@ -521,8 +573,10 @@ class World:
         if table == "ab_user":
             members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
             return any(self.may_touch(actor, "member", member) for member in members)
-        if table == "token":
+        if table in {"token", "link_request"}:
             return False
+        if is_let_in(actor, self.owner(table, row) if table in BY_CONSENT else "", table):
+            return True
         if table == "property_value":
             return self.may_touch(actor, "account", {"path": row["account_path"], "id": row["account_id"]})
         if table in CATALOGUE:
@@ -580,6 +634,8 @@ class World:
         """
         text = self.text_of(answer)
         found = {m.group() for m in CANARY.finditer(text) if not may_be_shown(actor, *m.groups())}
+        if asked.startswith(f"/a/{actor.slug}/managers/"):  # who stands directly above has no secret of its name there
+            found.discard(f"canary-{PARENT.get(actor.slug)}-account-name")
         found |= {path for path in self._labels if path in text}
         return {word for word in found if word not in asked.lower()}
 
