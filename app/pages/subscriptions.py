@@ -15,7 +15,7 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from wtforms import BooleanField, HiddenField, RadioField, SelectField
+from wtforms import BooleanField, HiddenField, RadioField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from .. import clock
@@ -32,7 +32,7 @@ from ..models import (
     SubscriptionStatus,
     sort_key,
 )
-from ..services import quotes, subscriptions, upfront
+from ..services import quotes, resource_groups, subscriptions, upfront
 from ..services.subscriptions import Renewal, Terms, today_of
 from ..tenancy import current_scope
 from ..ui.acting import may, me
@@ -75,6 +75,11 @@ class CancelForm(FlaskForm):
 
 class SuspendForm(FlaskForm):
     reason = reason_field(subscriptions.LONGEST_REASON, _l("The account can read it."))
+
+
+class GroupForm(FlaskForm):
+    name = Trimmed(_l("Name"), [REQUIRED, Length(max=subscriptions.LONGEST_TITLE)])
+    description = TextAreaField(_l("Description"), filters=[lambda text: text or ""])
 
 
 class SubscriptionForm(FlaskForm):
@@ -145,7 +150,7 @@ class SubscriptionsView(BackOfficeView):
     extra_args = ("archived",)
     include_route_methods = {
         "list", "show", "add", "edit", "export", "action_post", "related_list", "preview", "renew", "pay", "cancel",
-        "suspend", "ask_upfront",
+        "suspend", "ask_upfront", "add_group",
     }  # fmt: skip
     sections = (
         ("overview", _l("Overview"), ("account.name", "plan.name", "payment_mode", "location", "billed_from",
@@ -194,7 +199,7 @@ class SubscriptionsView(BackOfficeView):
     @has_access
     def add(self) -> Any:
         """For an account, which is chosen first where several are managed."""
-        if "account" not in request.args and current_scope().kind.manages_accounts:
+        if request.method == "GET" and "account" not in request.args and current_scope().kind.manages_accounts:
             return self._choose_account()
         return super().add()
 
@@ -244,10 +249,9 @@ class SubscriptionsView(BackOfficeView):
         return subscriptions.add(account, _terms(form), title=form.title.data, remark=form.remark.data, by=me())
 
     def links(self, row: Subscription) -> list[Link]:
-        if not may("resource_group.add") or row.is_over:
+        if not may("subscription.add_group") or row.is_over:
             return []
-        url = url_for("ResourceGroupsView.add", subscription=row.id, back=self.url("show", pk=row.id))
-        return [Link(_("Add resource group"), url, icon="sitemap", modal=True)]
+        return [Link(_("Add resource group"), self.url("add_group", pk=row.id), icon="sitemap", modal=True)]
 
     def created_message(self, row: Subscription) -> str:
         return _("%(title)s runs as %(id)s.", title=row.title, id=row.public_id)
@@ -292,7 +296,7 @@ class SubscriptionsView(BackOfficeView):
         offered = [
             ("pay", _("Decide to pay"), "credit-card", may("subscription.decide") and subscriptions.is_undecided(row)),
             ("renew", _("Renew"), "refresh", may("subscription.renew") and subscriptions.can_be_renewed(row)),
-            ("ask_upfront", _("Pay upfront"), "coin", may("upfront_request.add") and _could_be_upfront(row)),
+            ("ask_upfront", _("Pay upfront"), "coin", may("subscription.ask_upfront") and _could_be_upfront(row)),
             ("suspend", _("Suspend"), "player-pause", may("subscription.suspend") and _suspendable(row)),
         ]
         asked = [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
@@ -377,8 +381,6 @@ class SubscriptionsView(BackOfficeView):
     @has_access
     def ask_upfront(self, pk: int) -> Any:
         """Ask to pay the software once; the operator's staff call back."""
-        if not may("upfront_request.add"):
-            abort(403)
         row = self.row(pk)
         software = quotes.of_software(row.plan, currency=row.currency, on=today_of(row), account=row.account)
         form = RemarkForm()
@@ -393,6 +395,18 @@ class SubscriptionsView(BackOfficeView):
             replace(page, title=_("Pay %(name)s upfront", name=row.title)),
             lambda: upfront.ask(row, remark=form.remark.data, by=me()),
             _("Requested. You will be called about the payment of %(title)s.", title=row.title),
+        )
+
+    @expose("/add-group/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def add_group(self, pk: int) -> Any:
+        """A named part of it (L-11)."""
+        row, form = self.row(pk), GroupForm()
+        page = self._question_page(row, "add_group", form, _l("Add resource group to %(name)s"), _("Add"))
+        return self._ask(
+            replace(page, title=_("Add resource group to %(name)s", name=row.title)),
+            lambda: resource_groups.add(row, form.name.data, description=form.description.data),
+            _("“%(name)s” was added.", name=form.name.data),
         )
 
     @command(
