@@ -37,9 +37,9 @@ def test_paid_upfront_from_the_wish_to_the_click(app, page, new_browser, say):
     dialog(page).get_by_role("button", name=say("Request"), exact=True).click()
     expect_flash(page, say("Requested. You will be called about the payment of %(title)s.", title="Harbour"))
 
-    link = the_operators_part(new_browser().new_page(), say)
+    link = the_operators_part(new_browser(), say)
 
-    somebody = new_browser().new_page()  # not signed in: the link is the right
+    somebody = new_browser()  # not signed in: the link is the right
     somebody.goto(link)
     assert not activated(number)
     somebody.get_by_role("button", name=say("Activate"), exact=True).click()
