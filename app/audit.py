@@ -25,6 +25,8 @@ from .models import (
     ApiAnswer,
     ApiKey,
     Article,
+    ArticlePrice,
+    Calculation,
     Export,
     Grant,
     Hold,
@@ -40,13 +42,18 @@ from .models import (
     Message,
     OwnedByAccount,
     Plan,
+    PlanPrice,
+    Product,
     Property,
     PropertyValue,
     RecoveryCode,
     Relationship,
+    ResourceGroup,
     SavedView,
+    Subscription,
     Throttle,
     Token,
+    UpfrontRequest,
     User,
 )
 from .tenancy import Scope, is_agreed
@@ -55,7 +62,8 @@ from .tenancy import Scope, is_agreed
 WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
-    ApiKey: "api_key", SavedView: "saved_view",
+    ApiKey: "api_key", SavedView: "saved_view", Product: "product", Subscription: "subscription",
+    ResourceGroup: "resource_group", UpfrontRequest: "upfront_request",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -64,14 +72,16 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "price_minor", "secret_hash", "created_by_id", "habits", "has_links",
+    "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
+    "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
-# article's line; what two accounts agree on has a line at each of them.
+# article's line, and so do prices in that of the plan or article they are of; what two accounts agree on has a line at
+# each of them.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer, Export, AccountImport, Relationship, LinkRequest,
+    ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation,
 }  # fmt: skip
 
 

@@ -7,17 +7,15 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_properties, demo_relationships
+from . import clock, demo_properties, demo_relationships, demo_subscriptions
 from .extensions import db
 from .models import (
     Account,
     Article,
-    Cycle,
     HoldKind,
     Invitation,
     License,
@@ -28,7 +26,7 @@ from .models import (
     Role,
     User,
 )
-from .services import accounts, catalog, holds, invitations, licenses, members, signin
+from .services import accounts, catalog, holds, invitations, licenses, members, plans, signin
 from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
@@ -74,14 +72,6 @@ ARTICLES = [
     ("VOL-100", "Data volume 100 GB", "Datenvolumen 100 GB", {"data-volume": 100}),
     ("ALARM", "Alarm by text message", "Alarm per SMS", {"sms-alerts": 1000}),
     ("SERVICE-DAY", "Commissioning on site, one day", "Inbetriebnahme vor Ort, ein Tag", {}),
-]  # fmt: skip
-PLANS = [
-    ("basic", "Basic", "Basis", Cycle.MONTHLY, "19", 
-     "Monitoring for small sites.", "Überwachung für kleine Standorte."),
-    ("professional", "Professional", "Professional", Cycle.MONTHLY, "99",
-     "All functions, support on working days.", "Alle Funktionen, Support an Werktagen."),
-    ("enterprise", "Enterprise", "Enterprise", Cycle.YEARLY, "4990",
-     "All functions, support around the clock.", "Alle Funktionen, Support rund um die Uhr."),
 ]  # fmt: skip
 USERS_OF = {  # what takes a license into use: a word and how many there are of it
     "assets": ("Kühlhaus", "Pumpwerk", "Generator", "Silo", "Transformator", "Förderband"),
@@ -138,6 +128,7 @@ def build() -> None:
         _licenses_used(given, email, dice)
     _licenses_ended()
     demo_relationships.build(_person)
+    demo_subscriptions.build(dice, _as)
 
 
 def _operator() -> None:
@@ -200,11 +191,7 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         )
         for key, en, de, unit_en, unit_de, policy, percent in LICENSE_TYPES
     }  # fmt: skip
-    for key, en, de, period, price, about_en, about_de in PLANS:
-        catalog.define_plan(
-            key, name_en=en, name_de=de, period=period, price=Decimal(price), currency="EUR",
-            description_en=about_en, description_de=about_de, by=dora,
-        )  # fmt: skip
+    demo_subscriptions.catalogue(dora)
     return {
         number: catalog.define_article(
             number, name_en=en, name_de=de, grants=[(types[key].id, count) for key, count in grants.items()], by=dora
@@ -216,12 +203,12 @@ def _catalogue(dora: Member) -> dict[str, Article]:
 def _articles_given(offers: dict[str, Article], dice: random.Random) -> list[int]:
     """Every customer starts with a package and some have come back for more; the licenses that count."""
     with _as("dora@kontor.example") as dora:
-        plans = {plan.key: plan for plan in db.session.scalars(select(Plan))}
+        models = {plan.key: plan for plan in db.session.scalars(select(Plan))}
         for account in db.session.scalars(select(Account).where(Account.parent_id.is_not(None)).order_by(Account.id)):
             if account.is_archived:
                 continue
             large = dice.random() < 0.4 or account.slug in {"kuestenfunk", "nordlicht"}
-            catalog.choose_plan(account, plans["professional" if large else "basic"], by=dora)
+            plans.choose_plan(account, models["professional" if large else "basic"], by=dora)
             numbers = ["MON-PRO" if large else "MON-START", *dice.sample(EXTRAS, dice.choice((0, 0, 1, 2)))]
             for count, number in enumerate(numbers):
                 _give(offers[number], account, count, dice, dora)

@@ -21,7 +21,7 @@ from . import exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
 from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, exports, imports, licenses, relationships, signin
+from .services import conversions, exports, imports, licenses, relationships, signin, subscription_clock
 from .services.properties import Misfits
 
 log = logging.getLogger(__name__)
@@ -81,9 +81,11 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:
-        """Which licenses have ended: somewhere it is always just past midnight."""
+        """What has ended, and of what people are reminded: somewhere it is always just past midnight."""
         with app.app_context(), worker_unit():
             licenses.note_expired()
+        with app.app_context(), worker_unit():
+            subscription_clock.run()
 
     app.extensions |= {"deliver": deliver, "convert": convert, "export": export, "import": import_}
 

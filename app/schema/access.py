@@ -55,6 +55,7 @@ class Purpose(StrEnum):
     SECOND_FACTOR = "second-factor"
     CONSENT = "consent"
     CALENDAR = "calendar"
+    ACTIVATION = "activation"
 
 
 class Token(Sealed, Model):

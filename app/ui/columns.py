@@ -23,6 +23,8 @@ TONES = {
     "active": "green", "consent": "azure", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
     "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
+    "trial": "azure", "cancelled": "red", "deleted": "secondary", "withdrawn": "secondary",
+    "requested": "red", "called": "yellow", "paid": "azure",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
     "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
     "undoing": "azure", "undone": "secondary",
