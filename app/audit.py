@@ -71,7 +71,7 @@ SILENT = {
     "secret_hash", "created_by_id", "resource_group_id", "product_id", "version", "title_key", "anchored_on",
     "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
     "form_key", "answers", "author_id", "author_account_id", "replaces_id", "claimed_domain", "order_id", "line_id",
-    "order_line_id", "taken_by_id", "net_minor", "tax_minor", "gross_minor", "password_hash",
+    "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the

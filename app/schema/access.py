@@ -54,6 +54,7 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
     SECOND_FACTOR = "second-factor"
     ACTIVATION = "activation"
+    CREDENTIALS = "credentials"
 
 
 class Token(Sealed, Model):

@@ -102,7 +102,6 @@ class Order(OwnedByAccount, Model):
             "status = 'draft' OR (placed_at IS NOT NULL AND net_minor IS NOT NULL AND gross_minor IS NOT NULL)",
             name="ck_purchase_placed",
         ),
-        CheckConstraint("status <> 'cancelled' OR claimed_domain IS NULL", name="ck_purchase_domain"),
         Index("ix_purchase_list", "account_path", "status", "id"),
         Index("ix_purchase_due", "status", "delete_on"),
     )
@@ -150,19 +149,20 @@ class Order(OwnedByAccount, Model):
 
     currency: Mapped[str] = mapped_column(String(3), default="")
     net_minor: Mapped[int | None] = mapped_column(BigInteger)
-    tax_minor: Mapped[int | None] = mapped_column(BigInteger)
     gross_minor: Mapped[int | None] = mapped_column(BigInteger)
+    calculation_id: Mapped[int | None] = mapped_column(ForeignKey("calculation.id"))  # how these came about
 
     created_at: Mapped[datetime] = mapped_column(Moment)
     placed_at: Mapped[datetime | None] = mapped_column(Moment, index=True)
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)  # completed, failed or cancelled
     reason: Mapped[str] = mapped_column(String(300), default="")  # of being cancelled, or of having failed
-    delete_on: Mapped[date | None] = mapped_column()  # of an instance cancelled (I-9)
+    delete_on: Mapped[date | None] = mapped_column()  # what was begun of an instance, cancelled (I-9)
 
     plan: Mapped[Plan | None] = relationship()
     subscription: Mapped[Subscription | None] = relationship()
     resource_group: Mapped[ResourceGroup | None] = relationship()
+    calculation: Mapped[Calculation | None] = relationship()
     lines: Mapped[list[OrderLine]] = relationship(back_populates="order", order_by="OrderLine.position", viewonly=True)
 
     __mapper_args__: ClassVar = {"version_id_col": version}
@@ -173,10 +173,6 @@ class Order(OwnedByAccount, Model):
     @property
     def net(self) -> Decimal | None:
         return self._amount(self.net_minor)
-
-    @property
-    def tax(self) -> Decimal | None:
-        return self._amount(self.tax_minor)
 
     @property
     def gross(self) -> Decimal | None:
@@ -231,14 +227,13 @@ class OrderLine(OwnedByAccount, Model):
     quantity: Mapped[int] = mapped_column()
     currency: Mapped[str] = mapped_column(String(3))
     unit_minor: Mapped[int] = mapped_column(BigInteger)
-    calculation_id: Mapped[int] = mapped_column(ForeignKey("calculation.id"))
+    net_minor: Mapped[int] = mapped_column(BigInteger)
 
     order: Mapped[Order] = relationship(
         back_populates="lines", primaryjoin="OrderLine.order_id == Order.id", foreign_keys="OrderLine.order_id"
     )
     article: Mapped[Article | None] = relationship()
     plan: Mapped[Plan | None] = relationship()
-    calculation: Mapped[Calculation] = relationship()
     fulfilment: Mapped[Fulfilment | None] = relationship(back_populates="line", viewonly=True)
 
     @property
@@ -248,6 +243,10 @@ class OrderLine(OwnedByAccount, Model):
     @property
     def unit_price(self) -> Decimal:
         return money.from_minor(self.unit_minor, self.currency)
+
+    @property
+    def net(self) -> Decimal:
+        return money.from_minor(self.net_minor, self.currency)
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name}"

@@ -39,8 +39,10 @@ from ..models import (
     LicenseType,
     Member,
     MovementKind,
+    OrderLine,
     Policy,
     Role,
+    Source,
     User,
     public_id,
 )
@@ -109,29 +111,37 @@ def give(
     on: date,
     until: date | None = None,
     note: str = "",
+    line: OrderLine | None = None,
     by: Member,
 ) -> Holding:
-    """Let an account have an article without an order; what it grants become licenses at once (M-12).
+    """Let an account have an article; what it grants become licenses at once (M-12).
 
-    `until` is the first day on which they count no longer. Raises `Refused` for what is archived.
+    `until` is the first day on which they count no longer. `line` is that of the order it comes from: what was
+    ordered is given, too, when it is offered no longer. Raises `Refused` for what is archived.
     """
     _only_the_operator(by)
     _refuse_archived(to)
     article = _held(select(Article).where(Article.id == article.id).with_for_update(read=True))
-    if article.is_archived:
+    if article.is_archived and line is None:
         raise Refused(_("%(name)s is archived and offered no longer.", name=article.name), field="article_id")
     _check_quantity(quantity)
     _check_days(on, until)
 
     holding = Holding(
         account=to, article=article, quantity=quantity, acquired_on=on, valid_until=until, note=note.strip(),
+        source=Source.ORDERED if line else Source.GIVEN, order_line_id=line.id if line else None,
         created_at=clock.now(),
     )  # fmt: skip
     db.session.add(holding)
-    record("holding.given", holding, article=article.number)
+    record("holding.ordered" if line else "holding.given", holding, article=article.number)
     db.session.flush()
+    group_id = line.order.resource_group_id if line else None
     for grant in _grants_of(article):
-        issue(grant.type, grant.quantity * quantity, to=to, on=on, until=until, holding=holding, by=by)
+        license = issue(
+            grant.type, grant.quantity * quantity, to=to, on=on, until=until, holding=holding, owed=bool(line), by=by
+        )
+        license.resource_group_id = group_id
+    db.session.flush()
     return holding
 
 
@@ -143,13 +153,14 @@ def issue(
     on: date,
     until: date | None = None,
     holding: Holding | None = None,
+    owed: bool = False,
     by: Member,
 ) -> License:
-    """A new license over so many, from that day on. Raises `Refused` for what is archived or too much."""
+    """A new license over so many, from that day on. Raises `Refused` for what is too much, or archived and not owed."""
     _only_the_operator(by)
     _refuse_archived(to)
     type_ = _held(select(LicenseType).where(LicenseType.id == type_.id).with_for_update(read=True))
-    if type_.is_archived:
+    if type_.is_archived and not owed:
         raise Refused(_("%(name)s is archived and offered no longer.", name=type_.name), field="article_id")
     _check_quantity(quantity)
     _check_days(on, until)
