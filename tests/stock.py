@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from app import clock
 from app.extensions import db
-from app.models import Article, LicenseType, Policy, Product
-from app.services import catalog, licenses, plans
+from app.models import Article, DataLocation, LicenseType, Meter, PaymentMode, Plan, Policy, Product
+from app.services import catalog, licenses, plans, subscriptions
 from app.tenancy import unscoped
 from tests.cast import DORA, account_called, acting_as
 
@@ -79,3 +79,18 @@ def license_of(
 
 def today() -> date:
     return clock.today("Europe/Berlin")
+
+
+def terms(plan_id: int, **facts: Any) -> subscriptions.Terms:
+    """What is agreed on, in the session at hand: a plan, paid beforehand in euros."""
+    quantities = {meter: facts.pop(meter.value, 0) for meter in Meter}
+    said = {"currency": "EUR", "payment_mode": PaymentMode.PREPAID, "location": DataLocation.EU} | facts
+    return subscriptions.Terms(db.session.get(Plan, plan_id), quantities=quantities, **said)
+
+
+def subscription(plan_id: int, slug: str = "kuestenfunk", title: str = "Harbour", **facts: Any) -> int:
+    """A subscription of that account, added by the operator; its number."""
+    pending = facts.pop("pending", False)
+    with acting_as(DORA) as by:
+        account = account_called(slug)
+        return subscriptions.add(account, terms(plan_id, **facts), title=title, by=by, pending=pending).id
