@@ -59,7 +59,7 @@ WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
     ApiKey: "api_key", Product: "product", Subscription: "subscription", ResourceGroup: "resource_group",
-    UpfrontRequest: "upfront_request", Order: "order", Fulfilment: "fulfilment",
+    UpfrontRequest: "upfront_request", Order: "order",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -76,9 +76,10 @@ SILENT = {
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
 # article's line, and so do prices in that of the plan or article they are of, and lines in that of their order.
+# Whatever becomes of a fulfilment a verb tells.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer, PlanPrice, ArticlePrice, Calculation, OrderLine, Credential,
+    ApiAnswer, PlanPrice, ArticlePrice, Calculation, OrderLine, Fulfilment, Credential,
 }  # fmt: skip
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import select
+
+from app import clock
 from app.extensions import db
 from app.models import Article, Fulfilment, Order, OrderKind, Plan, ProductType, ResourceGroup, Subscription
 from app.services import fulfilment, offers, orders, plans, resource_groups, subscriptions
@@ -19,10 +23,11 @@ NEUFUNK = {
 
 
 def plan_of(type_: str = "cloud", key: str = "", **facts: Any) -> int:
-    """A plan of a product of that type; its number."""
+    """A plan of a product of that type, with a price since more than a year; its number."""
     key = key or f"{type_}-plan"
-    product = stock.product(f"{type_}-product", type=type_, locations=["eu", "us"])
-    return stock.plan(key, product=product, **{"trial_months": 1, "postpaid": True, "limit_users": 50} | facts)
+    with clock.back_then(clock.now() - timedelta(days=400)):
+        product = stock.product(f"{type_}-product", type=type_, locations=["eu", "us"])
+        return stock.plan(key, product=product, **{"trial_months": 1, "postpaid": True, "limit_users": 50} | facts)
 
 
 def terms(plan: int, **facts: Any) -> dict[str, Any]:
@@ -121,7 +126,8 @@ def read(model: type, pk: int) -> Any:
 
 def group_of(subscription_id: int) -> int:
     with unscoped("the resource group of a subscription", writes=False) as session:
-        return session.scalars(db.select(ResourceGroup.id).where(ResourceGroup.subscription_id == subscription_id)).one()
+        found = select(ResourceGroup.id).where(ResourceGroup.subscription_id == subscription_id)
+        return session.scalars(found).one()
 
 
 def subscription_of(order: int) -> Subscription:

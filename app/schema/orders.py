@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from flask_appbuilder import Model
-from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from sqlalchemy import (
     JSON,

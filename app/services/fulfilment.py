@@ -62,7 +62,7 @@ def fail(task: Fulfilment, *, reason: str, by: Member) -> None:
     _hold(task)
     _move(task, FulfilmentStatus.FAILED)
     task.reason, task.ended_at = reason, clock.now()
-    record("fulfilment.failed", task)
+    record("fulfilment.failed", task, reason=reason)
     _settle(task)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask_babel import format_date, force_locale
+from flask_babel import force_locale, format_date
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -272,6 +272,7 @@ def _cancel(order: Order, reason: str) -> None:
     subscription = order.subscription
     if order.kind is OrderKind.SUBSCRIBE and subscription.status is SubscriptionStatus.PENDING:
         record("subscription.cancelled", subscription)
+        subscription.title = f"{subscription.title} ({order})"  # the next one may have it
         subscription.status, subscription.reason = SubscriptionStatus.CANCELLED, reason
         subscription.cancelled_on, subscription.delete_on = today, order.delete_on or today
         subscriptions.save(subscription)
@@ -303,7 +304,8 @@ def save(order: Order) -> None:
     try:
         db.session.flush()
     except StaleDataError as error:
-        raise Conflict(_("%(name)s was changed by somebody else just now. Please look at it again.", name=order)) from error
+        sentence = _("%(name)s was changed by somebody else just now. Please look at it again.", name=order)
+        raise Conflict(sentence) from error
 
 
 def _tell(order: Order, template: str, by: Member, **facts: Any) -> None:
