@@ -146,7 +146,7 @@ def _check_instance(order: Order, facts: dict[str, Any], by: Member) -> dict[str
             _("A user name has 2 to 40 letters, digits, dots, hyphens and underscores, a letter first."),
             field="administrator",
         )
-    if facts.get("to_customer") and not _email_of_customer(order):
+    if facts.get("to_customer") and not email_of_customer(order):
         raise Refused(_("This customer has no e-mail address."), field="to_customer")
     if not (facts.get("to_customer") or facts.get("to_author")):
         raise Refused(_("Somebody has to get the credentials."), field="to_customer")
@@ -231,7 +231,7 @@ def _terms(plan: Plan, said: dict[str, Any]) -> Terms:
 
 def _facts_of(plan: Plan, terms: Terms, order: Order, answers: dict[str, Any], by: Member) -> dict[str, Any]:
     said = answers.get("instance", {})
-    author, customer = by.user.email, _email_of_customer(order)
+    author, customer = by.user.email, email_of_customer(order)
     to = [email for email, wanted in ((customer, said.get("to_customer")), (author, said.get("to_author"))) if wanted]
     return {
         "plan_id": plan.id,
@@ -387,7 +387,8 @@ def _check_email(email: str) -> None:
         raise Refused(_("This is not an e-mail address."), field="email") from error
 
 
-def _email_of_customer(order: Order) -> str:
+def email_of_customer(order: Order) -> str:
+    """Where the customer gets mail; empty where that is not known."""
     said = order.answers.get("customer", {})
     if "new" in said:
         return said["new"]["email"]
