@@ -68,7 +68,7 @@ messages: .venv/.installed
 # pip-tools lives apart, so that it cannot bend what it pins.
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile --quiet $(UPGRADE) --generate-hashes --allow-unsafe \
-	--strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+	--strip-extras --no-emit-options
 
 lock: .venv/.installed
 	@test -x .venv/lock/bin/pip-compile || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/python -m pip --quiet install pip-tools; }

@@ -5,7 +5,7 @@ What a verb does stands in `services/`, as for the screens; what a resource can 
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -28,18 +28,24 @@ from .models import (
     Invitation,
     License,
     Member,
+    Meter,
+    Plan,
+    PlanPrice,
     Policy,
     Property,
     PropertyType,
     Role,
+    Subscription,
 )
+from .pages.plans import PlansView
+from .pages.subscriptions import SubscriptionsView
 from .permissions import TABLE, allows
-from .services import accounts, invitations, licenses, members
+from .services import accounts, invitations, licenses, members, subscriptions
 from .services import properties as definitions
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import me
-from .ui.columns import Field
+from .ui.columns import Field, changed
 from .ui.history import FIELDS
 from .ui.interface import BackOffice, Table
 from .ui.rest.api import BackOfficeApi, idempotency_key, query, verb
@@ -47,7 +53,7 @@ from .ui.rest.bodies import plain, plain_value, shape_of_value, told, value_from
 from .ui.rest.openapi import OpenApi
 from .ui.rest.problems import Problem
 from .ui.rest.shapes import LARGEST, Shape, of_object
-from .views import AccountsView, InvitationsView, MembersView
+from .views import AccountsView, ArticlesView, InvitationsView, LicensesView, MembersView
 
 HELD = {
     "administrative_hold_at": _l("On administrative hold since"),
@@ -79,12 +85,12 @@ class AccountApi(BackOfficeApi):
         return (Account.id != current_scope().account_id,)
 
     def fields(self) -> dict[str, Field]:
-        fields = super().fields()
-        archived = replace(fields["is_archived"], kind="flag", expression=Account.archived_at.is_not(None))
+        archived = {"kind": "flag", "expression": Account.archived_at.is_not(None)}
+        fields = changed(super().fields(), is_archived=archived)
         every = Field("properties", _("Properties"), "json", _properties_of)
         columns = property_columns.columns(_own_properties()).values()
         own = {f"properties.{column.definition.key}": column for column in columns}
-        return fields | {"is_archived": archived, "properties": every} | own
+        return fields | {"properties": every} | own
 
     def plain(self, field: Field, row: Any) -> Any:
         definition = getattr(field, "definition", None)
@@ -181,9 +187,8 @@ class InvitationApi(BackOfficeApi):
     include_route_methods = {"info", "get_list", "get", "post"}
 
     def fields(self) -> dict[str, Field]:
-        fields = super().fields()
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
-        return fields | {"status": replace(fields["status"], **status)}
+        return changed(super().fields(), status=status)
 
     def shape_to_add(self) -> Shape:
         shape = super().shape_to_add()
@@ -272,15 +277,7 @@ class ArticleApi(BackOfficeApi):
     noun = "article"
     looking = "show"
     description = _l("What the operator offers, and the licenses each piece of it grants.")
-    label_columns = {
-        "number": _l("Article number"),
-        "name_en": _l("Name in English"),
-        "name_de": _l("Name in German"),
-        "description_en": _l("Description in English"),
-        "description_de": _l("Description in German"),
-        "created_at": _l("Created"),
-        "grants": _l("Grants"),
-    }
+    label_columns = ArticlesView.label_columns | {"grants": _l("Grants")}
     list_columns = [
         "id", "number", "name_en", "name_de", "description_en", "description_de", "created_at", "archived_at",
     ]  # fmt: skip
@@ -314,6 +311,13 @@ ANSWER = of_object(
 )
 
 
+CANCELLING = of_object(
+    {"at_end": {"type": "boolean", "default": False},
+     "reason": {"type": "string", "maxLength": subscriptions.LONGEST_REASON}},
+    [],
+)  # fmt: skip
+
+
 class LicenseApi(BackOfficeApi):
     """What accounts may use, and the one place where use is allowed or refused (M-13)."""
 
@@ -322,18 +326,12 @@ class LicenseApi(BackOfficeApi):
     noun = "license"
     looking = "show"
     description = _l("What accounts may use: ask, take into use, release. Every answer comes with the numbers.")
-    label_columns = {
+    label_columns = LicensesView.label_columns | {
         "public_id": _l("License number"),
         "type.key": _l("License type"),
-        "type.policy": _l("Policy"),
         "article.number": _l("Article number"),
-        "quantity": _l("Quantity"),
-        "in_use": _l("In use"),
-        "available": _l("Available"),
         "valid_from": _l("Valid from"),
         "valid_until": _l("The first day on which it counts no longer"),
-        "status": _l("Status"),
-        "reason": _l("Reason"),
         "created_at": _l("Created"),
     }
     list_columns = [
@@ -344,14 +342,14 @@ class LicenseApi(BackOfficeApi):
 
     def fields(self) -> dict[str, Field]:
         """Status and what is left are those of this moment, each account's day its own."""
-        fields = super().fields()
-        status = replace(
-            fields["status"],
-            value=lambda row: row.status_on(clock.today(row.account.time_zone)),
-            expression=licenses.status_column(clock.today()),
+        return changed(
+            super().fields(),
+            status={
+                "value": lambda row: row.status_on(clock.today(row.account.time_zone)),
+                "expression": licenses.status_column(clock.today()),
+            },
+            available={"kind": "number", "expression": licenses.available_column()},
         )
-        available = replace(fields["available"], kind="number", expression=licenses.available_column())
-        return fields | {"status": status, "available": available}
 
     @query("check", _l("Whether so much more could be taken into use now"), permission="show",
            sends=of_object({"quantity": WHOLE}, []), tells=ANSWER)  # fmt: skip
@@ -380,6 +378,64 @@ class LicenseApi(BackOfficeApi):
         licenses.revoke(license, reason=sent["reason"], by=me())
 
 
+class PlanApi(BackOfficeApi):
+    """What subscriptions cost, include and allow (L-7)."""
+
+    resource_name = "plan"
+    datamodel = Table(Plan)
+    noun = "plan"
+    looking = "list"
+    description = _l("What subscriptions cost, include and allow; prices by currency and day, as exact decimals.")
+    label_columns = PlansView.label_columns | {
+        "product.key": _l("Product"), "product.type": _l("Type"), "prices": _l("Prices"), "prepaid": _l("Pre-paid"),
+        "postpaid": _l("Post-paid"), "archived_at": _l("Archived"),
+    }  # fmt: skip
+    list_columns = [
+        "id", "key", "product.key", "product.type", "name_en", "name_de", "description_en", "description_de", "period",
+        "prepaid", "postpaid", "trial_months", "renewal", "renewal_window", *PlansView.limit_columns, "beyond", "archived_at",
+    ]  # fmt: skip
+    order = ("key",)
+
+    def fields(self) -> dict[str, Field]:
+        limits = {f"limit_{meter}": {"value": lambda row, m=meter: row.limit(m)} for meter in Meter}
+        prices = Field("prices", self.label_columns["prices"], "json", lambda row: list(map(_price, row.prices)))
+        return changed(super().fields(), **limits) | {"prices": prices}
+
+
+class SubscriptionApi(BackOfficeApi):
+    """The running agreements of accounts (L-5, L-6)."""
+
+    resource_name = "subscription"
+    datamodel = Table(Subscription)
+    noun = "subscription"
+    looking = "show"
+    description = _l("What accounts have agreed on, until when; with the calculation of what a term costs.")
+    label_columns = SubscriptionsView.label_columns | {
+        "plan.key": _l("Plan"), "currency": _l("Currency"), "cause": _l("Cause"), "reason": _l("Reason"),
+        "version": _l("Version"), "calculation": _l("Calculation"),
+    }  # fmt: skip
+    list_columns = [
+        "id", "public_id", "title", *WHOSE, "plan.key", "status", "currency", "payment_mode", "location", "users",
+        "terminals", "disk", "starts_on", "ends_on", "billed_from", "trial_ends_on", "upfront_on", "cause", "reason",
+        "cancelled_on", "delete_on", "remark", "created_at", "version",
+    ]  # fmt: skip
+    order = ("public_id",)
+
+    def fields(self) -> dict[str, Field]:
+        told = Field("calculation", self.label_columns["calculation"], "json", _calculation)
+        return super().fields() | {"calculation": told}
+
+    @verb("renew", _l("Renew it for a term; `version` is the one that was read"),
+          sends=of_object({"version": {"type": "integer", "minimum": 1}}))  # fmt: skip
+    def renew(self, subscription: Subscription, sent: dict[str, Any]) -> None:
+        subscriptions.renew(subscription, seen=sent["version"])
+
+    @verb("cancel", _l("Cancel it, today or at the end of its term"), sends=CANCELLING)
+    def cancel(self, subscription: Subscription, sent: dict[str, Any]) -> None:
+        reason, at_end = sent.get("reason", ""), sent.get("at_end", False)
+        subscriptions.cancel(subscription, by=me(), reason=reason, at_end=at_end)
+
+
 class MeApi(BaseApi):
     """For whom a key acts, where, and what it may do: the first thing to try."""
 
@@ -400,13 +456,30 @@ class MeApi(BaseApi):
         )
 
 
-RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi)
+RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi, PlanApi, SubscriptionApi)
 
 
 def register(backoffice: BackOffice) -> None:
     """The resources, and the document that tells of them."""
     for resource in (MeApi, *RESOURCES, OpenApi):
         backoffice.add_api(resource)
+
+
+# --- prices and calculations, out -------------------------------------------------------------------------------
+
+
+def _price(price: PlanPrice) -> dict[str, Any]:
+    amounts = {name: str(amount) for name, amount in price.amounts()}
+    return {"currency": price.currency, "valid_from": price.valid_from.isoformat()} | amounts
+
+
+def _calculation(subscription: Subscription) -> dict[str, Any] | None:
+    """As it is stored: every line with what its sum is made of."""
+    stored = subscription.calculation
+    if stored is None:
+        return None
+    sums = {name: str(getattr(stored, name)) for name in ("net", "tax", "gross")}
+    return {"currency": stored.currency, **sums, "lines": stored.lines}
 
 
 # --- licenses, in and out ---------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def init_app(app: Flask) -> None:
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:
         """What has ended, and of what people are reminded: somewhere it is always just past midnight."""
-        with app.app_context(), unscoped("licenses of every account end by themselves"):
+        with app.app_context(), _worker_unit():
             licenses.note_expired()
         with app.app_context(), _worker_unit():
             subscription_clock.run()
@@ -76,7 +76,7 @@ def clear_away() -> None:
     """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
     for forget in (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old):
         for _round in range(MOST_ROUNDS):
-            with unscoped("what is past belongs to nobody at work"):
+            with _worker_unit():
                 cleared = forget(AT_ONCE)
             if cleared < AT_ONCE:
                 break
@@ -97,6 +97,10 @@ def work() -> None:
     """Run the worker until it is stopped."""
     consumer: Consumer = current_app.extensions["jobs"].create_consumer(workers=2, initial_delay=0.2, max_delay=2.0)
     consumer.run()
+
+
+def _worker_unit(*, writes: bool = True) -> Any:
+    return unscoped("the worker works for every account", writes=writes)
 
 
 # --- properties ------------------------------------------------------------------------------------------------
@@ -168,10 +172,6 @@ def deliver_now(message_id: int) -> None:
     else:
         with _worker_unit():
             outbox.sent(message_id, message.attempts)
-
-
-def _worker_unit(*, writes: bool = True) -> Any:
-    return unscoped("the worker works for every account", writes=writes)
 
 
 def _letter(message: Message) -> Mail:

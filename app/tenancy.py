@@ -77,8 +77,8 @@ class Scope:
 
     @property
     def beyond(self) -> str:
-        """The first path after the subtree: "/" is followed by "0"."""
-        return self.path[:-1] + "0"
+        """The first path after the subtree."""
+        return _beyond(self.path)
 
     @cached_property
     def criteria(self) -> tuple[Any, ...]:
@@ -160,22 +160,27 @@ def scope_for(member: Member, *, ip: str = "", via: str = "", scopes: frozenset[
 def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
     """The condition under which rows of that class are seen from the scope."""
     if cls is User:
-        return cls.id.in_(select(Member.user_id).where(_in_range(Member.account_path, scope)))
+        return cls.id.in_(select(Member.user_id).where(in_subtree(Member.account_path, scope.path)))
     if issubclass(cls, Account):
-        return _in_range(cls.path, scope)
+        return in_subtree(cls.path, scope.path)
     if issubclass(cls, LogEntry):
-        return _in_range(cls.account_path, scope) & (~cls.inside | (cls.account_id == scope.account_id))
+        return in_subtree(cls.account_path, scope.path) & (~cls.inside | (cls.account_id == scope.account_id))
     if issubclass(cls, InsideAccount):
         return cls.account_id == scope.account_id
     if issubclass(cls, OwnedByAccount):
-        return _in_range(cls.account_path, scope)
+        return in_subtree(cls.account_path, scope.path)
     if issubclass(cls, OwnedByUser):
         return cls.user_id == scope.user_id
     return false()  # Sealed
 
 
-def _in_range(path: Any, scope: Scope) -> ColumnElement[bool]:
-    return (path >= scope.path) & (path < scope.beyond)
+def in_subtree(path: Any, root: str) -> ColumnElement[bool]:
+    """Whether a path is that one or beneath it: a range, which an index finds."""
+    return (path >= root) & (path < _beyond(root))
+
+
+def _beyond(path: str) -> str:
+    return path[:-1] + "0"  # which follows "/"
 
 
 def _sees(scope: Scope, row: Any) -> bool:
@@ -241,11 +246,10 @@ def carry(account: Account, to: Account) -> int:
 
     The database lets every copy of a path follow (`OwnedByAccount.account_path`). The tree must be held.
     """
-    old, beyond = account.path, account.path[:-1] + "0"
-    new = to.path + old.split("/")[-2] + "/"
+    old, new = account.path, to.path + account.path.split("/")[-2] + "/"
     carried = db.session.execute(
         update(Account)
-        .where(Account.path >= old, Account.path < beyond)
+        .where(in_subtree(Account.path, old))
         .values(path=literal(new).concat(sql.substr(Account.path, len(old) + 1))),
         execution_options={"synchronize_session": False},
     )

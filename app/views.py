@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from flask import abort, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -15,8 +14,8 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from wtforms import RadioField, SelectField
-from wtforms.validators import InputRequired, Length
+from wtforms import RadioField
+from wtforms.validators import InputRequired
 
 from . import clock, outbox, permissions, properties
 from .errors import Refused
@@ -40,7 +39,6 @@ from .models import (
     Message,
     MessageStatus,
     Plan,
-    Product,
     Property,
     Role,
     sort_key,
@@ -48,22 +46,34 @@ from .models import (
 from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
+from .pages.plans import PlansView, ProductsView
 from .pages.properties import PropertiesView
+from .pages.resource_groups import ResourceGroupsView
 from .pages.settings import SettingsView
+from .pages.subscriptions import SubscriptionsView
+from .pages.upfront import UpfrontView
 from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves, plans
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
-from .ui.columns import Field
-from .ui.fields import LocalDecimalField, Trimmed, choices, currencies
-from .ui.formats import base_price, month_name, price_in_words, read_whole_number, shown, time_zone
+from .ui.archived import BY_STATUS, CatalogueView, archived_alone, archived_link, archiving, with_archived
+from .ui.columns import Field, changed
+from .ui.fields import choices, reason_field
+from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
+from .ui.labels import ACCOUNT, ACCOUNT_HELPS
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
-from .ui.view import BackOfficeView, command, find
+from .ui.view import (
+    BackOfficeView,
+    account_asked_for,
+    command,
+    key_of,
+    render_part,
+    without_own_account,
+)
 
-BY_STATUS = "_flt_0_standing"  # the list's filter
 PLACES = 20  # offered at a time where an account could be moved to
 
 
@@ -81,33 +91,16 @@ class AccountsView(BackOfficeView):
     include_route_methods = {
         "list", "show", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
     }  # fmt: skip
-    label_columns = {
-        "name": _l("Name"),
+    label_columns = ACCOUNT | {
         "kind": _l("Kind"),
         "standing": _l("Status"),
         "parent.name": _l("Beneath"),
-        "contact": _l("Contact"),
-        "email": _l("E-mail"),
-        "phone": _l("Phone"),
-        "website": _l("Web site"),
-        "vat_id": _l("VAT ID"),
-        "street": _l("Street and number"),
-        "postal_code": _l("Postal code"),
-        "city": _l("City"),
-        "country": _l("Country"),
-        "language": _l("Language"),
-        "time_zone": _l("Time zone"),
-        "currency": _l("Currency"),
         "created_at": _l("Created"),
         "archived_at": _l("Archived"),
         "plan": _l("Price model"),
         "plan_id": _l("Price model"),
     }
-    help_columns = {
-        "name": _l("Unique among the accounts beside it."),
-        "vat_id": _l("For instance DE136695976; it is checked."),
-        "language": _l("Of mails and documents."),
-    }
+    help_columns = ACCOUNT_HELPS | {"name": _l("Unique among the accounts beside it.")}
     list_columns = [
         "name", "kind", "standing", "parent.name", "contact", "email", "city", "country", "created_at", "phone",
     ]  # fmt: skip
@@ -140,6 +133,7 @@ class AccountsView(BackOfficeView):
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
         ("members", _l("Members"), "MembersView", "account_id"),
         ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
+        ("subscriptions", _l("Subscriptions"), "SubscriptionsView", "account_id"),
         ("articles", _l("Articles"), "HoldingsView", "account_id"),
         ("licenses", _l("Licenses"), "LicensesView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
@@ -150,16 +144,12 @@ class AccountsView(BackOfficeView):
 
     def left_out(self) -> tuple[Any, ...]:
         own = Account.id == current_scope().account_id
-        return (own,) if _with_archived() else (own, Account.archived_at.is_not(None))
+        return (own,) if with_archived() else (own, Account.archived_at.is_not(None))
 
     def tools(self) -> list[Link]:
-        hide = Link(_("Hide archived"), self.url("list"), "archive-off")
-        if "archived" in request.args.getlist(BY_STATUS):
-            tools = [hide]
-        elif _with_archived():
-            tools = [hide, Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive")]
-        else:
-            tools = [Link(_("Show archived"), self.url("list", archived=1), "archive")]
+        tools = [archived_link(self)]
+        if with_archived() and not archived_alone():
+            tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
         return tools
@@ -170,8 +160,7 @@ class AccountsView(BackOfficeView):
         if "standing" in fields:
             fields["standing"] = standing_column("standing", self.label_columns["standing"])
         if names:
-            price = {"value": _plan_in_words}
-            return {name: replace(f, **price) if name == "plan" else f for name, f in fields.items()}
+            return changed(fields, plan={"value": _plan_in_words})
         whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
         wanted = properties.definitions_of(whose or current_scope().account_id)
         return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
@@ -222,6 +211,7 @@ class AccountsView(BackOfficeView):
         if row.is_archived or row.id == current_scope().account_id:
             return []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
+        links += [_subscribe_link(row)] if may("subscription.add") else []
         links += [_give_link(row)] if may("holding.add") else []
         mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
         if db.session.scalar(mine) is not None:
@@ -236,11 +226,7 @@ class AccountsView(BackOfficeView):
             ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
             ("move", _("Move"), "sitemap", may("account.move")),
         ]
-        return [
-            Action(name, label, icon, url=self.url(name, pk=row.id), modal=True)
-            for name, label, icon, fits in offered
-            if fits
-        ]
+        return [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
 
     @expose("/hold/<int:pk>", methods=["GET", "POST"])
     @has_access
@@ -248,15 +234,12 @@ class AccountsView(BackOfficeView):
         """Put an account on hold: which hold, and why."""
         row = self._beneath(pk)
         form = _hold_form([kind for kind in HoldKind if kind not in row.holds])
-        page = self._question(form, _("Put %(name)s on hold", name=row.name), row, _("Put on hold"))
-        page = replace(page, lead=_("On an administrative hold, its members sign in and read, and can change nothing;"
-                                    " accounts beneath it go on. A financial hold is noted."))  # fmt: skip
+        lead = _("On an administrative hold, its members sign in and read, and can change nothing;"
+                 " accounts beneath it go on. A financial hold is noted.")  # fmt: skip
         return self._ask(
-            form,
-            page,
+            self._question_page(row, "hold", form, _l("Put %(name)s on hold"), _("Put on hold"), lead=lead),
             lambda: holds.put_on_hold(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
-            lambda: _("“%(name)s” is on hold.", name=row.name),
-            self.url("show", pk=pk),
+            _("“%(name)s” is on hold.", name=row.name),
         )
 
     @expose("/lift/<int:pk>", methods=["GET", "POST"])
@@ -268,13 +251,10 @@ class AccountsView(BackOfficeView):
         if not row.holds:
             raise Refused(_("%(name)s is on no hold.", name=row.name))
         form = _hold_form(row.holds)
-        page = self._question(form, _("Lift the hold on %(name)s", name=row.name), row, _("Lift hold"))
         return self._ask(
-            form,
-            page,
+            self._question_page(row, "lift", form, _l("Lift the hold on %(name)s"), _("Lift hold")),
             lambda: holds.lift(row, HoldKind(form.kind.data), reason=form.reason.data, by=me()),
-            lambda: _("The hold on “%(name)s” is lifted.", name=row.name),
-            self.url("show", pk=pk),
+            _("The hold on “%(name)s” is lifted.", name=row.name),
         )
 
     @expose("/move/<int:pk>", methods=["GET", "POST"])
@@ -288,33 +268,34 @@ class AccountsView(BackOfficeView):
             moves.refuse(row, to=to, by=me())
         except Refused as refusal:
             return self._places(row, problem=refusal.sentence)
-        form = FlaskForm()
-        page = self._question(form, _("Move %(name)s", name=row.name), row, _("Move account"), to=to.id)
         seen = moves.preview(row, to=to)
-        more = {"row": row, "old": row.parent, "to": to, "seen": seen}
-        page = replace(page, extra="_move.html", more=more, within=True, cancel_url=self.url("move", pk=pk))
+        page = self._question_page(
+            row,
+            "move",
+            FlaskForm(),
+            _l("Move %(name)s"),
+            _("Move account"),
+            url=self.url("move", pk=pk, to=to.id),
+            cancel_url=self.url("move", pk=pk),
+            extra="_move.html",
+            more={"row": row, "old": row.parent, "to": to, "seen": seen},
+            within=True,
+        )
         return self._ask(
-            form,
             page,
             lambda: moves.move(row, to=to, by=me()),
-            lambda: ngettext("One account was moved.", "%(num)s accounts were moved.", seen.count),
-            self.url("show", pk=pk),
+            ngettext("One account was moved.", "%(num)s accounts were moved.", seen.count),
+            then=self.url("show", pk=pk),
         )
 
     def _beneath(self, pk: int) -> Account:
         row = self.row(pk)
         return row if self.may_edit(row) else abort(403)
 
-    def _question(self, form: Any, title: str, row: Account, label: str, **args: Any) -> FormPage:
-        page = self._form_page(form, title, self.url(request.endpoint.partition(".")[2], pk=row.id, **args))
-        return replace(page, submit_label=label, cancel_url=self.url("show", pk=row.id))
-
     def _place(self) -> Account | None:
         """The place asked for; a foreign one does not exist."""
-        pk = request.args.get("to")
-        if pk is None:
-            return None
-        return self.row(int(pk)) if pk.isdecimal() and pk.isascii() and len(pk) < 11 else abort(404)
+        asked = request.args.get("to")
+        return None if asked is None else self.row(key_of(asked))
 
     def _places(self, row: Account, problem: str = "") -> Any:
         """Where it could go, to choose from; found by name."""
@@ -322,7 +303,7 @@ class AccountsView(BackOfficeView):
         found = moves.places(row).where(Account.name.icontains(q, autoescape=True)).options(joinedload(Account.parent))
         found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(PLACES + 1)))
         said = {"row": row, "places": found[:PLACES], "more": len(found) > PLACES, "q": q, "problem": problem}
-        answer = _part("_places.html", _("Move %(name)s", name=row.name), **said)
+        answer = render_part("_places.html", title=_("Move %(name)s", name=row.name), **said)
         return answer, 422 if problem or request.method == "POST" else 200
 
     def create(self, form: Any) -> Account:
@@ -464,19 +445,15 @@ class MembersView(BackOfficeView):
     @has_access
     def leave(self) -> Any:
         """End one's own membership; on to another account one is a member of."""
-        member, form = me(), FlaskForm()
-        name = member.account.name
+        member, name = me(), me().account.name
         lead = _("You can no longer act in the account then. Coming back takes a new invitation.")
-        page = self._form_page(form, _l("Leave %(name)s?"), self.url("leave"), name)
-        page = replace(page, lead=lead, submit_label=_("Leave account"), danger=True)
-        if form.validate_on_submit():
-            try:
-                members.remove(member, by=member)
-            except Refused as refusal:
-                return self._refused(form, refusal, page)
-            flash(_("You have left %(account)s.", account=name), "success")
-            return redirect("/")
-        return self._render_form(form, page)
+        page = self._form_page(FlaskForm(), _l("Leave %(name)s?"), self.url("leave"), name)
+        return self._ask(
+            replace(page, lead=lead, submit_label=_("Leave account"), danger=True),
+            lambda: members.remove(member, by=member),
+            _("You have left %(account)s.", account=name),
+            then="/",
+        )
 
 
 class InvitationsView(BackOfficeView):
@@ -513,9 +490,8 @@ class InvitationsView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this moment: nobody notes when an invitation expires."""
-        fields = super().fields(names)
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
-        return {name: replace(f, **status) if name == "status" else f for name, f in fields.items()}
+        return changed(super().fields(names), status=status)
 
     def is_muted(self, row: Invitation) -> bool:
         return row.status_at(clock.now()) is not InvitationStatus.PENDING
@@ -525,17 +501,14 @@ class InvitationsView(BackOfficeView):
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
         kept = {key: request.args[key] for key in ("account", "back") if key in request.args}
-        page = super()._form_page(form, title, self.url("add", **kept), self._account().name)
+        page = super()._form_page(form, title, self.url("add", **kept), account_asked_for().name)
         return replace(page, submit_label=_("Send invitation"))
 
     def create(self, form: Any) -> Invitation:
-        return invitations.invite(form.email.data, role=Role(form.role.data), account=self._account(), by=me())
+        return invitations.invite(form.email.data, role=Role(form.role.data), account=account_asked_for(), by=me())
 
     def created_message(self, row: Invitation) -> str:
         return _("%(email)s is invited.", email=row.email)
-
-    def _account(self) -> Account:
-        return _account_asked_for()
 
     @command("resend", _l("Send again"), icon="send", offered=lambda row: row.status is InvitationStatus.PENDING)
     def resend(self, chosen: list[Invitation]) -> str:
@@ -557,7 +530,7 @@ class InvitationsView(BackOfficeView):
         return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
 
 
-class ArticlesView(BackOfficeView):
+class ArticlesView(CatalogueView):
     """What the operator sells, and what each article grants; partners read it (M-11, M-12)."""
 
     route_base = "/articles"
@@ -567,8 +540,7 @@ class ArticlesView(BackOfficeView):
     list_lead = _l("What accounts can acquire. What an article grants becomes licenses of the account.")
     show_title = _l("Article")
     add_title = add_label = _l("Add article")
-    edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "show", "add", "edit", "export", "action_post"}
+    include_route_methods = CatalogueView.include_route_methods | {"show"}
     label_columns = {
         "number": _l("Article number"),
         "name": _l("Name"),
@@ -587,29 +559,14 @@ class ArticlesView(BackOfficeView):
     list_columns = ["name", "number", "granted", "created_at"]
     add_columns = edit_columns = ["number", "name_en", "name_de", "description_en", "description_de"]
     search = ("name", "number")
-    order = ("name",)
-    extra_args = ("archived",)
     sections = (("overview", _l("Overview"), ("name", "number", "created_at", "description")),)
     related = (("accounts", _l("Accounts that have it"), "HoldingsView", "article_id"),)
     empty_title = _l("No articles yet")
     empty_text = _l("Define license types first, then articles that grant them.")
 
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (Article.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
     def fields(self, names: Any = None) -> dict[str, Field]:
         granted = {"value": lambda article: " · ".join(map(_grant_in_words, article.grants))}
-        found = {name: replace(f, **granted) if name == "granted" else f for name, f in super().fields(names).items()}
-        return {name: replace(f, kind="long") if name == "description" else f for name, f in found.items()}
-
-    def is_muted(self, row: Article) -> bool:
-        return row.is_archived
-
-    def badges(self, row: Article) -> list[Cell]:
-        return _archived_badge(row)
+        return changed(super().fields(names), granted=granted, description={"kind": "long"})
 
     def _sections(self, row: Article) -> Any:
         overview, *rest = super()._sections(row)
@@ -640,28 +597,15 @@ class ArticlesView(BackOfficeView):
     def _facts(self, form: Any) -> dict[str, Any]:
         return {name: form[name].data for name in self.add_columns} | {"grants": _grants_typed(), "by": me()}
 
-    @command(
-        "archive",
-        _l("Archive"),
+    archive, restore = archiving(
         confirm=_l("Archive these articles? They can be given no longer; whoever has them keeps them."),
         confirm_one=_l("Archive “%(name)s”? It can be given no longer; whoever has it keeps it."),
-        icon="archive",
-        danger=True,
-        offered=lambda article: not article.is_archived,
+        archived=lambda num: ngettext("One article was archived.", "%(num)s articles were archived.", num),
+        restored=lambda num: ngettext("One article was restored.", "%(num)s articles were restored.", num),
     )
-    def archive(self, chosen: list[Article]) -> str:
-        for article in chosen:
-            catalog.archive(article, by=me())
-        return ngettext("One article was archived.", "%(num)s articles were archived.", len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive", offered=lambda one: one.is_archived)
-    def restore(self, chosen: list[Article]) -> str:
-        for article in chosen:
-            catalog.restore(article, by=me())
-        return ngettext("One article was restored.", "%(num)s articles were restored.", len(chosen))
 
 
-class LicenseTypesView(BackOfficeView):
+class LicenseTypesView(CatalogueView):
     """The kinds of rights there are, and how strictly they are counted (M-13)."""
 
     route_base = "/license-types"
@@ -670,8 +614,6 @@ class LicenseTypesView(BackOfficeView):
     list_title = _l("License types")
     list_lead = _l("The rights articles can grant, and what happens when a license is used up.")
     add_title = add_label = _l("Add license type")
-    edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "add", "edit", "export", "action_post"}
     label_columns = {
         "name": _l("Name"),
         "key": _l("Key"),
@@ -694,19 +636,8 @@ class LicenseTypesView(BackOfficeView):
     edit_columns = ["name_en", "name_de", "unit_en", "unit_de", "policy", "overage_percent"]
     add_columns = ["key", *edit_columns]
     search = ("name", "key", "unit")
-    order = ("name",)
-    extra_args = ("archived",)
     empty_title = _l("No license types yet")
     empty_text = _l("Add what your accounts may do so much of: create assets, connect data loggers, add users.")
-
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (LicenseType.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
-    def is_muted(self, row: LicenseType) -> bool:
-        return row.is_archived
 
     def create(self, form: Any) -> LicenseType:
         return catalog.define_license_type(by=me(), **{name: form[name].data for name in self.add_columns})
@@ -714,112 +645,11 @@ class LicenseTypesView(BackOfficeView):
     def change(self, row: LicenseType, form: Any) -> None:
         catalog.change_license_type(row, by=me(), **{name: form[name].data for name in self.edit_columns})
 
-    @command(
-        "archive",
-        _l("Archive"),
+    archive, restore = archiving(
         confirm=_l("Archive these license types? No article can newly grant them; licenses there are stay."),
-        icon="archive",
-        danger=True,
+        archived=lambda num: ngettext("One license type was archived.", "%(num)s license types were archived.", num),
+        restored=lambda num: ngettext("One license type was restored.", "%(num)s license types were restored.", num),
     )
-    def archive(self, chosen: list[LicenseType]) -> str:
-        for type_ in chosen:
-            catalog.archive(type_, by=me())
-        return ngettext("One license type was archived.", "%(num)s license types were archived.", len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive")
-    def restore(self, chosen: list[LicenseType]) -> str:
-        for type_ in chosen:
-            catalog.restore(type_, by=me())
-        return ngettext("One license type was restored.", "%(num)s license types were restored.", len(chosen))
-
-
-class PlansView(BackOfficeView):
-    """The price models accounts can have (M-10)."""
-
-    route_base = "/plans"
-    datamodel = Table(Plan)
-    noun = "plan"
-    list_title = _l("Plans")
-    list_lead = _l("The price models accounts can have. Choose an account's under “Edit” on its page.")
-    add_title = add_label = _l("Add plan")
-    edit_title = _l("Edit %(name)s")
-    include_route_methods = {"list", "add", "edit", "export", "action_post"}
-    label_columns = {
-        "name": _l("Name"),
-        "key": _l("Key"),
-        "product.name": _l("Product"),
-        "product_id": _l("Product"),
-        "price": _l("Base price"),
-        "period": _l("Billed"),
-        "currency": _l("Currency"),
-        "description": _l("Description"),
-        "name_en": _l("Name in English"),
-        "name_de": _l("Name in German"),
-        "description_en": _l("Description in English"),
-        "description_de": _l("Description in German"),
-    }
-    help_columns = LicenseTypesView.help_columns
-    list_columns = ["name", "key", "product.name", "price", "period", "description"]
-    edit_columns = ["name_en", "name_de", "period", "description_en", "description_de"]
-    add_columns = ["product_id", "key", *edit_columns]
-    search = ("name", "key", "description")
-    order = ("name",)
-    extra_args = ("archived",)
-    empty_title = _l("No plans yet")
-    empty_text = _l("Add the price models your accounts can choose from.")
-
-    def _init_forms(self) -> None:
-        super()._init_forms()
-        base = LocalDecimalField(_l("Base price"), [InputRequired(_l("Please fill this in."))])
-        price = {"base": base, "currency": SelectField(_l("Currency"), choices=currencies)}
-        self.add_form = type("PlanForm", (self.add_form,), price)
-
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (Plan.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
-    def fields(self, names: Any = None) -> dict[str, Field]:
-        price = {"value": _prices_in_words}
-        return {name: replace(f, **price) if name == "price" else f for name, f in super().fields(names).items()}
-
-    def is_muted(self, row: Plan) -> bool:
-        return row.is_archived
-
-    def field_groups(self, fields: Any) -> Any:
-        by_name = {field.name: field for field in fields}
-        groups = [
-            ("product_id", "key", "name_en", "name_de"), ("base", "currency", "period"),
-            ("description_en", "description_de"),
-        ]  # fmt: skip
-        return [FieldGroup("", [by_name[name] for name in names if name in by_name]) for names in groups]
-
-    def create(self, form: Any) -> Plan:
-        facts = {name: form[name].data for name in self.add_columns if name != "product_id"}
-        facts |= {"currency": form.currency.data, "amounts": {"base": form.base.data}}
-        return plans.define_plan(product=db.session.get(Product, form.product_id.data), by=me(), **facts)
-
-    def change(self, row: Plan, form: Any) -> None:
-        plans.change_plan(row, by=me(), **{name: form[name].data for name in self.edit_columns})
-
-    @command(
-        "archive",
-        _l("Archive"),
-        confirm=_l("Archive these plans? They can be chosen no longer; accounts that have them keep them."),
-        icon="archive",
-        danger=True,
-    )
-    def archive(self, chosen: list[Plan]) -> str:
-        for plan in chosen:
-            catalog.archive(plan, by=me())
-        return ngettext("One plan was archived.", "%(num)s plans were archived.", len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive")
-    def restore(self, chosen: list[Plan]) -> str:
-        for plan in chosen:
-            catalog.restore(plan, by=me())
-        return ngettext("One plan was restored.", "%(num)s plans were restored.", len(chosen))
 
 
 class HoldingsView(BackOfficeView):
@@ -860,17 +690,17 @@ class HoldingsView(BackOfficeView):
     empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return _without_own_account(super().fields(names))
+        return without_own_account(super().fields(names))
 
     def _add_link(self) -> None:
         """Articles are given on the account's page."""
 
     def defaults(self) -> dict[str, Any]:
-        return {"quantity": 1, "acquired_on": clock.today(self._account().time_zone)}
+        return {"quantity": 1, "acquired_on": clock.today(account_asked_for().time_zone)}
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
-        url = self.url("add", account=self._account().id, back=request.args.get("back", ""))
-        page = super()._form_page(form, title, url, self._account().name)
+        url = self.url("add", account=account_asked_for().id, back=request.args.get("back", ""))
+        page = super()._form_page(form, title, url, account_asked_for().name)
         lead = _("Without an order. What the article grants becomes licenses at once.")
         return replace(page, submit_label=_("Give article"), lead=lead)
 
@@ -878,13 +708,10 @@ class HoldingsView(BackOfficeView):
         facts = {name: form[name].data for name in ("quantity", "note")}
         article = db.session.get(Article, form.article_id.data)
         on, until = form.acquired_on.data, form.valid_until.data
-        return licenses.give(article, to=self._account(), on=on, until=until, by=me(), **facts)
+        return licenses.give(article, to=account_asked_for(), on=on, until=until, by=me(), **facts)
 
     def created_message(self, row: Holding) -> str:
         return _("%(account)s now has %(article)s.", account=row.account.name, article=str(row))
-
-    def _account(self) -> Account:
-        return _account_asked_for()
 
 
 class LicensesView(BackOfficeView):
@@ -942,12 +769,12 @@ class LicensesView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this day, whether or not anybody has noted the end."""
-        fields, today = _without_own_account(super().fields(names)), self._today()
-        own = {
-            "status": {"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
-            "available": {"kind": "number", "expression": licenses.available_column()},
-        }
-        return {name: replace(f, **own.get(name, {})) for name, f in fields.items()}
+        fields, today = without_own_account(super().fields(names)), self._today()
+        return changed(
+            fields,
+            status={"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
+            available={"kind": "number", "expression": licenses.available_column()},
+        )
 
     def _today(self) -> Any:
         return clock.today(time_zone())
@@ -988,13 +815,10 @@ class LicensesView(BackOfficeView):
         status = row.status_on(clock.today(row.account.time_zone))
         asked = []
         if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
-            asked.append(self._question(row, "suspend", _("Suspend"), icon="player-pause"))
+            asked.append(self._question(row, "suspend", _("Suspend"), "player-pause"))
         if may("license.revoke") and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
-            asked.append(self._question(row, "revoke", _("Revoke"), icon="ban", danger=True))
+            asked.append(self._question(row, "revoke", _("Revoke"), "ban", danger=True))
         return asked
-
-    def _question(self, row: License, verb: str, label: str, **looks: Any) -> Action:
-        return Action(verb, label, url=self.url(verb, pk=row.id), modal=True, **looks)
 
     @command(
         "reinstate",
@@ -1013,42 +837,34 @@ class LicensesView(BackOfficeView):
     @expose("/suspend/<int:pk>", methods=["GET", "POST"])
     @has_access
     def suspend(self, pk: int) -> Any:
-        license = self.row(pk)
+        license, form = self._beneath(pk), ReasonForm()
         lead = _("Nothing more can be taken into use until it is reinstated. What is in use stays noted.")
-        page = self._reason_page(license, _l("Suspend %(name)s"), "suspend", lead, _("Suspend"))
-        said = _("%(license)s is suspended.", license=license)
-        deed = partial(licenses.suspend, license, by=me())
-        return self._ask_why(page, deed, said)
+        return self._ask(
+            self._question_page(license, "suspend", form, _l("Suspend %(name)s"), _("Suspend"), lead=lead),
+            lambda: licenses.suspend(license, reason=form.reason.data, by=me()),
+            _("%(license)s is suspended.", license=license),
+        )
 
     @expose("/revoke/<int:pk>", methods=["GET", "POST"])
     @has_access
     def revoke(self, pk: int) -> Any:
-        license = self.row(pk)
+        license, form = self._beneath(pk), ReasonForm()
         lead = _("The license is taken back for good.")
-        page = self._reason_page(license, _l("Revoke %(name)s"), "revoke", lead, _("Revoke"))
-        said = _("%(license)s was revoked.", license=license)
-        return self._ask_why(replace(page, danger=True), partial(licenses.revoke, license, by=me()), said)
+        return self._ask(
+            self._question_page(license, "revoke", form, _l("Revoke %(name)s"), _("Revoke"), lead=lead, danger=True),
+            lambda: licenses.revoke(license, reason=form.reason.data, by=me()),
+            _("%(license)s was revoked.", license=license),
+        )
 
-    def _reason_page(self, license: License, title: Any, verb: str, lead: str, label: str) -> FormPage:
-        if not _from_above(license):
-            abort(403)
-        page = self._form_page(ReasonForm(), title, self.url(verb, pk=license.id), str(license))
-        back = self.url("show", pk=license.id)
-        return replace(page, lead=lead, submit_label=label, cancel_url=back)
-
-    def _ask_why(self, page: FormPage, deed: Any, said: str) -> Any:
-        form = page.form
-        return self._ask(form, page, lambda: deed(reason=form.reason.data), lambda: said, page.cancel_url)
+    def _beneath(self, pk: int) -> License:
+        row = self.row(pk)
+        return row if _from_above(row) else abort(403)
 
 
 class ReasonForm(FlaskForm):
     """Why something is done to a license; its account reads it."""
 
-    reason = Trimmed(
-        _l("Reason"),
-        [InputRequired(_l("Please fill this in.")), Length(max=licenses.LONGEST_REASON)],
-        description=_l("The account can read it."),
-    )
+    reason = reason_field(licenses.LONGEST_REASON, _l("The account can read it."))
 
 
 class MovementsView(BackOfficeView):
@@ -1078,14 +894,9 @@ class MovementsView(BackOfficeView):
     empty_text = _l("Every use and release through the API stands here.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        fields = _without_own_account(super().fields(names))
+        fields = without_own_account(super().fields(names))
         of_one_license = {"license.public_id", "account.name"} if "key" in (request.view_args or {}) else set()
         return {name: field for name, field in fields.items() if name not in of_one_license}
-
-
-def _prices_in_words(plan: Plan) -> str:
-    """What it costs today, in each currency."""
-    return " · ".join(map(base_price, plan.prices_on(clock.today(time_zone()))))
 
 
 def _grant_in_words(grant: Any) -> str:
@@ -1162,24 +973,8 @@ def _from_above(license: License) -> bool:
     return license.account_id != scope.account_id or scope.kind is Kind.OPERATOR
 
 
-def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
-    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
-    scope, place = g.get("scope"), (request.view_args or {}).get("key")
-    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
-        return {name: field for name, field in fields.items() if name != "account.name"}
-    return fields
-
-
-def _archived_badge(row: Any) -> list[Cell]:
-    return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
-
-
-def _account_asked_for() -> Account:
-    """The account a form is about: one beneath, named in the address, or the own."""
-    pk = request.args.get("account", str(current_scope().account_id))
-    if not (pk.isdecimal() and pk.isascii() and len(pk) < 19):
-        abort(404)
-    return find(Account, int(pk))
+def _subscribe_link(account: Account) -> Link:
+    return Link(_("Add subscription"), url_for("SubscriptionsView.add", account=account.id), icon="refresh", modal=True)
 
 
 def _give_link(account: Account) -> Link:
@@ -1248,13 +1043,11 @@ class HistoryView(BackOfficeView):
         return super().belongs(key, pk) | (LogEntry.subject_type == "account") & (LogEntry.subject_id == pk)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        said = {"told_changes": changes_in_words}
+        fields = super().fields(names)
         if names is None:
-            said["actor"] = actor_in_words
-        plain = super().fields(names)
-        told = {name: replace(f, value=said[name]) if name in said else f for name, f in plain.items()}
-        if names is not None and "told_changes" in told:
-            told["told_changes"] = replace(told["told_changes"], kind="long", value=changes_line_by_line)
+            told = changed(fields, actor={"value": actor_in_words}, told_changes={"value": changes_in_words})
+        else:
+            told = changed(fields, told_changes={"kind": "long", "value": changes_line_by_line})
         return {name: action_column(f) if name == "action" else f for name, f in told.items()}
 
 
@@ -1340,11 +1133,12 @@ class ApiKeysView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this moment: nobody notes when a key expires."""
-        fields = super().fields(names)
         status = {"value": lambda row: row.status_at(clock.now()), "expression": api_keys.status_column()}
-        status |= {"kind": "choice", "choices": [*ApiKeyStatus]}
-        may_do = {"value": lambda row: key_pages.scopes_in_words(row.scopes)}
-        return {n: replace(f, **{"status": status, "may": may_do}.get(n, {})) for n, f in fields.items()}
+        return changed(
+            super().fields(names),
+            status=status | {"kind": "choice", "choices": [*ApiKeyStatus]},
+            may={"value": lambda row: key_pages.scopes_in_words(row.scopes)},
+        )
 
     def is_muted(self, row: ApiKey) -> bool:
         return row.status_at(clock.now()) is not ApiKeyStatus.ACTIVE
@@ -1404,22 +1198,13 @@ def _own_properties() -> list[Property]:
     return properties.definitions_for(current_scope())
 
 
-def _with_archived() -> bool:
-    """Whether the list shows archived accounts too, or asks for them by their status."""
-    return request.args.get("archived") == "1" or "archived" in request.args.getlist(BY_STATUS)
-
-
 def _hold_form(kinds: list[HoldKind]) -> Any:
     """Which hold, and why; the account's members read the reason."""
     offered = choices((kind.value, kind.label) for kind in kinds)
 
     class HoldForm(FlaskForm):
         kind = RadioField(_l("Hold"), [InputRequired(_l("Please fill this in."))], choices=offered)
-        reason = Trimmed(
-            _l("Reason"),
-            [InputRequired(_l("Please fill this in.")), Length(max=holds.LONGEST)],
-            description=_l("The account's members read it, and it stays in the history."),
-        )
+        reason = reason_field(holds.LONGEST, _l("The account's members read it, and it stays in the history."))
 
     return HoldForm(kind=kinds[0].value if kinds else None)
 
@@ -1441,18 +1226,6 @@ def _holds_of(row: Account) -> list[Section]:
     return [Section("holds", _("On hold"), facts)] if facts else []
 
 
-def _part(template: str, title: str, **said: Any) -> str:
-    """A part of a page: in the dialog, or on a page of its own."""
-    if request.headers.get("HX-Request") == "true":
-        return render_template(template, modal=True, title=title, **said)
-    return render_template("properties.html", part=template, modal=False, title=title, **said)
-
-
-def _archived_link(view: BackOfficeView) -> Link:
-    label, args = (_("Hide archived"), {}) if _with_archived() else (_("Show archived"), {"archived": 1})
-    return Link(label, view.url("list", **args), "archive")
-
-
 def _invite_link(**values: Any) -> Link:
     return Link(_("Invite member"), url_for("InvitationsView.add", **values), icon="user-plus", modal=True)
 
@@ -1466,11 +1239,14 @@ def register(backoffice: BackOffice) -> None:
     add = backoffice.add_view
     add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
+    add(SubscriptionsView, "Subscriptions", icon="refresh", label=_l("Subscriptions"), **contracts)
     add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
     add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
+    add(UpfrontView, "Upfront requests", icon="coin", label=_l("Upfront requests"), **contracts)
     add(MovementsView, "Use of licenses", icon="gauge", label=_l("Use of licenses"), **contracts)
     add(ArticlesView, "Articles", icon="package", label=_l("Articles"), **catalogue)
     add(LicenseTypesView, "License types", icon="file-certificate", label=_l("License types"), **catalogue)
+    add(ProductsView, "Products", icon="box", label=_l("Products"), **catalogue)
     add(PlansView, "Plans", icon="receipt", label=_l("Plans"), **catalogue)
     add(MembersView, "Members", icon="users", label=_l("Members"), **account)
     add(InvitationsView, "Invitations", icon="user-plus", label=_l("Invitations"), **account)
@@ -1479,6 +1255,7 @@ def register(backoffice: BackOffice) -> None:
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
+    backoffice.add_view_no_menu(ResourceGroupsView)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 

@@ -26,6 +26,22 @@ CATALOGUE_WRITTEN = (
 OWN = "current_setting('kontor.user', true) IN ('0', user_id::text)"
 
 
+def owner() -> list[sa.schema.SchemaItem]:
+    """The columns that say whose a row is; the copy of the account's path follows it."""
+    path = sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite")
+    return [
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("account_path", path, nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
+        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
+    ]
+
+
+def index_owner(table: str) -> None:
+    for column in ("account_id", "account_path"):
+        op.create_index(f"ix_{table}_{column}", table, [column])
+
+
 def protect(table: str, rule: str, path: str = "account_path", write_rule: str = "") -> None:
     """Put row-level security around a table."""
     if op.get_bind().dialect.name != "postgresql":

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -104,12 +104,12 @@ def _app_on(database: str, home: Path) -> Flask:
     return create_app(SQLALCHEMY_DATABASE_URI=url, DATA_DIR=data, **SETTINGS)
 
 
-def _fill(url: str, data: Path) -> None:
-    """Migrate an empty database and build the cast's world in it."""
+def _fill(url: str, data: Path, build: Callable[[], object] = cast.build) -> None:
+    """Migrate an empty database and build a world in it, by default the cast's."""
     app = create_app(SQLALCHEMY_DATABASE_URI=url, DATA_DIR=data, **SETTINGS)
     with app.app_context():
         upgrade()
-        cast.build()
+        build()
         if url.startswith("sqlite"):
             with db.engine.connect() as connection:
                 connection.exec_driver_sql("COMMIT")

@@ -21,11 +21,11 @@ from ..models import Account, Property, PropertyType
 from ..property_types import LONGEST
 from ..services import properties
 from ..tenancy import current_scope
-from ..ui.acting import may, me
+from ..ui.acting import from_htmx, may, me
 from ..ui.fields import Trimmed, currencies
 from ..ui.page import FieldGroup, FormPage
 from ..ui.properties import as_input, as_kept, from_input, input_for
-from ..ui.view import LARGEST_KEY
+from ..ui.view import find, key_of, render_part
 
 ICONS = {
     PropertyType.TEXT: "forms", PropertyType.LONG: "list-details", PropertyType.INTEGER: "gauge",
@@ -122,10 +122,9 @@ class PropertiesView(BaseView):
     @has_access
     @permission_name("edit")
     def order(self) -> Any:
-        numbers = request.form.get("ids", "").split(",")
-        if not all(number.isdecimal() and number.isascii() and len(number) < 19 for number in numbers):
+        wanted = [key_of(number) for number in request.form.get("ids", "").split(",")]
+        if None in wanted:
             abort(400)
-        wanted = [int(number) for number in numbers]
         return _do(None, lambda: properties.reorder(wanted, by=me()), _place_in_words(wanted))
 
     @expose("/archive/<int:pk>", methods=["POST"])
@@ -154,7 +153,7 @@ def _place_in_words(wanted: Any) -> str:
 
 def _own(pk: int) -> Property:
     """The definition of that key. One of an account beneath is seen, and its owner's alone to change."""
-    found = (db.session.get(Property, pk) if pk <= LARGEST_KEY else None) or abort(404)
+    found = find(Property, pk)
     return found if found.account_id == current_scope().account_id else abort(403)
 
 
@@ -183,7 +182,7 @@ def _do(page: FormPage | None, deed: Any, said: str, of: Property | None = None)
         return _refused(page, refusal)
     if of is not None and of.is_being_converted:
         said = _("There are many values; they are being converted.")
-    if _is_htmx():
+    if from_htmx():
         return _page("list", changed=True, said=said)
     flash(said, "success")
     return redirect(url_for("PropertiesView.list"))
@@ -207,10 +206,7 @@ def _page(what: str, **said: Any) -> str:
     """The list of properties, or that of types; in the dialog or on a page."""
     if what == "list":
         said |= _listed()
-    template = f"_property_{what}.html"
-    if _is_htmx():
-        return render_template(template, modal=True, **said)
-    return render_template("properties.html", part=template, modal=False, **said)
+    return render_part(f"_property_{what}.html", **said)
 
 
 def _listed() -> dict[str, Any]:
@@ -266,10 +262,6 @@ def _moved(ids: Any, place: int, to: int) -> Any:
     moved = [*ids]
     moved.insert(to, moved.pop(place))
     return moved
-
-
-def _is_htmx() -> bool:
-    return request.headers.get("HX-Request") == "true"
 
 
 # --- the form of a definition ------------------------------------------------------------------------------------
@@ -363,7 +355,7 @@ def _form_page(title: str, url: str, form: Any, definition: Property) -> FormPag
         groups=[*groups, FieldGroup("", flags)] if flags else groups,
         submit_label=_("Save"),
         cancel_url=url_for("PropertiesView.list"),
-        modal=_is_htmx(),
+        modal=from_htmx(),
         extra="_property_extra.html",
         more={"choices": choices},
         within=True,

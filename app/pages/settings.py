@@ -16,27 +16,11 @@ from ..models import Account, Kind
 from ..services import accounts
 from ..tenancy import current_scope
 from ..ui.fields import form_for
+from ..ui.labels import ACCOUNT, ACCOUNT_HELPS
 from ..ui.page import FieldGroup, FormPage
 
-LABELS = {
-    "name": _l("Name"),
-    "contact": _l("Contact"),
-    "email": _l("E-mail"),
-    "phone": _l("Phone"),
-    "website": _l("Web site"),
-    "vat_id": _l("VAT ID"),
-    "street": _l("Street and number"),
-    "postal_code": _l("Postal code"),
-    "city": _l("City"),
-    "country": _l("Country"),
-    "language": _l("Language"),
-    "time_zone": _l("Time zone"),
-    "currency": _l("Currency"),
-    "second_factor_required": _l("Administrators need a second factor"),
-}
-HELPS = {
-    "vat_id": _l("For instance DE136695976; it is checked."),
-    "language": _l("Of mails and documents."),
+LABELS = ACCOUNT | {"second_factor_required": _l("Administrators need a second factor")}
+HELPS = ACCOUNT_HELPS | {
     "second_factor_required": _l("In every account: administrators set it up at their next page."),
 }
 COMPANY = ["name", "contact", "email", "phone", "website", "vat_id"]

@@ -46,7 +46,7 @@ from ..models import (
     User,
     public_id,
 )
-from .catalog import LIVING
+from .catalog import LIVING, Offer
 
 MARKS = (100, 80)  # percent of the quantity in use at which the administrators are told
 LONGEST_REFERENCE, LONGEST_KEY, LONGEST_REASON = 200, 120, 300
@@ -119,13 +119,7 @@ def give(
     `until` is the first day on which they count no longer. `line` is that of the order it comes from: what was
     ordered is given, too, when it is offered no longer. Raises `Refused` for what is archived.
     """
-    _only_the_operator(by)
-    _refuse_archived(to)
-    article = _held(select(Article).where(Article.id == article.id).with_for_update(read=True))
-    if article.is_archived and line is None:
-        raise Refused(_("%(name)s is archived and offered no longer.", name=article.name), field="article_id")
-    _check_quantity(quantity)
-    _check_days(on, until)
+    article = _to_be_given(article, quantity, to, on, until, by, owed=line is not None)
 
     holding = Holding(
         account=to, article=article, quantity=quantity, acquired_on=on, valid_until=until, note=note.strip(),
@@ -157,13 +151,7 @@ def issue(
     by: Member,
 ) -> License:
     """A new license over so many, from that day on. Raises `Refused` for what is too much, or archived and not owed."""
-    _only_the_operator(by)
-    _refuse_archived(to)
-    type_ = _held(select(LicenseType).where(LicenseType.id == type_.id).with_for_update(read=True))
-    if type_.is_archived and not owed:
-        raise Refused(_("%(name)s is archived and offered no longer.", name=type_.name), field="article_id")
-    _check_quantity(quantity)
-    _check_days(on, until)
+    type_ = _to_be_given(type_, quantity, to, on, until, by, owed=owed)
 
     license = License(
         account=to, type=type_, holding=holding, article=holding.article if holding else None,
@@ -176,13 +164,23 @@ def issue(
     return license
 
 
+def _to_be_given(
+    offer: Offer, quantity: int, to: Account, on: date, until: date | None, by: Member, *, owed: bool
+) -> Offer:
+    """What is on offer, or owed by an order, as it is now, kept so until this is done.
+
+    Raises `Refused` where it cannot be given so.
+    """
+    _only_the_operator(by)
+    _refuse_archived(to)
+    offer = _on_offer(offer, owed=owed)
+    _check_quantity(quantity)
+    _check_days(on, until)
+    return offer
+
+
 def _grants_of(article: Article) -> list[Grant]:
     return list(db.session.scalars(select(Grant).where(Grant.article_id == article.id).order_by(Grant.id)))
-
-
-def _held(statement: Any) -> Any:
-    """The row as it is now, kept so until this is done."""
-    return db.session.scalars(statement.execution_options(populate_existing=True)).one()
 
 
 def _only_the_operator(by: Member) -> None:
@@ -193,6 +191,14 @@ def _only_the_operator(by: Member) -> None:
 def _refuse_archived(account: Account) -> None:
     if account.is_archived:
         raise Refused(_("%(name)s is archived; restore it first.", name=account.name))
+
+
+def _on_offer(offer: Offer, *, owed: bool) -> Offer:
+    kept = select(type(offer)).where(type(offer).id == offer.id).with_for_update(read=True)
+    found = db.session.scalars(kept.execution_options(populate_existing=True)).one()
+    if found.is_archived and not owed:
+        raise Refused(_("%(name)s is archived and offered no longer.", name=found.name), field="article_id")
+    return found
 
 
 def _check_quantity(quantity: int) -> None:

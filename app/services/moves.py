@@ -20,7 +20,7 @@ from ..audit import record
 from ..errors import Refused
 from ..extensions import db
 from ..models import Account, Kind, Member, Property, PropertyValue, Role
-from ..tenancy import carry, hold_the_tree
+from ..tenancy import carry, hold_the_tree, in_subtree
 from .accounts import MAX_DEPTH, has_name_beneath
 
 AT_ONCE = 500  # accounts in memory while the index of their values is made anew
@@ -96,7 +96,7 @@ def places(account: Account) -> Select[tuple[Account]]:
 
 def _beneath(account: Account) -> ColumnElement[bool]:
     """The account itself and all beneath it."""
-    return (Account.path >= account.path) & (Account.path < account.path[:-1] + "0")
+    return in_subtree(Account.path, account.path)
 
 
 def _height(account: Account) -> int:

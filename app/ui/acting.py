@@ -21,7 +21,7 @@ from ..models import HoldKind, Member, User
 from ..services import holds, signin
 from ..tenancy import Scope, enter, scope_for, unscoped
 
-PUBLIC_BLUEPRINTS = {"public", "join", "static"}
+PUBLIC_BLUEPRINTS = {"public", "join", "activation", "static"}
 
 
 class AccountInPath:
@@ -108,6 +108,11 @@ def for_programs() -> bool:
     return request.path.startswith("/api/")
 
 
+def from_htmx() -> bool:
+    """Whether a part of a page is asked for, such as what the dialog shows."""
+    return request.headers.get("HX-Request") == "true"
+
+
 # --- around each request ---------------------------------------------------------------------------------------
 
 
@@ -137,7 +142,7 @@ def bind() -> Response | None:
 
 
 def _ask_to_sign_in() -> Response:
-    if request.headers.get("HX-Request"):
+    if from_htmx():
         return Response(status=401, headers={"HX-Redirect": "/login/"})
     target = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else ""
     answer = redirect("/login/")

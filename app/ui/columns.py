@@ -6,7 +6,7 @@ A built-in column is read off the model; its kind decides how it is shown, filte
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -23,6 +23,8 @@ TONES = {
     "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
     "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
+    "trial": "azure", "cancelled": "red", "deleted": "secondary", "withdrawn": "secondary",
+    "requested": "red", "called": "yellow", "paid": "azure",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
 }  # fmt: skip
 
@@ -105,6 +107,11 @@ def field_of(model: type, name: str, label: Any) -> Field:
         return Field(name, label, "text", lambda row: getattr(row, name))
     kind, choices = _kind(mapped.columns[0].type, name)
     return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, mapped.key), choices)
+
+
+def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Field]:
+    """The columns, those that are named with other facts: `changed(fields, price={"kind": "money"})`."""
+    return {name: replace(f, **changes[name]) if name in changes else f for name, f in fields.items()}
 
 
 @lru_cache(maxsize=256)

@@ -84,6 +84,12 @@ class EmailField(Trimmed):
         self.data = self.data.lower()
 
 
+def reason_field(longest: int, about: Any) -> Trimmed:
+    """Why something is done to somebody, who reads it."""
+    validators = [InputRequired(_l("Please fill this in.")), Length(max=longest)]
+    return Trimmed(_l("Reason"), validators, description=about)
+
+
 def choices(pairs: Iterable[tuple[Any, Any]]) -> list[SelectChoice]:
     """Pairs of value and label as a select wants them."""
     return [SelectChoice(value, label) for value, label in pairs]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, abort, flash, redirect, render_template, request, url_for
+from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -19,9 +19,11 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect, select
 from werkzeug.datastructures import MultiDict
 
-from ..errors import Refused
+from ..errors import Conflict, Refused
 from ..extensions import db
-from .acting import may
+from ..models import Account
+from ..tenancy import current_scope
+from .acting import from_htmx, may
 from .columns import Field, field_of
 from .export import download
 from .fields import form_for
@@ -235,7 +237,7 @@ class BackOfficeView(ModelView):
 
     def _render_list(self, url: str, conditions: tuple[Any, ...], related: bool = False) -> str:
         """The page; for htmx the table alone, as a section of another page."""
-        page = self.list_page(url, conditions, embedded=_is_htmx(), related=related)
+        page = self.list_page(url, conditions, embedded=from_htmx(), related=related)
         return render_template("_list.html" if page.embedded else "list.html", page=page)
 
     def list_page(self, url: str, conditions: tuple[Any, ...], *, embedded: bool, related: bool) -> ListPage:
@@ -246,13 +248,14 @@ class BackOfficeView(ModelView):
         for notice in listing.notices:
             flash(notice, "warning")
         rows = listing.rows() if count else []
+        commands = self._own_commands()
         return ListPage(
             title=str(self.list_title),
             lead="" if embedded or related else str(self.lead()),
             view=type(self).__name__,
             url=url,
             columns=listing.columns(),
-            rows=[self._row(row, listing.fields) for row in rows],
+            rows=[self._row(row, listing.fields, commands) for row in rows],
             paging=listing.paging(count),
             q=listing.q,
             searchable=bool(self.search),
@@ -262,7 +265,7 @@ class BackOfficeView(ModelView):
             add=None if embedded or related else self._add_link(),
             export_url="" if embedded or related else self._export_url(listing),
             tools=[] if embedded or related else self.tools(),
-            actions=self._bulk_actions() if rows and (self.related_commands or not related) else [],
+            actions=_bulk_actions(commands) if rows and (self.related_commands or not related) else [],
             action_url=self.url("action_post", back=listing.url_with()) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,
@@ -284,7 +287,7 @@ class BackOfficeView(ModelView):
     def tools(self) -> list[Link]:
         return []
 
-    def _row(self, row: Any, fields: dict[str, Field]) -> Row:
+    def _row(self, row: Any, fields: dict[str, Field], commands: dict[str, Command]) -> Row:
         pk = str(inspect(row).identity[0])
         shows = self._has("show") and may(f"{self.noun}.show")
         url = self.url("show", pk=pk) if shows else ""
@@ -294,7 +297,7 @@ class BackOfficeView(ModelView):
             for n, field in enumerate(fields.values())
         ]
         edit_url = self.url("edit", pk=pk) if editable else ""
-        verbs = [name for name, c in self._own_commands().items() if c.offered is None or c.offered(row)]
+        verbs = [name for name, c in commands.items() if c.offered is None or c.offered(row)]
         return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=" ".join(verbs))
 
     def _add_link(self) -> Link | None:
@@ -307,11 +310,6 @@ class BackOfficeView(ModelView):
             return ""
         query = listing.url_with(page=None, size=None).partition("?")[2]
         return self.url("export") + (f"?{query}" if query else "")
-
-    def _bulk_actions(self) -> list[Action]:
-        return [
-            Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in self._own_commands().items()
-        ]
 
     def _own_commands(self) -> dict[str, Command]:
         """The verbs the person has the right to."""
@@ -422,7 +420,7 @@ class BackOfficeView(ModelView):
             groups=self.field_groups(names),
             submit_label=_("Save"),
             cancel_url=_safe_back(self.url("list")),
-            modal=_is_htmx(),
+            modal=from_htmx(),
         )
 
     def _refused(self, form: Any, refusal: Refused, page: FormPage) -> Any:
@@ -432,10 +430,23 @@ class BackOfficeView(ModelView):
             form[refusal.field].errors = [*form[refusal.field].errors, refusal.sentence]
         else:
             form.form_errors.append(refusal.sentence)
-        return self._render_form(form, page)
+        shown, status = self._render_form(form, page)
+        return shown, 409 if isinstance(refusal, Conflict) else status
 
-    def _ask(self, form: Any, page: FormPage, deed: Callable[[], Any], said: Callable[[], str], then: str) -> Any:
+    def _question(self, row: Any, verb: str, label: str, icon: str, **looks: Any) -> Action:
+        """A verb whose page of that name asks something first."""
+        url = self.url(verb, pk=inspect(row).identity[0])
+        return Action(verb, label, icon, url=url, modal=True, **looks)
+
+    def _question_page(self, row: Any, verb: str, form: Any, title: Any, label: str, **more: Any) -> FormPage:
+        """What it asks; cancelled or done, it leads back to the row."""
+        pk = inspect(row).identity[0]
+        page = self._form_page(form, title, self.url(verb, pk=pk), str(row))
+        return replace(page, **{"submit_label": label, "cancel_url": self.url("show", pk=pk)} | more)
+
+    def _ask(self, page: FormPage, deed: Callable[[], Any], said: str, then: str = "") -> Any:
         """Show a form; once it is sent and valid, do the deed, say so and lead on."""
+        form = page.form
         if request.method != "POST" or not form.validate():
             return self._render_form(form, page)
         try:
@@ -443,8 +454,8 @@ class BackOfficeView(ModelView):
             db.session.flush()
         except Refused as refusal:
             return self._refused(form, refusal, page)
-        flash(said(), "success")
-        return _leave_form(then)
+        flash(said, "success")
+        return _leave_form(then or page.cancel_url)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
@@ -476,12 +487,10 @@ class BackOfficeView(ModelView):
 
     def _chosen(self, pks: list[str]) -> list[Any]:
         """The rows of those keys. One that is not there, or not for these eyes, and it is 404 for all."""
-        if not pks or len(pks) > 1000 or not all(pk.isdecimal() and pk.isascii() and len(pk) < 11 for pk in pks):
+        wanted = {key_of(pk) for pk in pks}
+        if not wanted or len(pks) > 1000 or None in wanted:
             abort(404)
         key = inspect(self.datamodel.obj).primary_key[0]
-        wanted = {int(pk) for pk in pks}
-        if max(wanted) > LARGEST_KEY:
-            abort(404)
         rows = list(db.session.scalars(select(self.datamodel.obj).where(key.in_(wanted))))
         if len(rows) != len(wanted):
             abort(404)
@@ -489,7 +498,7 @@ class BackOfficeView(ModelView):
 
     # --- small things ---
 
-    def row(self, pk: int) -> Any:
+    def row(self, pk: int | None) -> Any:
         """The row of that key on this side of the wall, or 404."""
         return find(self.datamodel.obj, pk, *self.loads)
 
@@ -500,19 +509,34 @@ class BackOfficeView(ModelView):
         return method in self.include_route_methods
 
 
-def find(model: type, pk: int, *loads: Any) -> Any:
+def _bulk_actions(commands: dict[str, Command]) -> list[Action]:
+    return [Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in commands.items()]
+
+
+def find(model: type, pk: int | None, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
-    return db.session.get(model, pk, options=loads) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
+    possible = pk is not None and 0 <= pk <= LARGEST_KEY
+    row = db.session.get(model, pk, options=loads) if possible else None
+    return row or abort(404)
 
 
-def _is_htmx() -> bool:
-    return request.headers.get("HX-Request") == "true"
+def key_of(text: str) -> int | None:
+    """The key that a text says, if one can be that."""
+    is_number = text.isdecimal() and text.isascii() and len(text) <= len(str(LARGEST_KEY))
+    return int(text) if is_number and int(text) <= LARGEST_KEY else None
+
+
+def render_part(template: str, **said: Any) -> str:
+    """A part of a page: in the dialog, or on a page of its own."""
+    if from_htmx():
+        return render_template(template, modal=True, **said)
+    return render_template("part.html", part=template, modal=False, **said)
 
 
 def _leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
     target = _safe_back(url)
-    if _is_htmx():
+    if from_htmx():
         return Response(status=204, headers={"HX-Redirect": target})
     return redirect(target)
 
@@ -523,3 +547,15 @@ def _safe_back(default: str) -> str:
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
 
 
+def account_asked_for() -> Account:
+    """The account a form is about: one beneath, named in the address, or the own."""
+    asked = request.args.get("account")
+    return find(Account, current_scope().account_id if asked is None else key_of(asked))
+
+
+def without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
+    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
+    scope, place = g.get("scope"), (request.view_args or {}).get("key")
+    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
+        return {name: field for name, field in fields.items() if name != "account.name"}
+    return fields

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.extensions import Moment
-from migrations.walls import SUBTREE, follow, only_add_to_but_follow, protect
+from migrations.walls import SUBTREE, follow, index_owner, only_add_to_but_follow, owner, protect
 
 # revision identifiers, used by Alembic.
 revision = "0004"
@@ -33,19 +33,11 @@ def upgrade() -> None:
         sa.Column("lifted_at", Moment(), nullable=True),
         sa.Column("lifted_by", sa.String(length=140), nullable=False),
         sa.Column("lift_reason", sa.String(length=300), nullable=False),
-        sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column(
-            "account_path",
-            sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite"),
-            nullable=False,
-        ),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
-        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
+        *owner(),
         sa.ForeignKeyConstraint(["set_by_account_id"], ["account.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_hold_account_id", "hold", ["account_id"])
-    op.create_index("ix_hold_account_path", "hold", ["account_path"])
+    index_owner("hold")
     op.create_index(
         "uq_hold_in_force", "hold", ["account_id", "kind"], unique=True, sqlite_where=IN_FORCE, postgresql_where=IN_FORCE
     )

@@ -4,7 +4,15 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.extensions import Moment
-from migrations.walls import SUBTREE, only_add_to, only_add_to_but_follow, protect, protect_catalogue
+from migrations.walls import (
+    SUBTREE,
+    index_owner,
+    only_add_to,
+    only_add_to_but_follow,
+    owner,
+    protect,
+    protect_catalogue,
+)
 
 # revision identifiers, used by Alembic.
 revision = "0005"
@@ -14,15 +22,6 @@ depends_on = None
 
 CATALOGUE = ("article", "license_type", "plan", "article_grant")
 OWNED = ("holding", "license", "license_movement")
-
-
-def _owner():
-    """Whom a row belongs to; the copy of the account's path follows it."""
-    path = sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite")
-    return [
-        sa.Column("account_id", sa.Integer(), sa.ForeignKey("account.id"), nullable=False),
-        sa.Column("account_path", path, sa.ForeignKey("account.path", onupdate="CASCADE"), nullable=False),
-    ]
 
 
 def _names():
@@ -39,7 +38,7 @@ def upgrade() -> None:
         sa.Column("created_at", Moment(), nullable=False),
         *_names(),
         sa.Column("archived_at", Moment(), nullable=True),
-        *_owner(),
+        *owner(),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number"),
     )
@@ -53,7 +52,7 @@ def upgrade() -> None:
         sa.Column("overage_percent", sa.Integer(), nullable=True),
         *_names(),
         sa.Column("archived_at", Moment(), nullable=True),
-        *_owner(),
+        *owner(),
         sa.CheckConstraint("(policy = 'overage') = (overage_percent IS NOT NULL)", name="ck_license_type_overage"),
         sa.CheckConstraint("overage_percent BETWEEN 1 AND 100", name="ck_license_type_percent"),
         sa.PrimaryKeyConstraint("id"),
@@ -70,7 +69,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=False),
         *_names(),
         sa.Column("archived_at", Moment(), nullable=True),
-        *_owner(),
+        *owner(),
         sa.CheckConstraint("price_minor >= 0", name="ck_plan_price"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
@@ -81,7 +80,7 @@ def upgrade() -> None:
         sa.Column("article_id", sa.Integer(), nullable=False),
         sa.Column("type_id", sa.Integer(), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
-        *_owner(),
+        *owner(),
         sa.CheckConstraint("quantity > 0", name="ck_article_grant_quantity"),
         sa.ForeignKeyConstraint(["article_id"], ["article.id"]),
         sa.ForeignKeyConstraint(["type_id"], ["license_type.id"]),
@@ -98,7 +97,7 @@ def upgrade() -> None:
         sa.Column("note", sa.String(length=200), nullable=False),
         sa.Column("source", sa.Enum("given", name="source", native_enum=False, length=24), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
-        *_owner(),
+        *owner(),
         sa.CheckConstraint("quantity > 0", name="ck_holding_quantity"),
         sa.CheckConstraint("valid_until > acquired_on", name="ck_holding_days"),
         sa.ForeignKeyConstraint(["article_id"], ["article.id"]),
@@ -122,7 +121,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=300), nullable=False),
         sa.Column("suspended_by_id", sa.Integer(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
-        *_owner(),
+        *owner(),
         sa.CheckConstraint("in_use >= 0 AND in_use <= ceiling", name="ck_license_use"),
         sa.CheckConstraint("quantity > 0 AND ceiling >= quantity", name="ck_license_quantity"),
         sa.CheckConstraint("valid_until > valid_from", name="ck_license_days"),
@@ -146,7 +145,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=140), nullable=False),
         sa.Column("key", sa.String(length=120), nullable=True),
         sa.Column("answer", sa.JSON(none_as_null=True), nullable=True),
-        *_owner(),
+        *owner(),
         sa.CheckConstraint("quantity > 0", name="ck_license_movement_quantity"),
         sa.ForeignKeyConstraint(["account_id", "license_id"], ["license.account_id", "license.id"]),
         sa.PrimaryKeyConstraint("id"),
@@ -166,8 +165,7 @@ def upgrade() -> None:
     op.create_index("ix_account_plan_id", "account", ["plan_id"])
 
     for table in (*CATALOGUE, *OWNED):
-        op.create_index(f"ix_{table}_account_id", table, ["account_id"])
-        op.create_index(f"ix_{table}_account_path", table, ["account_path"])
+        index_owner(table)
     for table in CATALOGUE:
         protect_catalogue(table)
     for table in OWNED:

@@ -4,17 +4,13 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.extensions import Moment
-from migrations.walls import INSIDE, only_add_to_but_follow, protect
+from migrations.walls import INSIDE, index_owner, only_add_to_but_follow, owner, protect
 
 # revision identifiers, used by Alembic.
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
-
-
-def _path():
-    return sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite")
 
 
 def upgrade() -> None:
@@ -34,10 +30,7 @@ def upgrade() -> None:
         sa.Column("expires_at", Moment(), nullable=False),
         sa.Column("last_used_at", Moment(), nullable=True),
         sa.Column("revoked_at", Moment(), nullable=True),
-        sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column("account_path", _path(), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
-        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
+        *owner(),
         sa.ForeignKeyConstraint(["created_by_id"], ["ab_user.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("secret_hash"),
@@ -53,17 +46,13 @@ def upgrade() -> None:
         sa.Column("location", sa.String(length=300), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
-        sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column("account_path", _path(), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
-        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
+        *owner(),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account_id", "caller", "route", "key", name="uq_api_answer_key"),
     )
     op.create_index("ix_api_answer_at", "api_answer", ["at"])
     for table in ("api_key", "api_answer"):
-        op.create_index(f"ix_{table}_account_id", table, ["account_id"])
-        op.create_index(f"ix_{table}_account_path", table, ["account_path"])
+        index_owner(table)
         protect(table, INSIDE)
 
 

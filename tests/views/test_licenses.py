@@ -123,6 +123,20 @@ def test_what_is_archived_is_shown_on_wish_and_offered_no_longer(dora):
     assert "Starter pack" not in browse(dora).get(f"/holdings/add?account={account_id('kuestenfunk')}").text
 
 
+@pytest.mark.parametrize(
+    ("path", "make"), [("/articles", stock.article), ("/license-types", stock.license_type), ("/plans", stock.plan)]
+)
+def test_of_archiving_and_restoring_that_is_offered_which_fits(dora, path, make):
+    number, browser = make(), browse(dora)
+    assert 'data-verbs="archive"' in browser.get(f"{path}/list/").text
+
+    browser.post(f"{path}/action_post", data={"action": "archive", "rowid": number})
+
+    assert 'data-verbs="restore"' in browser.get(f"{path}/list/?archived=1").text
+    browser.post(f"{path}/action_post", data={"action": "restore", "rowid": number})
+    assert 'data-verbs="archive"' in browser.get(f"{path}/list/").text
+
+
 # --- giving ------------------------------------------------------------------------------------------------------
 
 

@@ -8,12 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from flask_migrate import upgrade
 
 from app import create_app, tenancy
 from app.extensions import db
 from tests import databases
-from tests.conftest import SETTINGS, _worker
+from tests.conftest import SETTINGS, _fill, _worker
 from tests.walls import world as worlds
 from tests.walls.world import World
 
@@ -51,9 +50,9 @@ def _world_on(database: str, home: Path) -> World:
     if database == "sqlite":
         template, copy = data / "template.db", data / "kontor.db"
         url = f"sqlite:///{copy}"
-        _build(f"sqlite:///{template}", data)
+        _fill(f"sqlite:///{template}", data, worlds.build)
     else:
-        databases.postgres_template("walls", lambda url: _build(url, data))
+        databases.postgres_template("walls", lambda url: _fill(url, data, worlds.build))
         url = databases.create_postgres_database(f"walls_{_worker()}", "walls")
 
     def renew() -> None:
@@ -67,16 +66,3 @@ def _world_on(database: str, home: Path) -> World:
     app = create_app(SQLALCHEMY_DATABASE_URI=url, DATA_DIR=data, **SETTINGS)
     with app.app_context():
         return World(app, renew)
-
-
-def _build(url: str, data: Path) -> None:
-    app = create_app(SQLALCHEMY_DATABASE_URI=url, DATA_DIR=data, **SETTINGS)
-    with app.app_context():
-        upgrade()
-        worlds.build()
-        if url.startswith("sqlite"):
-            with db.engine.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("BEGIN")
-        db.engine.dispose()
