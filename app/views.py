@@ -46,6 +46,8 @@ from .models import (
 from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
+from .pages.order_wizard import OrderWizard
+from .pages.orders import FulfilmentsView, OrdersView
 from .pages.plans import PlansView, ProductsView
 from .pages.properties import PropertiesView
 from .pages.resource_groups import ResourceGroupsView
@@ -134,6 +136,7 @@ class AccountsView(BackOfficeView):
         ("members", _l("Members"), "MembersView", "account_id"),
         ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
         ("subscriptions", _l("Subscriptions"), "SubscriptionsView", "account_id"),
+        ("orders", _l("Orders"), "OrdersView", "account_id"),
         ("articles", _l("Articles"), "HoldingsView", "account_id"),
         ("licenses", _l("Licenses"), "LicensesView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
@@ -1240,6 +1243,8 @@ def register(backoffice: BackOffice) -> None:
     add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
     add(SubscriptionsView, "Subscriptions", icon="refresh", label=_l("Subscriptions"), **contracts)
+    add(OrdersView, "Orders", icon="shopping-cart", label=_l("Orders"), **contracts)
+    add(FulfilmentsView, "Fulfilment", icon="bolt", label=_l("Fulfilment"), **contracts)
     add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
     add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
     add(UpfrontView, "Upfront requests", icon="coin", label=_l("Upfront requests"), **contracts)
@@ -1256,6 +1261,7 @@ def register(backoffice: BackOffice) -> None:
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
     backoffice.add_view_no_menu(ResourceGroupsView)
+    backoffice.add_view_no_menu(OrderWizard)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask import render_template, request, url_for
-from flask_babel import format_date
+from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload
@@ -400,7 +399,8 @@ def _told_customer(said: dict[str, Any], order: Order, offer: Offer | None) -> l
             (labels.ACCOUNT["vat_id"], new["vat_id"]),
         ]
     account = db.session.get(Account, said["account_id"])
-    return [(_("Account"), account.name if account else ""), (labels.ACCOUNT["email"], account.email if account else "")]
+    name, email = (account.name, account.email) if account else ("", "")
+    return [(_("Account"), name), (labels.ACCOUNT["email"], email)]
 
 
 def _told_instance(said: dict[str, Any], order: Order, offer: Offer | None) -> list[tuple[Any, Any]]:

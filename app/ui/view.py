@@ -390,7 +390,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, self._form_page(form, self.add_title, self.url("add")))
             flash(self.created_message(row), "success")
-            return _leave_form(self.url("list"))
+            return leave_form(self.url("list"))
         return self._render_form(form, self._form_page(form, self.add_title, self.url("add")))
 
     @expose("/edit/<int:pk>", methods=["GET", "POST"])
@@ -408,7 +408,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, page)
             flash(_("“%(name)s” was saved.", name=str(row)), "success")
-            return _leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
+            return leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
         return self._render_form(form, page)
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
@@ -455,7 +455,7 @@ class BackOfficeView(ModelView):
         except Refused as refusal:
             return self._refused(form, refusal, page)
         flash(said, "success")
-        return _leave_form(then or page.cancel_url)
+        return leave_form(then or page.cancel_url)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
@@ -533,7 +533,7 @@ def render_part(template: str, **said: Any) -> str:
     return render_template("part.html", part=template, modal=False, **said)
 
 
-def _leave_form(url: str) -> Any:
+def leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
     target = _safe_back(url)
     if from_htmx():
