@@ -18,10 +18,10 @@ FLOORS = [
     {"app.errors", "app.clock", "app.money", "app.periods", "app.pricing", "app.tax"},
     {"app.extensions", "app.schema", "app.models", "app.reading"},
     {"app.tenancy", "app.permissions", "app.audit", "app.outbox", "app.tokens", "app.limits", "app.passwords"}
-    | {"app.properties", "app.property_types", "app.vat", "app.idempotency"},
+    | {"app.properties", "app.property_types", "app.vat", "app.domains", "app.idempotency"},
     {"app.services"},
     {"app.ui"},
-    {"app.views", "app.pages", "app.api", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
+    {"app.views", "app.pages", "app.api", "app.api_orders", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
     | {"app.fab_strings"},
     {"app"},
 ]

@@ -40,7 +40,7 @@ from ..ui import labels
 from ..ui.acting import me
 from ..ui.explaining import offer_of
 from ..ui.fields import Trimmed, WholeNumberField, choices, currencies, form_for
-from ..ui.formats import shown, time_zone
+from ..ui.formats import base_price, shown, time_zone
 from ..ui.page import Cell, Fact
 from ..ui.view import key_of
 
@@ -48,6 +48,11 @@ FOUND = 20  # accounts offered at a time
 MOST_SUBSCRIPTIONS = 500
 BLANK_LINES = 2
 REQUIRED = InputRequired(_l("Please fill this in."))
+
+
+def _number(value: Any) -> int | None:
+    """A key as it is kept or as a form sends it."""
+    return value if isinstance(value, int) else key_of(value or "")
 
 
 class StepForm(FlaskForm):
@@ -83,7 +88,7 @@ class StepForm(FlaskForm):
 
 class PlanForm(StepForm):
     STEP = "plan"
-    plan_id = RadioField(_l("Plan"), [InputRequired(_l("Choose one of the plans on offer."))], coerce=key_of)
+    plan_id = RadioField(_l("Plan"), [InputRequired(_l("Choose one of the plans on offer."))], coerce=_number)
     payment_mode = RadioField(_l("Payment"), choices=lambda: choices((one.value, one.label) for one in PaymentMode))
     location = RadioField(_l("Data location"), choices=lambda: choices((one.value, one.label) for one in DataLocation))
     currency = SelectField(_l("Currency"), choices=currencies)
@@ -117,10 +122,12 @@ class PlanForm(StepForm):
         for plan in _plans_of(order.product_type):
             prices = plan.prices_on(today)
             here = next((price for price in prices if price.currency == self.currency.data), None)
-            if here or prices:
-                found.append((offer_of(plan, here or prices[0]), [shown(p.amount("base"), "money", p.currency)
-                             for p in prices if p is not here and here]))  # fmt: skip
-        return {"plans": found, "free": any(plan.trial_months for plan in _plans_of(order.product_type))}
+            if prices:
+                offer = offer_of(plan, here or prices[0])
+                told = zip(Meter, offer.facts, strict=True)
+                facts = [fact for meter, fact in told if plan.included(meter) or plan.limit(meter)]
+                found.append((offer, facts, [base_price(price) for price in prices if here and price is not here]))
+        return {"plans": found, "free": any(offer.plan.trial_months for offer, _facts, _others in found)}
 
 
 def _plans_of(type_: ProductType | None) -> list[Plan]:
@@ -140,7 +147,7 @@ class CustomerForm(StepForm, form_for(Account, list(offers.NEW_CUSTOMER), labels
         _l("For whom?"),
         choices=lambda: choices([("existing", _("An existing account")), ("new", _("A new customer"))]),
     )
-    account_id = RadioField(_l("Account"), coerce=key_of, validate_choice=False)
+    account_id = RadioField(_l("Account"), coerce=_number, validate_choice=False)
 
     @classmethod
     def of(cls, order: Order) -> Any:
@@ -211,8 +218,8 @@ class InstanceForm(StepForm):
 
 class SubscriptionForm(StepForm):
     STEP = "subscription"
-    subscription_id = SelectField(_l("Subscription"), coerce=key_of, render_kw={"data-searchable": ""})
-    plan_id = SelectField(_l("New plan"), coerce=key_of)
+    subscription_id = SelectField(_l("Subscription"), coerce=_number, render_kw={"data-searchable": ""})
+    plan_id = SelectField(_l("New plan"), coerce=_number)
     reference = Trimmed(_l("Own reference"), [Length(max=120)], description=_l("Such as your purchase order."))
     remark = Trimmed(_l("Remark"), [Length(max=500)])
 
@@ -276,8 +283,8 @@ def _whole(text: str) -> int | None:
 
 class ProductsForm(StepForm):
     STEP = "products"
-    subscription_id = SelectField(_l("Subscription"), coerce=key_of, render_kw={"data-searchable": ""})
-    group_id = SelectField(_l("Resource group"), coerce=key_of, validate_choice=False)
+    subscription_id = SelectField(_l("Subscription"), coerce=_number, render_kw={"data-searchable": ""})
+    group_id = SelectField(_l("Resource group"), coerce=_number, validate_choice=False)
     new_group = Trimmed(_l("or a new one"), [Length(max=120)])
     lines = LinesField(_l("Products"))
     reference = Trimmed(_l("Own reference"), [Length(max=120)], description=_l("Such as your purchase order."))
