@@ -22,7 +22,7 @@ from sqlalchemy import event
 from . import idempotency, limits, outbox, tokens
 from .extensions import Session, db
 from .models import Message, Token
-from .services import conversions, licenses, signin, subscription_clock
+from .services import conversions, licenses, orders, signin, subscription_clock
 from .services.properties import Misfits
 from .tenancy import unscoped
 
@@ -68,6 +68,8 @@ def init_app(app: Flask) -> None:
             licenses.note_expired()
         with app.app_context(), _worker_unit():
             subscription_clock.run()
+        with app.app_context(), _worker_unit():
+            orders.release_domains()
 
     app.extensions["deliver"], app.extensions["convert"] = deliver, convert
 

@@ -90,7 +90,11 @@ class PlanForm(StepForm):
     STEP = "plan"
     plan_id = RadioField(_l("Plan"), [InputRequired(_l("Choose one of the plans on offer."))], coerce=_number)
     payment_mode = RadioField(_l("Payment"), choices=lambda: choices((one.value, one.label) for one in PaymentMode))
-    location = RadioField(_l("Data location"), choices=lambda: choices((one.value, one.label) for one in DataLocation))
+    location = RadioField(
+        _l("Data location"),
+        choices=lambda: choices((one.value, one.label) for one in DataLocation),
+        validate_choice=False,  # some plans have none
+    )
     currency = SelectField(_l("Currency"), choices=currencies)
     users = WholeNumberField(Meter.USERS.label, [Optional()], render_kw={"inputmode": "numeric"})
     postponed = BooleanField(_l("Postponed billing"))
@@ -108,7 +112,7 @@ class PlanForm(StepForm):
         today = clock.today(time_zone())
         sold = [price.currency for plan in plans for price in plan.prices_on(today)]
         own = order.account.currency
-        place = next((plan.product.locations[0] for plan in plans if plan.product.locations), DataLocation.EU.value)
+        place = next((plan.product.locations[0] for plan in plans if plan.product.locations), None)
         return {
             "plan_id": plans[0].id if plans else None,
             "payment_mode": plans[0].payment_modes[0].value if plans else "",
@@ -127,7 +131,9 @@ class PlanForm(StepForm):
                 told = zip(Meter, offer.facts, strict=True)
                 facts = [fact for meter, fact in told if plan.included(meter) or plan.limit(meter)]
                 found.append((offer, facts, [base_price(price) for price in prices if here and price is not here]))
-        return {"plans": found, "free": any(offer.plan.trial_months for offer, _facts, _others in found)}
+        offered = [offer.plan for offer, _facts, _others in found]
+        placed, free = any(plan.product.locations for plan in offered), any(plan.trial_months for plan in offered)
+        return {"plans": found, "placed": placed, "free": free}
 
 
 def _plans_of(type_: ProductType | None) -> list[Plan]:

@@ -201,6 +201,8 @@ def _offered(order: Order, by: Member, answers: dict[str, Any]) -> Offer:
 
 
 def _subscribing(order: Order, by: Member, answers: dict[str, Any]) -> Offer:
+    if "plan" not in answers:
+        raise Refused(_("The price follows with the plan."), field="plan_id")
     said, account = answers["plan"], _customer(answers, by)
     plan = _plan(said.get("plan_id"))
     if plan.product.type is not order.product_type:

@@ -30,6 +30,7 @@ from tests.conftest import SETTINGS
 from tests.walls.policy import (
     POLICY,
     AddForm,
+    Address,
     ApiAdd,
     ApiDeed,
     ApiItem,
@@ -347,7 +348,7 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
         good = {200} if offered else {403} if seen else {404}
-        saved = {302, 422} if offered else good
+        saved = {302, 409, 422} if offered else good
         like = "" if seen else never
         yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)
@@ -362,6 +363,18 @@ def _deed(policy: Deed, place: Place) -> Iterator[Cell]:
         good = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)
         like = "" if seen else never
         yield Cell("POST", place.path(pk=pk), good, _strays(place), changes=policy.alters, like=like)
+
+
+@_of.register
+def _address(policy: Address, place: Place) -> Iterator[Cell]:
+    table, query = policy.of.__tablename__, f"?{policy.query}" if policy.query else ""
+    never = place.path(query, pk=NEVER_WAS)
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        for method, good, data in (("GET", policy.get, None), ("POST", policy.post, policy.data | _strays(place))):
+            if good:
+                expects = place.answers(good if offered else 403 if seen else 404, policy.permission)
+                yield Cell(method, place.path(query, pk=pk), expects, data, like="" if seen else never)
 
 
 @_of.register
@@ -485,7 +498,7 @@ def _api_item(policy: ApiItem, place: Place) -> Iterator[Cell]:
 
 @_api.register
 def _api_add(policy: ApiAdd, place: Place) -> Iterator[Cell]:
-    yield Cell("POST", place.path(), _api_answers(place, 201, policy.permission), json=policy.json)
+    yield Cell("POST", place.path(), _api_answers(place, policy.done, policy.permission), json=policy.json)
     yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json={})
     yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json=policy.json | _strays(place))
 
