@@ -393,7 +393,8 @@ class PlanApi(BackOfficeApi):
     }  # fmt: skip
     list_columns = [
         "id", "key", "product.key", "product.type", "name_en", "name_de", "description_en", "description_de", "period",
-        "prepaid", "postpaid", "trial_months", "renewal", "renewal_window", *PlansView.limit_columns, "beyond", "archived_at",
+        "prepaid", "postpaid", "trial_months", "renewal", "renewal_window", *PlansView.limit_columns, "beyond",
+        "archived_at",
     ]  # fmt: skip
     order = ("key",)
 

@@ -13,8 +13,8 @@ from ..services import resource_groups
 from ..ui.archived import archived_link, with_archived
 from ..ui.columns import Field
 from ..ui.interface import Table
-from ..ui.page import FormPage, Link
-from ..ui.view import BackOfficeView, command, find, key_of, without_own_account
+from ..ui.page import Link
+from ..ui.view import BackOfficeView, command, without_own_account
 
 
 class ResourceGroupsView(BackOfficeView):
@@ -25,8 +25,6 @@ class ResourceGroupsView(BackOfficeView):
     noun = "resource_group"
     list_title = _l("Resource groups")
     list_lead = _l("Named parts of subscriptions: a site, a branch, an instance. Licenses belong to them.")
-    add_title = _l("Add resource group to %(name)s")
-    add_label = _l("Add resource group")
     edit_title = _l("Edit %(name)s")
     label_columns = {
         "name": _l("Name"),
@@ -37,12 +35,12 @@ class ResourceGroupsView(BackOfficeView):
         "created_at": _l("Created"),
     }
     list_columns = ["name", "subscription.title", "subscription.public_id", "account.name", "description", "created_at"]
-    add_columns = edit_columns = ["name", "description"]
+    edit_columns = ["name", "description"]
     search = ("name", "subscription.title", "subscription.public_id", "account.name")
     order = ("name",)
     extra_args = ("archived",)
     related_keys = {"subscription_id": Subscription}
-    include_route_methods = {"list", "add", "edit", "export", "action_post", "related_list"}
+    include_route_methods = {"list", "edit", "export", "action_post", "related_list"}
     empty_title = _l("No resource groups yet")
     empty_text = _l("Open a subscription and choose “Add resource group”.")
 
@@ -57,19 +55,6 @@ class ResourceGroupsView(BackOfficeView):
 
     def is_muted(self, row: ResourceGroup) -> bool:
         return row.is_archived
-
-    def _add_link(self) -> None:
-        """They are added on the subscription's page."""
-
-    def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
-        if request.endpoint != "ResourceGroupsView.add":
-            return super()._form_page(form, title, url, name)
-        subscription = subscription_asked_for()
-        url = self.url("add", subscription=subscription.id, back=request.args.get("back", ""))
-        return super()._form_page(form, title, url, subscription.title)
-
-    def create(self, form: Any) -> ResourceGroup:
-        return resource_groups.add(subscription_asked_for(), form.name.data, description=form.description.data)
 
     def change(self, row: ResourceGroup, form: Any) -> None:
         resource_groups.change(row, form.name.data, description=form.description.data)
@@ -86,10 +71,6 @@ class ResourceGroupsView(BackOfficeView):
         for group in chosen:
             resource_groups.restore(group)
         return ngettext("One resource group was restored.", "%(num)s resource groups were restored.", len(chosen))
-
-
-def subscription_asked_for() -> Subscription:
-    return find(Subscription, key_of(request.args.get("subscription", "")))
 
 
 def of_one_subscription(fields: dict[str, Field]) -> dict[str, Field]:

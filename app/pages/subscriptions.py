@@ -15,7 +15,7 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from wtforms import BooleanField, HiddenField, RadioField, SelectField
+from wtforms import BooleanField, HiddenField, RadioField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from .. import clock
@@ -26,13 +26,14 @@ from ..models import (
     DataLocation,
     Kind,
     Meter,
+    Operation,
     PaymentMode,
     Plan,
     Subscription,
     SubscriptionStatus,
     sort_key,
 )
-from ..services import quotes, subscriptions, upfront
+from ..services import quotes, resource_groups, subscriptions, upfront
 from ..services.subscriptions import Renewal, Terms, today_of
 from ..tenancy import current_scope
 from ..ui.acting import may, me
@@ -75,6 +76,11 @@ class CancelForm(FlaskForm):
 
 class SuspendForm(FlaskForm):
     reason = reason_field(subscriptions.LONGEST_REASON, _l("The account can read it."))
+
+
+class GroupForm(FlaskForm):
+    name = Trimmed(_l("Name"), [REQUIRED, Length(max=subscriptions.LONGEST_TITLE)])
+    description = TextAreaField(_l("Description"), filters=[lambda text: text or ""])
 
 
 class SubscriptionForm(FlaskForm):
@@ -136,7 +142,7 @@ class SubscriptionsView(BackOfficeView):
         "created_by": _l("Created by"),
     }
     list_columns = [
-        "title", "public_id", "account.name", "plan.name", "status", "calculation.net_minor", "starts_on", "ends_on",
+        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net_minor", "public_id", "starts_on",
     ]  # fmt: skip
     add_columns = ["title"]
     edit_columns = ["title", "remark"]
@@ -145,7 +151,7 @@ class SubscriptionsView(BackOfficeView):
     extra_args = ("archived",)
     include_route_methods = {
         "list", "show", "add", "edit", "export", "action_post", "related_list", "preview", "renew", "pay", "cancel",
-        "suspend", "ask_upfront",
+        "suspend", "ask_upfront", "add_group",
     }  # fmt: skip
     sections = (
         ("overview", _l("Overview"), ("account.name", "plan.name", "payment_mode", "location", "billed_from",
@@ -194,7 +200,7 @@ class SubscriptionsView(BackOfficeView):
     @has_access
     def add(self) -> Any:
         """For an account, which is chosen first where several are managed."""
-        if "account" not in request.args and current_scope().kind.manages_accounts:
+        if request.method == "GET" and "account" not in request.args and current_scope().kind.manages_accounts:
             return self._choose_account()
         return super().add()
 
@@ -244,10 +250,9 @@ class SubscriptionsView(BackOfficeView):
         return subscriptions.add(account, _terms(form), title=form.title.data, remark=form.remark.data, by=me())
 
     def links(self, row: Subscription) -> list[Link]:
-        if not may("resource_group.add") or row.is_over:
+        if not may("subscription.add_group") or row.is_over:
             return []
-        url = url_for("ResourceGroupsView.add", subscription=row.id, back=self.url("show", pk=row.id))
-        return [Link(_("Add resource group"), url, icon="sitemap", modal=True)]
+        return [Link(_("Add resource group"), self.url("add_group", pk=row.id), icon="sitemap", modal=True)]
 
     def created_message(self, row: Subscription) -> str:
         return _("%(title)s runs as %(id)s.", title=row.title, id=row.public_id)
@@ -278,7 +283,8 @@ class SubscriptionsView(BackOfficeView):
     def show(self, pk: int) -> Any:
         row = self.row(pk)
         amount = explained(quotes.read(row.calculation)) if row.calculation else None
-        said = {"amount": amount, "numbers": numbers(row), "timeline": timeline(row), "notes": list(notes(row))}
+        said = {"amount": amount, "free": subscriptions.is_undecided(row), "numbers": numbers(row)}
+        said |= {"timeline": timeline(row), "notes": list(notes(row))}
         return render_template("subscription.html", page=self.detail_page(row), **said)
 
     def detail_page(self, row: Subscription) -> DetailPage:
@@ -292,7 +298,7 @@ class SubscriptionsView(BackOfficeView):
         offered = [
             ("pay", _("Decide to pay"), "credit-card", may("subscription.decide") and subscriptions.is_undecided(row)),
             ("renew", _("Renew"), "refresh", may("subscription.renew") and subscriptions.can_be_renewed(row)),
-            ("ask_upfront", _("Pay upfront"), "coin", may("upfront_request.add") and _could_be_upfront(row)),
+            ("ask_upfront", _("Pay upfront"), "coin", may("subscription.ask_upfront") and _could_be_upfront(row)),
             ("suspend", _("Suspend"), "player-pause", may("subscription.suspend") and _suspendable(row)),
         ]
         asked = [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
@@ -377,8 +383,6 @@ class SubscriptionsView(BackOfficeView):
     @has_access
     def ask_upfront(self, pk: int) -> Any:
         """Ask to pay the software once; the operator's staff call back."""
-        if not may("upfront_request.add"):
-            abort(403)
         row = self.row(pk)
         software = quotes.of_software(row.plan, currency=row.currency, on=today_of(row), account=row.account)
         form = RemarkForm()
@@ -393,6 +397,18 @@ class SubscriptionsView(BackOfficeView):
             replace(page, title=_("Pay %(name)s upfront", name=row.title)),
             lambda: upfront.ask(row, remark=form.remark.data, by=me()),
             _("Requested. You will be called about the payment of %(title)s.", title=row.title),
+        )
+
+    @expose("/add-group/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def add_group(self, pk: int) -> Any:
+        """A named part of it (L-11)."""
+        row, form = self.row(pk), GroupForm()
+        page = self._question_page(row, "add_group", form, _l("Add resource group to %(name)s"), _("Add"))
+        return self._ask(
+            replace(page, title=_("Add resource group to %(name)s", name=row.title)),
+            lambda: resource_groups.add(row, form.name.data, description=form.description.data),
+            _("“%(name)s” was added.", name=form.name.data),
         )
 
     @command(
@@ -429,22 +445,35 @@ class SubscriptionsView(BackOfficeView):
 
 def _terms(form: Any) -> Terms:
     """What the form says; a plan that is not offered does not exist."""
+    plan = db.session.get(Plan, form.plan_id.data) if form.plan_id.data else None
+    if plan is None:
+        raise Refused(_("Choose a plan to see what it costs."), field="plan_id")
     return Terms(
-        plan=db.session.get(Plan, form.plan_id.data) or abort(404),
+        plan=plan,
         currency=form.currency.data,
         payment_mode=PaymentMode(form.payment_mode.data),
         quantities={meter: form[meter].data or 0 for meter in Meter},
-        location=DataLocation(form.location.data) if form.location.data else None,
+        location=_location(plan, form.location.data),
         starts_on=form.starts_on.data if "starts_on" in form else None,
         postponed=form.postponed.data,
     )
+
+
+def _location(plan: Plan, typed: str) -> DataLocation | None:
+    """What was chosen; where there is nothing to choose, what there is."""
+    places = plan.product.data_locations
+    if len(places) < 2:
+        return places[0] if places else None
+    return DataLocation(typed) if typed else None
 
 
 def _plans_offered(account: Account) -> list[Any]:
     """The plans on offer with what they cost in the account's currency; on-premise to the operator alone."""
     today = clock.today(account.time_zone)
     offered = list(db.session.scalars(select(Plan).where(Plan.archived_at.is_(None))))
+    operator = current_scope().kind is Kind.OPERATOR
     offered = [plan for plan in offered if not plan.product.is_archived]
+    offered = [plan for plan in offered if operator or plan.product.allows(Operation.SELL)]
     return choices(
         (plan.id, " · ".join(filter(None, (plan.product.name, plan.name, _per_period(plan, today, account)))))
         for plan in sorted(offered, key=lambda plan: (sort_key(plan.product.name), sort_key(plan.name)))

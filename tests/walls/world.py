@@ -127,6 +127,9 @@ NEEDS = {
     "license_type": "license.list",
     "product": "plan.list",
     "plan": "subscription.list",  # whoever sees what was agreed on reads its name
+    "subscription": "subscription.list",
+    "resource_group": "resource_group.list",
+    "upfront_request": "upfront_request.list",
     "api_key": "api_key.list",
     "purchase": "order.list",
     "order_line": "order.list",
