@@ -360,12 +360,9 @@ def notes(order: Order, offer: Offer) -> list[str]:
     if offer.terms is not None and offer.terms.postponed:
         months = offer.terms.plan.trial_months
         first = add_months(clock.today(offer.account.time_zone), months)
-        said.append(
-            ngettext("The first month is free.", "The first %(num)s months are free.", months)
-            + " "
-            + _("Until %(day)s the customer pays or cancels; nothing is charged without word.",
-                day=format_date(first, "long", rebase=False))
-        )  # fmt: skip
+        day = format_date(first, "long", rebase=False)
+        said.append(ngettext("The first month is free.", "The first %(num)s months are free.", months))
+        said.append(_("Until %(day)s the customer pays or cancels; nothing is charged without word.", day=day))
     if offer.terms is not None and offer.terms.payment_mode is PaymentMode.POSTPAID:
         said.append(_("Charged afterwards, for the highest number of users in the period."))
     if offer.terms is not None:

@@ -148,7 +148,7 @@ def _settle(task: Fulfilment) -> None:
     order.started_at = None if status is OrderStatus.PLACED else order.started_at or clock.now()
     order.ended_at = clock.now() if status in _OVER else None
     order.reason = task.reason if status is OrderStatus.FAILED else ""
-    record(f"order.{_WORDS[status]}", order)
+    record(_TOLD_AS[status], order)
     orders.save(order)
 
 
@@ -160,9 +160,9 @@ def _status_of(found: set[FulfilmentStatus]) -> OrderStatus:
     return OrderStatus.PLACED if found == {FulfilmentStatus.PENDING} else OrderStatus.IN_FULFILMENT
 
 
-_WORDS = {
-    OrderStatus.PLACED: "put_back",
-    OrderStatus.IN_FULFILMENT: "started",
-    OrderStatus.COMPLETED: "completed",
-    OrderStatus.FAILED: "failed",
+_TOLD_AS = {
+    OrderStatus.PLACED: "order.put_back",
+    OrderStatus.IN_FULFILMENT: "order.started",
+    OrderStatus.COMPLETED: "order.completed",
+    OrderStatus.FAILED: "order.failed",
 }
