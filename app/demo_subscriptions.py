@@ -130,7 +130,8 @@ def _kuestenfunk(as_: As) -> None:
             resource_groups.add(db.session.get(Subscription, running), name)
         subscriptions.cancel(db.session.get(Subscription, gone), by=bob, reason="Mole wird umgebaut")
     with as_("alice@nordlicht.example"):
-        subscriptions.edit(db.session.get(Subscription, ending), title="Leitrechner Schleuse", remark="PO 4711")
+        subscription = db.session.get(Subscription, ending)
+        subscriptions.edit(subscription, title=subscription.title, remark="PO 4711")
 
 
 def _a_year_before(days: int) -> datetime:
