@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from . import clock, properties, property_types
+from .api_orders import FulfilmentApi, OrderApi
 from .errors import Conflict, Refused
 from .extensions import db
 from .models import (
@@ -457,7 +458,8 @@ class MeApi(BaseApi):
         )
 
 
-RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi, PlanApi, SubscriptionApi)
+RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi, PlanApi, SubscriptionApi,
+             OrderApi, FulfilmentApi)  # fmt: skip
 
 
 def register(backoffice: BackOffice) -> None:

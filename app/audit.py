@@ -27,7 +27,9 @@ from .models import (
     Article,
     ArticlePrice,
     Calculation,
+    Credential,
     Export,
+    Fulfilment,
     Grant,
     Hold,
     Holding,
@@ -40,6 +42,8 @@ from .models import (
     Login,
     Member,
     Message,
+    Order,
+    OrderLine,
     OwnedByAccount,
     Plan,
     PlanPrice,
@@ -63,7 +67,7 @@ WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
     ApiKey: "api_key", SavedView: "saved_view", Product: "product", Subscription: "subscription",
-    ResourceGroup: "resource_group", UpfrontRequest: "upfront_request",
+    ResourceGroup: "resource_group", UpfrontRequest: "upfront_request", Order: "order",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -74,14 +78,17 @@ SILENT = {
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
     "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
     "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
+    "form_key", "answers", "author_id", "author_account_id", "replaces_id", "claimed_domain", "order_id", "line_id",
+    "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
-# article's line, and so do prices in that of the plan or article they are of; what two accounts agree on has a line at
-# each of them.
+# article's line, and so do prices in that of the plan or article they are of, and lines in that of their order.
+# Whatever becomes of a fulfilment a verb tells; what two accounts agree on has a line at each of them.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation,
+    ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation, OrderLine,
+    Fulfilment, Credential,
 }  # fmt: skip
 
 

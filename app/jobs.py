@@ -21,7 +21,7 @@ from . import exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
 from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, exports, imports, licenses, relationships, signin, subscription_clock
+from .services import conversions, exports, imports, licenses, orders, relationships, signin, subscription_clock
 from .services.properties import Misfits
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,8 @@ def init_app(app: Flask) -> None:
             licenses.note_expired()
         with app.app_context(), worker_unit():
             subscription_clock.run()
+        with app.app_context(), worker_unit():
+            orders.release_domains()
 
     app.extensions |= {"deliver": deliver, "convert": convert, "export": export, "import": import_}
 

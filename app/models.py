@@ -63,6 +63,16 @@ from .schema.subscriptions import (
     UpfrontRequest,
     UpfrontStatus,
 )
+from .schema.orders import (
+    Credential,
+    Fulfilment,
+    FulfilmentStatus,
+    Milestone,
+    Order,
+    OrderKind,
+    OrderLine,
+    OrderStatus,
+)
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
 from .schema.files import AccountImport, Export, ExportStatus, ImportStatus
 from .schema.records import LogEntry, Message, MessageStatus

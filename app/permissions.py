@@ -119,6 +119,14 @@ TABLE: dict[str, Permission] = {
     "upfront_request.call": Permission(_l("Note calls about upfront requests"), OPERATOR, {A, M, S, U}),
     "upfront_request.pay": Permission(_l("Note upfront payments and send activation links"), OPERATOR, {A, M, F}),
     "upfront_request.export": Permission(_l("Export upfront requests to Excel"), ANYWHERE, {A, M, S, F}),
+    "order.list":       Permission(_l("See orders"), ANYWHERE, EVERYBODY),
+    "order.show":       Permission(_l("Open an order's details"), ANYWHERE, EVERYBODY),
+    "order.add":        Permission(_l("Write and place orders"), MANAGING, {A, M, S}),
+    "order.cancel":     Permission(_l("Cancel orders"), MANAGING, {A, M, S}),
+    "order.export":     Permission(_l("Export orders to Excel"), ANYWHERE, {A, M, S, F}),
+    "fulfilment.list":  Permission(_l("See what is to be fulfilled"), OPERATOR, EVERYBODY),
+    "fulfilment.fulfil": Permission(_l("Fulfil orders"), OPERATOR, {A, M, U}),
+    "fulfilment.export": Permission(_l("Export fulfilment tasks to Excel"), OPERATOR, {A, M, S, F}),
     "history.list":     Permission(_l("Read the history"), ANYWHERE, {A, M, F}),
     "history.show":     Permission(_l("Read the details of an entry"), ANYWHERE, {A, M, F}),
     "history.export":   Permission(_l("Export the history to Excel"), ANYWHERE, {A, M}),
@@ -158,6 +166,8 @@ NOUNS = {
     "subscription": _l("Subscriptions"),
     "resource_group": _l("Resource groups"),
     "upfront_request": _l("Upfront requests"),
+    "order": _l("Orders"),
+    "fulfilment": _l("Fulfilment"),
     "history": _l("History"),
     "message": _l("Outbox"),
     "export": _l("My exports"),
@@ -178,6 +188,8 @@ BY_PROGRAMS = {
     "license": ("list", "show", "use", "suspend", "revoke"),
     "plan": ("list",),
     "subscription": ("list", "show", "renew", "cancel"),
+    "order": ("list", "show", "add", "cancel"),
+    "fulfilment": ("list", "fulfil"),
 }
 READING = {"list", "show"}
 

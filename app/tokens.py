@@ -19,7 +19,7 @@ from sqlalchemy import delete, select, update
 
 from . import clock
 from .extensions import db
-from .models import Invitation, LinkRequest, Message, Purpose, Token, UpfrontRequest
+from .models import Credential, Invitation, LinkRequest, Message, Purpose, Token, UpfrontRequest
 
 LIFETIME = {
     Purpose.RESET: timedelta(hours=1),
@@ -28,6 +28,7 @@ LIFETIME = {
     Purpose.CONSENT: timedelta(minutes=10),
     Purpose.CALENDAR: timedelta(days=3650),  # until it is withdrawn
     Purpose.ACTIVATION: timedelta(days=14),
+    Purpose.CREDENTIALS: timedelta(days=14),
 }
 CODE_LENGTH = 8  # digits
 KEPT = timedelta(days=30)  # beyond their end, for who looks into what has happened
@@ -107,7 +108,7 @@ def revoke(purpose: Purpose, **facts: Any) -> None:
 
 def forget_old(most: int) -> int:
     """Clear away some of those long past; how many it were. What an invitation or a mail names stays with it."""
-    naming = (Invitation, LinkRequest, Message, UpfrontRequest)
+    naming = (Invitation, LinkRequest, Message, UpfrontRequest, Credential)
     named = [select(row.id).where(row.token_id == Token.id).exists() for row in naming]
     old = select(Token.id).where(Token.expires_at < clock.now() - KEPT, *(~one for one in named)).limit(most)
     return db.session.execute(

@@ -50,6 +50,8 @@ from .pages.dashboard import DashboardView
 from .pages.deadlines import DeadlinesView
 from .pages.exports import ExportsView
 from .pages.imports import ImportsView
+from .pages.order_wizard import OrderWizard
+from .pages.orders import FulfilmentsView, OrdersView
 from .pages.plans import PlansView, ProductsView
 from .pages.properties import PropertiesView
 from .pages.relationships import ManagersView, RelationshipsView
@@ -147,6 +149,7 @@ class AccountsView(BackOfficeView):
         ("members", _l("Members"), "MembersView", "account_id"),
         ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
         ("subscriptions", _l("Subscriptions"), "SubscriptionsView", "account_id"),
+        ("orders", _l("Orders"), "OrdersView", "account_id"),
         ("articles", _l("Articles"), "HoldingsView", "account_id"),
         ("licenses", _l("Licenses"), "LicensesView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
@@ -1285,6 +1288,8 @@ def register(backoffice: BackOffice) -> None:
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
     add(RelationshipsView, "Relationships", icon="heart-handshake", label=_l("Relationships"), **partner)
     add(SubscriptionsView, "Subscriptions", icon="refresh", label=_l("Subscriptions"), **contracts)
+    add(OrdersView, "Orders", icon="shopping-cart", label=_l("Orders"), **contracts)
+    add(FulfilmentsView, "Fulfilment", icon="bolt", label=_l("Fulfilment"), **contracts)
     add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
     add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
     add(UpfrontView, "Upfront requests", icon="coin", label=_l("Upfront requests"), **contracts)
@@ -1305,6 +1310,7 @@ def register(backoffice: BackOffice) -> None:
     backoffice.add_view_no_menu(ImportsView)
     backoffice.add_view_no_menu(SavedViewsView)
     backoffice.add_view_no_menu(ResourceGroupsView)
+    backoffice.add_view_no_menu(OrderWizard)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 

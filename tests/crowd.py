@@ -1,13 +1,14 @@
-"""Several processes at once, each an application of its own on the same database, as a server's workers are."""
+"""Several at once: processes with an application each, as a server's workers are, or threads of one."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
@@ -17,7 +18,7 @@ from app.models import License, Subscription
 from app.services import licenses, subscriptions, upfront
 from app.services.signin import Visitor
 from app.tenancy import unscoped
-from tests.cast import BOB, Person, acting_as
+from tests.cast import BOB, Person, acting_as, apart
 from tests.conftest import SETTINGS
 from tests.linking import redeem
 
@@ -102,3 +103,25 @@ def renew(about: tuple[int, int]) -> bool:
 def activate(secret: str) -> bool:
     with unscoped("who has the link is not known") as _session:
         return upfront.activate(secret, visitor=Visitor(ip="", device="")) is not None
+
+
+def at_once(*deeds: Callable[[], Any]) -> list[Exception | None]:
+    """Do them on threads of their own, all beginning together; what each raised, or `None`."""
+    found: list[Exception | None] = []
+    gate, app = threading.Barrier(len(deeds)), current_app._get_current_object()
+
+    def run(deed: Callable[[], Any]) -> None:
+        with app.app_context():
+            gate.wait(30)
+            try:
+                deed()
+                found.append(None)
+            except Exception as error:
+                found.append(error)
+
+    threads = [threading.Thread(target=apart, args=(run, deed)) for deed in deeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return found

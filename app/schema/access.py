@@ -56,6 +56,7 @@ class Purpose(StrEnum):
     CONSENT = "consent"
     CALENDAR = "calendar"
     ACTIVATION = "activation"
+    CREDENTIALS = "credentials"
 
 
 class Token(Sealed, Model):

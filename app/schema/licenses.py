@@ -22,13 +22,14 @@ class Source(StrEnum):
     """How an account came by an article."""
 
     GIVEN = "given"  # by the operator, without an order
+    ORDERED = "ordered"
 
     @property
     def label(self) -> Any:
         return _SOURCE_LABELS[self]
 
 
-_SOURCE_LABELS = {Source.GIVEN: _l("Given by the operator")}
+_SOURCE_LABELS = {Source.GIVEN: _l("Given by the operator"), Source.ORDERED: _l("Ordered")}
 
 
 class Holding(OwnedByAccount, Model):
@@ -39,6 +40,7 @@ class Holding(OwnedByAccount, Model):
         UniqueConstraint("account_id", "id", name="uq_holding_of_account"),
         CheckConstraint("quantity > 0", name="ck_holding_quantity"),
         CheckConstraint("valid_until > acquired_on", name="ck_holding_days"),
+        Index("uq_holding_order_line", "order_line_id", unique=True),  # a line is granted once
     )
 
     consent = Consent.LICENSES
@@ -50,6 +52,7 @@ class Holding(OwnedByAccount, Model):
     valid_until: Mapped[date | None] = mapped_column()  # the first day on which its licenses count no longer
     note: Mapped[str] = mapped_column(String(200), default="")
     source: Mapped[Source] = mapped_column(stored(Source), default=Source.GIVEN)
+    order_line_id: Mapped[int | None] = mapped_column(ForeignKey("order_line.id", name="fk_holding_order_line"))
     created_at: Mapped[datetime] = mapped_column(Moment)
 
     article: Mapped[Article] = relationship()

@@ -39,7 +39,9 @@ from ..models import (
     LicenseType,
     Member,
     MovementKind,
+    OrderLine,
     Policy,
+    Source,
     User,
     public_id,
 )
@@ -109,23 +111,31 @@ def give(
     on: date,
     until: date | None = None,
     note: str = "",
+    line: OrderLine | None = None,
     by: Member,
 ) -> Holding:
-    """Let an account have an article without an order; what it grants become licenses at once (M-12).
+    """Let an account have an article; what it grants become licenses at once (M-12).
 
-    `until` is the first day on which they count no longer. Raises `Refused` for what is archived.
+    `until` is the first day on which they count no longer. `line` is that of the order it comes from: what was
+    ordered is given, too, when it is offered no longer. Raises `Refused` for what is archived.
     """
-    article = _to_be_given(article, quantity, to, on, until, by)
+    article = _to_be_given(article, quantity, to, on, until, by, owed=line is not None)
 
     holding = Holding(
         account=to, article=article, quantity=quantity, acquired_on=on, valid_until=until, note=note.strip(),
+        source=Source.ORDERED if line else Source.GIVEN, order_line_id=line.id if line else None,
         created_at=clock.now(),
     )  # fmt: skip
     db.session.add(holding)
-    record("holding.given", holding, article=article.number)
+    record("holding.ordered" if line else "holding.given", holding, article=article.number)
     db.session.flush()
+    group_id = line.order.resource_group_id if line else None
     for grant in _grants_of(article):
-        issue(grant.type, grant.quantity * quantity, to=to, on=on, until=until, holding=holding, by=by)
+        license = issue(
+            grant.type, grant.quantity * quantity, to=to, on=on, until=until, holding=holding, owed=bool(line), by=by
+        )
+        license.resource_group_id = group_id
+    db.session.flush()
     return holding
 
 
@@ -137,10 +147,11 @@ def issue(
     on: date,
     until: date | None = None,
     holding: Holding | None = None,
+    owed: bool = False,
     by: Member,
 ) -> License:
-    """A new license over so many, from that day on. Raises `Refused` for what is archived or too much."""
-    type_ = _to_be_given(type_, quantity, to, on, until, by)
+    """A new license over so many, from that day on. Raises `Refused` for what is too much, or archived and not owed."""
+    type_ = _to_be_given(type_, quantity, to, on, until, by, owed=owed)
 
     license = License(
         account=to, type=type_, holding=holding, article=holding.article if holding else None,
@@ -153,11 +164,16 @@ def issue(
     return license
 
 
-def _to_be_given(offer: Offer, quantity: int, to: Account, on: date, until: date | None, by: Member) -> Offer:
-    """What is on offer as it is now, kept so until this is done. Raises `Refused` where it cannot be given so."""
+def _to_be_given(
+    offer: Offer, quantity: int, to: Account, on: date, until: date | None, by: Member, *, owed: bool
+) -> Offer:
+    """What is on offer, or owed by an order, as it is now, kept so until this is done.
+
+    Raises `Refused` where it cannot be given so.
+    """
     _only_the_operator(by)
     _refuse_archived(to)
-    offer = _on_offer(offer)
+    offer = _on_offer(offer, owed=owed)
     _check_quantity(quantity)
     _check_days(on, until)
     return offer
@@ -177,10 +193,10 @@ def _refuse_archived(account: Account) -> None:
         raise Refused(_("%(name)s is archived; restore it first.", name=account.name))
 
 
-def _on_offer(offer: Offer) -> Offer:
+def _on_offer(offer: Offer, *, owed: bool) -> Offer:
     kept = select(type(offer)).where(type(offer).id == offer.id).with_for_update(read=True)
     found = db.session.scalars(kept.execution_options(populate_existing=True)).one()
-    if found.is_archived:
+    if found.is_archived and not owed:
         raise Refused(_("%(name)s is archived and offered no longer.", name=found.name), field="article_id")
     return found
 

@@ -25,6 +25,8 @@ TONES = {
     "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
     "trial": "azure", "cancelled": "red", "deleted": "secondary", "withdrawn": "secondary",
     "requested": "red", "called": "yellow", "paid": "azure",
+    "draft": "secondary", "placed": "azure", "in-fulfilment": "blue", "completed": "green",
+    "in-progress": "blue", "fulfilled": "green",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
     "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
     "undoing": "azure", "undone": "secondary",

@@ -506,7 +506,7 @@ class BackOfficeView(ModelView):
         else:
             form.form_errors.append(refusal.sentence)
         shown, status = self._render_form(form, page)
-        return shown, 409 if isinstance(refusal, Conflict) else status
+        return shown, 409 if isinstance(refusal, Conflict) and not page.modal else status  # the dialog shows 422
 
     def _question(self, row: Any, verb: str, label: str, icon: str, **looks: Any) -> Action:
         """A verb whose page of that name asks something first."""

@@ -31,6 +31,7 @@ from tests.walls.policy import (
     ANY,
     POLICY,
     AddForm,
+    Address,
     ApiAdd,
     ApiDeed,
     ApiItem,
@@ -389,6 +390,17 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
         yield Cell("POST", place.path(pk=pk), good, policy.data | _strays(place), changes=whole, like=like)
 
 
+def _address(policy: Address, place: Place) -> Iterator[Cell]:
+    table, query = policy.of.__tablename__, f"?{policy.query}" if policy.query else ""
+    never = place.path(query, pk=NEVER_WAS)
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        for method, good, data in (("GET", policy.get, None), ("POST", policy.post, policy.data | _strays(place))):
+            if good:
+                expects = place.answers(good if offered else 403 if seen else 404, policy.permission)
+                yield Cell(method, place.path(query, pk=pk), expects, data, like="" if seen else never)
+
+
 @_of.register
 def _commands(policy: Commands, place: Place) -> Iterator[Cell]:
     table, path = policy.of.__tablename__, place.path()
@@ -510,7 +522,7 @@ def _api_item(policy: ApiItem, place: Place) -> Iterator[Cell]:
 
 @_api.register
 def _api_add(policy: ApiAdd, place: Place) -> Iterator[Cell]:
-    yield Cell("POST", place.path(), _api_answers(place, 201, policy.permission), json=policy.json)
+    yield Cell("POST", place.path(), _api_answers(place, policy.done, policy.permission), json=policy.json)
     yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json={})
     yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json=policy.json | _strays(place))
 

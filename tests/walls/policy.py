@@ -16,6 +16,7 @@ from app.models import (
     AccountImport,
     ApiKey,
     Article,
+    Fulfilment,
     Holding,
     Invitation,
     License,
@@ -26,6 +27,7 @@ from app.models import (
     Member,
     Message,
     Meter,
+    Order,
     Plan,
     Product,
     Property,
@@ -167,6 +169,19 @@ class OfViews:
 
 
 @dataclass(frozen=True)
+class Address:
+    """An address about one row that answers something else than a page: `get` and `post` say what."""
+
+    permission: str
+    of: type
+    offers: Allowed = anywhere
+    get: int = 0
+    post: int = 0
+    data: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+
+
+@dataclass(frozen=True)
 class Commands:
     """Verbs on chosen rows: the verb's name → the right it needs."""
 
@@ -197,6 +212,7 @@ class ApiAdd:
     permission: str
     of: type
     json: dict[str, Any]
+    done: int = 201
 
 
 @dataclass(frozen=True)
@@ -248,6 +264,14 @@ TERM = frozenset({"status", "reminded", "anchored_on", "ends_on", "calculation_i
 CANCELLED = frozenset({"status", "cancelled_on", "delete_on", "version", "reason", "withdrawn_at"})
 REASON = {"reason": "Invoice overdue"}
 ENDING = frozenset({"status", "suspended_by_id"})
+ORDER_PLAN = {
+    "plan_id": "1", "payment_mode": "prepaid", "location": "", "currency": "EUR", "users": "", "postponed": "",
+}  # fmt: skip
+ORDER_CUSTOMER = {"who": "new", "name": "Neufunk", "email": "x@neufunk.example", "country": "DE", "language": "de"}
+ORDER_INSTANCE = {"domain": "neufunk.example", "administrator": "Admin", "to_author": "y"}
+AT_WORK = frozenset({200, 409})  # the world's tasks have not been taken by anybody
+DRAFT = frozenset({"answers", "customer", "version"})
+ANYTHING = frozenset({"*"})
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
 NOBODY = "nobody@nowhere.example"
 PROPERTY = {"label_en": "Segment", "label_de": "Segment"}
@@ -268,6 +292,7 @@ POLICY: dict[str, Any] = {
     "public.reset": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
     "join.join": Public("the secret is the right", {404}, {404}, {"secret": "x"}, JOINING),
     "calendar.feed": Public("the secret is the right", {404}, args={"secret": "x"}),
+    "credentials.choose": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
     "activation.activate": Public("the secret is the right", {404}, {404}, {"secret": "x"}),
     # --- a person's own sign-in ---
     "security.show": Personal("one's own sign-in", get=200),
@@ -438,6 +463,31 @@ POLICY: dict[str, Any] = {
     "PlansView.add": AddForm("plan.add", Plan, PLAN),
     "PlansView.edit": EditForm("plan.edit", Plan, PLAN),
     "PlansView.action_post": Commands(Plan, {"archive": "plan.archive", "restore": "plan.archive"}),
+    "OrdersView.index": Page("order.list", get=302),
+    "OrdersView.list": List("order.list", Order),
+    "OrdersView.related_list": Related("order.list", Order, {"account_id": Account, "subscription_id": Subscription}),
+    "OrdersView.export": Export("order.export", Order),
+    "OrdersView.show": Detail("order.show", Order),
+    "OrdersView.action_post": Commands(Order),
+    "OrdersView.cancel": EditForm("order.cancel", Order, {}),  # a draft is not cancelled; tests/services ask
+    "OrdersView.change": EditForm("order.add", Order, {}),
+    "OrderWizard.new": Page("order.add", post={302, 404}, data={"kind": "subscribe", "product_type": "saas"}),
+    "OrderWizard.plan": EditForm("order.add", Order, ORDER_PLAN, within, alters=DRAFT),
+    "OrderWizard.customer": EditForm("order.add", Order, ORDER_CUSTOMER, within, alters=DRAFT),
+    "OrderWizard.instance": EditForm("order.add", Order, ORDER_INSTANCE, within, alters=DRAFT),
+    "OrderWizard.subscription": Address("order.add", Order, within, 404, 404),  # not a step of the world's orders
+    "OrderWizard.products": Address("order.add", Order, within, 404, 404),
+    "OrderWizard.summary": Address("order.add", Order, within, 302, 302),  # leads to the step that is missing
+    "OrderWizard.preview": Address("order.add", Order, within, 0, 200, ORDER_PLAN, "step=plan"),
+    "OrderWizard.discard": Deed("order.add", Order, within, ANYTHING),
+    "FulfilmentsView.index": Page("fulfilment.list", get=302),
+    "FulfilmentsView.list": List("fulfilment.list", Fulfilment),
+    "FulfilmentsView.export": Export("fulfilment.export", Fulfilment),
+    "FulfilmentsView.board": Page("fulfilment.list"),
+    "FulfilmentsView.action_post": Commands(Fulfilment, {
+        "take": "fulfilment.fulfil", "put_back": "fulfilment.fulfil", "retry": "fulfilment.fulfil"}),
+    "FulfilmentsView.fulfil": EditForm("fulfilment.fulfil", Fulfilment, {"address": "x.example"}, opens=AT_WORK),
+    "FulfilmentsView.fail": EditForm("fulfilment.fulfil", Fulfilment, {"reason": "x"}, opens=AT_WORK),
     "HistoryView.index": Page("history.list", get=302),
     "HistoryView.list": List("history.list", LogEntry),
     "HistoryView.related_list": Related("history.list", LogEntry, {"account_id": Account}),
@@ -461,7 +511,8 @@ POLICY: dict[str, Any] = {
     "MeApi.get": ApiPage(),
     **{f"{api}.info": ApiPage(f"{noun}.list") for api, noun in {
         "AccountApi": "account", "MemberApi": "member", "InvitationApi": "invitation", "PropertyApi": "property",
-        "ArticleApi": "article", "LicenseApi": "license", "PlanApi": "plan",
+        "ArticleApi": "article", "LicenseApi": "license", "OrderApi": "order", "FulfilmentApi": "fulfilment",
+        "PlanApi": "plan",
         "SubscriptionApi": "subscription"}.items()},
     "AccountApi.get_list": ApiList("account.list", Account, beneath),
     "AccountApi.get": ApiItem("account.show", Account),
@@ -500,4 +551,16 @@ POLICY: dict[str, Any] = {
     "LicenseApi.suspend": ApiDeed("license.suspend", License, {"reason": "x"}),
     "LicenseApi.reinstate": ApiDeed("license.suspend", License),
     "LicenseApi.revoke": ApiDeed("license.revoke", License, {"reason": "x"}),
+    "OrderApi.get_list": ApiList("order.list", Order),
+    "OrderApi.get": ApiItem("order.show", Order),
+    "OrderApi.post": ApiAdd("order.add", Order, {
+        "subscription_id": 999999, "lines": [{"article": "x", "quantity": 1}]}, done=422),
+    "OrderApi.place": ApiDeed("order.add", Order, {"total": "1.00"}),
+    "OrderApi.cancel": ApiDeed("order.cancel", Order, {"reason": "x"}),
+    "FulfilmentApi.get_list": ApiList("fulfilment.list", Fulfilment),
+    "FulfilmentApi.get": ApiItem("fulfilment.list", Fulfilment),
+    "FulfilmentApi.credentials": ApiItem("fulfilment.fulfil", Fulfilment),
+    **{f"FulfilmentApi.{verb}": ApiDeed("fulfilment.fulfil", Fulfilment) for verb in ("claim", "put_back", "retry")},
+    "FulfilmentApi.fulfil": ApiDeed("fulfilment.fulfil", Fulfilment, {"address": "x.example"}),
+    "FulfilmentApi.fail": ApiDeed("fulfilment.fulfil", Fulfilment, {"reason": "x"}),
 }  # fmt: skip

@@ -36,9 +36,11 @@ from app.models import (
     ArticlePrice,
     Calculation,
     Consent,
+    Credential,
     EndedBy,
     Export,
     ExportStatus,
+    Fulfilment,
     Grant,
     Hold,
     Holding,
@@ -57,6 +59,10 @@ from app.models import (
     Message,
     MessageStatus,
     MovementKind,
+    Order,
+    OrderKind,
+    OrderLine,
+    OrderStatus,
     PaymentMode,
     Plan,
     PlanPrice,
@@ -112,6 +118,8 @@ NEVER_SHOWN = {
     "property": ("label_en_key", "label_de_key"),
     "api_key": ("secret_hash",),
     "saved_view": ("name_key", "query"),
+    "credential": ("password_hash",),
+    "purchase": ("form_key", "claimed_domain"),
 }
 
 # What only the account itself sees, nobody above.
@@ -136,13 +144,16 @@ NEEDS = {
     "article": "holding.list",  # whoever sees what was acquired reads its name
     "license_type": "license.list",
     "product": "plan.list",
+    "plan": "subscription.list",  # whoever sees what was agreed on reads its name
     "subscription": "subscription.list",
     "resource_group": "resource_group.list",
     "upfront_request": "upfront_request.list",
-    "plan": "plan.list",
     "api_key": "api_key.list",
     "saved_view": "saved_view.list",
     "relationship": "manager.list",
+    "purchase": "order.list",
+    "order_line": "order.list",
+    "fulfilment": "order.list",  # how a line stands is part of its order
 }
 
 # Who lets whom in, to what: Gletscherbau, a customer of Alpenwerk, lets Fjordline see its licenses. All the others
@@ -299,6 +310,38 @@ def _fill_subscriptions(account: Account) -> None:
     db.session.add_all([group, request])
 
 
+def _fill_orders(account: Account) -> None:
+    """A draft; and an order placed, with its line, its task, and credentials on their way."""
+    now, plan = clock.now(), db.session.scalars(select(Plan)).one()
+    author = db.session.scalars(select(Member).where(Member.account_id == account.id)).first()
+    draft, order = (
+        Order(
+            account=account, public_id=f"{account.slug}-{status}", form_key=status.value, kind=OrderKind.SUBSCRIBE,
+            plan=plan, product_type=ProductType.SAAS, answers={}, customer="x", author_id=author.user_id, author="x",
+            author_account_id=account.id, ordered_by="x", currency="EUR", created_at=now, domain="x", status=status,
+            administrator="x", reference="x", remark="x", reason="x",
+        )
+        for status in (OrderStatus.DRAFT, OrderStatus.PLACED)
+    )  # fmt: skip
+    order.claimed_domain, order.placed_at, order.net_minor, order.gross_minor = account.slug, now, 100, 119
+    db.session.add(draft)
+    db.session.flush()
+    token = Token(purpose=Purpose.CREDENTIALS, nonce="", secret_hash=f"{account.slug}-3", account_id=account.id)
+    token.created_at, token.expires_at = now, now
+    db.session.add_all([order, token])
+    db.session.flush()
+    line = OrderLine(
+        account=account, order_id=order.id, position=1, plan_id=plan.id, name_en="x", name_de="x", quantity=1,
+        currency="EUR", unit_minor=100, net_minor=100,
+    )  # fmt: skip
+    db.session.add(line)
+    db.session.flush()
+    task = Fulfilment(account=account, order_id=order.id, line_id=line.id, created_at=now, reason="x", address="x")
+    credential = Credential(account=account, order_id=order.id, email="x", token_id=token.id, sent_at=now)
+    credential.password_hash = "x"  # noqa: S105 a canary takes its place
+    db.session.add_all([task, credential])
+
+
 def _let_canary_in(row: Any, whose: str, name: str) -> None:
     """Put a canary into every text of a row that can be changed no more once it is there."""
     for column in type(row).__table__.columns:
@@ -332,6 +375,7 @@ def _fill(account: Account) -> None:
     _fill_licenses(account)
     _let_in(account, member)
     _fill_subscriptions(account)
+    _fill_orders(account)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
