@@ -21,6 +21,8 @@ from .models import (
     ApiAnswer,
     ApiKey,
     Article,
+    ArticlePrice,
+    Calculation,
     Grant,
     Hold,
     Holding,
@@ -34,11 +36,16 @@ from .models import (
     Message,
     OwnedByAccount,
     Plan,
+    PlanPrice,
+    Product,
     Property,
     PropertyValue,
     RecoveryCode,
+    ResourceGroup,
+    Subscription,
     Throttle,
     Token,
+    UpfrontRequest,
     User,
 )
 from .tenancy import Scope
@@ -47,7 +54,8 @@ from .tenancy import Scope
 WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
-    ApiKey: "api_key",
+    ApiKey: "api_key", Product: "product", Subscription: "subscription", ResourceGroup: "resource_group",
+    UpfrontRequest: "upfront_request",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -56,14 +64,15 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "price_minor", "secret_hash", "created_by_id",
+    "secret_hash", "created_by_id", "resource_group_id", "product_id", "version", "title_key", "anchored_on",
+    "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
-# article's line.
+# article's line, and so do prices in that of the plan or article they are of.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer,
+    ApiAnswer, PlanPrice, ArticlePrice, Calculation,
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from .models import (
     Role,
     User,
 )
-from .services import accounts, catalog, holds, invitations, licenses, members, signin
+from .services import accounts, catalog, holds, invitations, licenses, members, plans, signin
 from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
@@ -199,10 +199,11 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         )
         for key, en, de, unit_en, unit_de, policy, percent in LICENSE_TYPES
     }  # fmt: skip
+    monitoring = plans.define_product("monitoring", name_en="Monitoring", name_de="Monitoring", type="saas", by=dora)
     for key, en, de, period, price, about_en, about_de in PLANS:
-        catalog.define_plan(
-            key, name_en=en, name_de=de, period=period, price=Decimal(price), currency="EUR",
-            description_en=about_en, description_de=about_de, by=dora,
+        plans.define_plan(
+            key, product=monitoring, name_en=en, name_de=de, period=period, amounts={"base": Decimal(price)},
+            currency="EUR", description_en=about_en, description_de=about_de, by=dora,
         )  # fmt: skip
     return {
         number: catalog.define_article(
@@ -215,12 +216,12 @@ def _catalogue(dora: Member) -> dict[str, Article]:
 def _articles_given(offers: dict[str, Article], dice: random.Random) -> list[int]:
     """Every customer starts with a package and some have come back for more; the licenses that count."""
     with _as("dora@kontor.example") as dora:
-        plans = {plan.key: plan for plan in db.session.scalars(select(Plan))}
+        models = {plan.key: plan for plan in db.session.scalars(select(Plan))}
         for account in db.session.scalars(select(Account).where(Account.parent_id.is_not(None)).order_by(Account.id)):
             if account.is_archived:
                 continue
             large = dice.random() < 0.4 or account.slug in {"kuestenfunk", "nordlicht"}
-            catalog.choose_plan(account, plans["professional" if large else "basic"], by=dora)
+            plans.choose_plan(account, models["professional" if large else "basic"], by=dora)
             numbers = ["MON-PRO" if large else "MON-START", *dice.sample(EXTRAS, dice.choice((0, 0, 1, 2)))]
             for count, number in enumerate(numbers):
                 _give(offers[number], account, count, dice, dora)

@@ -22,7 +22,7 @@ from sqlalchemy import event
 from . import idempotency, limits, outbox, tokens
 from .extensions import Session, db
 from .models import Message, Token
-from .services import conversions, licenses, signin
+from .services import conversions, licenses, signin, subscription_clock
 from .services.properties import Misfits
 from .tenancy import unscoped
 
@@ -63,9 +63,11 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:
-        """Which licenses have ended: somewhere it is always just past midnight."""
+        """What has ended, and of what people are reminded: somewhere it is always just past midnight."""
         with app.app_context(), _worker_unit():
             licenses.note_expired()
+        with app.app_context(), _worker_unit():
+            subscription_clock.run()
 
     app.extensions["deliver"], app.extensions["convert"] = deliver, convert
 

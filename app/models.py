@@ -25,8 +25,30 @@ from .schema.accounts import (
     new_path,
 )
 from .schema.properties import ConversionStatus, Property, PropertyType, PropertyValue
-from .schema.catalog import Article, Cycle, Grant, LARGEST_QUANTITY, LARGEST_USE, LicenseType, Plan, Policy
+from .schema.plans import (
+    Beyond,
+    Cycle,
+    DataLocation,
+    Meter,
+    Operation,
+    PaymentMode,
+    Plan,
+    PlanPrice,
+    Product,
+    ProductType,
+    RenewalRule,
+)
+from .schema.catalog import Article, ArticlePrice, Grant, LARGEST_QUANTITY, LARGEST_USE, LicenseType, Policy
 from .schema.licenses import Holding, License, LicenseMovement, LicenseStatus, MovementKind, Source
+from .schema.subscriptions import (
+    Calculation,
+    ResourceGroup,
+    Subscription,
+    SubscriptionStatus,
+    SuspensionCause,
+    UpfrontRequest,
+    UpfrontStatus,
+)
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
 from .schema.records import LogEntry, Message, MessageStatus
 

@@ -19,12 +19,13 @@ from sqlalchemy import delete, select, update
 
 from . import clock
 from .extensions import db
-from .models import Invitation, Message, Purpose, Token
+from .models import Invitation, Message, Purpose, Token, UpfrontRequest
 
 LIFETIME = {
     Purpose.RESET: timedelta(hours=1),
     Purpose.INVITATION: timedelta(days=7),
     Purpose.SECOND_FACTOR: timedelta(minutes=10),
+    Purpose.ACTIVATION: timedelta(days=14),
 }
 KEPT = timedelta(days=30)  # beyond their end, for who looks into what has happened
 
@@ -96,7 +97,7 @@ def revoke(purpose: Purpose, **facts: Any) -> None:
 
 def forget_old(most: int) -> int:
     """Clear away some of those long past; how many it were. What an invitation or a mail names stays with it."""
-    named = [select(row.id).where(row.token_id == Token.id).exists() for row in (Invitation, Message)]
+    named = [select(row.id).where(row.token_id == Token.id).exists() for row in (Invitation, Message, UpfrontRequest)]
     old = select(Token.id).where(Token.expires_at < clock.now() - KEPT, *(~one for one in named)).limit(most)
     return db.session.execute(
         delete(Token).where(Token.id.in_(old)), execution_options={"synchronize_session": False}

@@ -15,7 +15,7 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from wtforms import RadioField
+from wtforms import RadioField, SelectField
 from wtforms.validators import InputRequired
 
 from . import clock, outbox, permissions, properties
@@ -40,6 +40,7 @@ from .models import (
     Message,
     MessageStatus,
     Plan,
+    Product,
     Property,
     Role,
     sort_key,
@@ -49,13 +50,13 @@ from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
 from .pages.properties import PropertiesView
 from .pages.settings import SettingsView
-from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves
+from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves, plans
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.columns import Field, changed
-from .ui.fields import LocalDecimalField, choices, reason_field
-from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
+from .ui.fields import LocalDecimalField, choices, currencies, reason_field
+from .ui.formats import base_price, month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.labels import ACCOUNT, ACCOUNT_HELPS
@@ -149,7 +150,7 @@ class AccountsView(BackOfficeView):
         if "standing" in fields:
             fields["standing"] = standing_column("standing", self.label_columns["standing"])
         if names:
-            return changed(fields, plan={"value": lambda one: price_in_words(one.plan) if one.plan else ""})
+            return changed(fields, plan={"value": _plan_in_words})
         whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
         wanted = properties.definitions_of(whose or current_scope().account_id)
         return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
@@ -701,6 +702,8 @@ class PlansView(CatalogueView):
     label_columns = {
         "name": _l("Name"),
         "key": _l("Key"),
+        "product.name": _l("Product"),
+        "product_id": _l("Product"),
         "price": _l("Base price"),
         "period": _l("Billed"),
         "currency": _l("Currency"),
@@ -711,32 +714,40 @@ class PlansView(CatalogueView):
         "description_de": _l("Description in German"),
     }
     help_columns = LicenseTypesView.help_columns
-    list_columns = ["name", "key", "price", "currency", "period", "description"]
-    edit_columns = ["name_en", "name_de", "currency", "period", "description_en", "description_de"]
-    add_columns = ["key", *edit_columns]
+    list_columns = ["name", "key", "product.name", "price", "period", "description"]
+    edit_columns = ["name_en", "name_de", "period", "description_en", "description_de"]
+    add_columns = ["product_id", "key", *edit_columns]
     search = ("name", "key", "description")
     empty_title = _l("No plans yet")
     empty_text = _l("Add the price models your accounts can choose from.")
 
     def _init_forms(self) -> None:
         super()._init_forms()
-        price = {"price": LocalDecimalField(_l("Base price"), [InputRequired(_l("Please fill this in."))])}
+        base = LocalDecimalField(_l("Base price"), [InputRequired(_l("Please fill this in."))])
+        price = {"base": base, "currency": SelectField(_l("Currency"), choices=currencies)}
         self.add_form = type("PlanForm", (self.add_form,), price)
-        self.edit_form = type("PlanForm", (self.edit_form,), price)
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return changed(super().fields(names), price={"kind": "money"})
+        return changed(super().fields(names), price={"value": _prices_in_words})
+
+    def is_muted(self, row: Plan) -> bool:
+        return row.is_archived
 
     def field_groups(self, fields: Any) -> Any:
         by_name = {field.name: field for field in fields}
-        groups = [("key", "name_en", "name_de"), ("price", "currency", "period"), ("description_en", "description_de")]
+        groups = [
+            ("product_id", "key", "name_en", "name_de"), ("base", "currency", "period"),
+            ("description_en", "description_de"),
+        ]  # fmt: skip
         return [FieldGroup("", [by_name[name] for name in names if name in by_name]) for names in groups]
 
     def create(self, form: Any) -> Plan:
-        return catalog.define_plan(by=me(), **{name: form[name].data for name in (*self.add_columns, "price")})
+        facts = {name: form[name].data for name in self.add_columns if name != "product_id"}
+        facts |= {"currency": form.currency.data, "amounts": {"base": form.base.data}}
+        return plans.define_plan(product=db.session.get(Product, form.product_id.data), by=me(), **facts)
 
     def change(self, row: Plan, form: Any) -> None:
-        catalog.change_plan(row, by=me(), **{name: form[name].data for name in (*self.edit_columns, "price")})
+        plans.change_plan(row, by=me(), **{name: form[name].data for name in self.edit_columns})
 
     archive, restore = archiving(
         confirm=_l("Archive these plans? They can be chosen no longer; accounts that have them keep them."),
@@ -992,6 +1003,11 @@ class MovementsView(BackOfficeView):
         return {name: field for name, field in fields.items() if name not in of_one_license}
 
 
+def _prices_in_words(plan: Plan) -> str:
+    """What it costs today, in each currency."""
+    return " · ".join(map(base_price, plan.prices_on(clock.today(time_zone()))))
+
+
 def _grant_in_words(grant: Any) -> str:
     return f"{shown(grant.quantity, 'number')} {grant.type.name}"
 
@@ -1097,7 +1113,11 @@ def _with_plan(form: Any, current: Plan | None = None) -> Any:
 def _choose_plan(account: Account, form: Any) -> None:
     if "plan_id" in form:
         plan = db.session.get(Plan, form.plan_id.data) if form.plan_id.data else None
-        catalog.choose_plan(account, plan, by=me())
+        plans.choose_plan(account, plan, by=me())
+
+
+def _plan_in_words(account: Account) -> str:
+    return price_in_words(account.plan, clock.today(time_zone()), account.currency) if account.plan else ""
 
 
 HISTORY_FACTS = ("at", "actor", "on_behalf_of", "via", "acting_account", "subject", "account.name", "ip")

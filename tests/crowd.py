@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any
@@ -10,9 +11,12 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
+from app.errors import Refused
 from app.extensions import db
-from app.models import License
-from app.services import licenses
+from app.models import License, Subscription
+from app.services import licenses, subscriptions, upfront
+from app.services.signin import Visitor
+from app.tenancy import unscoped
 from tests.cast import BOB, acting_as
 from tests.conftest import SETTINGS
 
@@ -42,3 +46,37 @@ def _take_one(license_id: int, reference: str) -> bool | None:
     with suppress(OperationalError), acting_as(BOB) as by:
         return licenses.consume(db.session.get(License, license_id), reference=reference, by=by).allowed
     return None
+
+
+def compete(app: Flask, deed: Callable[[Any], bool], about: Any, processes: int) -> list[bool]:
+    """Let so many processes do the same at the same moment; whether each of them did it."""
+    settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
+    context = get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        start = manager.Barrier(processes)
+        return pool.starmap(_do, [(settings, deed, about, start)] * processes, chunksize=1)
+
+
+def _do(settings: dict[str, Any], deed: Callable[[Any], bool], about: Any, start: Any) -> bool:
+    app = create_app(**SETTINGS | settings)
+    with app.app_context():
+        start.wait(60)
+        done = deed(about)
+        db.engine.dispose()
+    return done
+
+
+def renew(about: tuple[int, int]) -> bool:
+    """Bob renews the subscription of that number, which he was shown in that version."""
+    number, seen = about
+    try:
+        with acting_as(BOB):
+            subscriptions.renew(db.session.get(Subscription, number), seen=seen)
+    except Refused:
+        return False
+    return True
+
+
+def activate(secret: str) -> bool:
+    with unscoped("who has the link is not known") as _session:
+        return upfront.activate(secret, visitor=Visitor(ip="", device="")) is not None

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from app import clock
 from app.extensions import db
-from app.models import Article, LicenseType, Policy
-from app.services import catalog, licenses
+from app.models import Article, DataLocation, LicenseType, Meter, PaymentMode, Plan, Policy, Product
+from app.services import catalog, licenses, plans, subscriptions
 from app.tenancy import unscoped
 from tests.cast import DORA, account_called, acting_as
 
@@ -32,10 +32,20 @@ def article(number: str = "ART-1", *, grants: dict[int, int] | None = None) -> i
 
 
 def plan(key: str = "standard", **facts: Any) -> int:
-    """A plan; its number."""
-    said = {"name_en": "Standard", "name_de": "Standard", "period": "monthly", "price": Decimal(49), "currency": "EUR"}
+    """A plan of the one product there is; its number."""
+    said = {"name_en": "Standard", "name_de": "Standard", "period": "monthly", "currency": "EUR"}
+    said |= {"amounts": {"base": Decimal(49)}, "product": facts.pop("product", None) or product()}
     with acting_as(DORA) as by:
-        return catalog.define_plan(key, by=by, **said | facts).id
+        said["product"] = db.session.get(Product, said["product"])
+        return plans.define_plan(key, by=by, **said | facts).id
+
+
+def product(key: str = "monitoring", **facts: Any) -> int:
+    """That product; its number."""
+    said = {"name_en": "Monitoring", "name_de": "Überwachung", "type": "saas", "locations": ["eu"]}
+    with acting_as(DORA) as by:
+        known = db.session.scalar(select(Product.id).where(Product.key == key))
+        return known or plans.define_product(key, by=by, **said | facts).id
 
 
 def give(article_id: int, slug: str, quantity: int = 1, *, days: int | None = None, since: int = 0) -> int:
@@ -69,3 +79,18 @@ def license_of(
 
 def today() -> date:
     return clock.today("Europe/Berlin")
+
+
+def terms(plan_id: int, **facts: Any) -> subscriptions.Terms:
+    """What is agreed on, in the session at hand: a plan, paid beforehand in euros."""
+    quantities = {meter: facts.pop(meter.value, 0) for meter in Meter}
+    said = {"currency": "EUR", "payment_mode": PaymentMode.PREPAID, "location": DataLocation.EU} | facts
+    return subscriptions.Terms(db.session.get(Plan, plan_id), quantities=quantities, **said)
+
+
+def subscription(plan_id: int, slug: str = "kuestenfunk", title: str = "Harbour", **facts: Any) -> int:
+    """A subscription of that account, added by the operator; its number."""
+    pending = facts.pop("pending", False)
+    with acting_as(DORA) as by:
+        account = account_called(slug)
+        return subscriptions.add(account, terms(plan_id, **facts), title=title, by=by, pending=pending).id

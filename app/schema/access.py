@@ -53,6 +53,7 @@ class Purpose(StrEnum):
     RESET = "reset"
     INVITATION = "invitation"
     SECOND_FACTOR = "second-factor"
+    ACTIVATION = "activation"
 
 
 class Token(Sealed, Model):

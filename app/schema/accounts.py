@@ -19,7 +19,7 @@ from .common import sort_key, stored, words_of
 from .ownership import PATH, OwnedByAccount
 
 if TYPE_CHECKING:
-    from .catalog import Plan
+    from .plans import Plan
     from .properties import PropertyValue
 
 SEARCHED = ("name", "contact", "email", "phone", "city")  # an account's texts the quick search looks through

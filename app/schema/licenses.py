@@ -106,6 +106,9 @@ class License(OwnedByAccount, Model):
     type_id: Mapped[int] = mapped_column(ForeignKey("license_type.id"), index=True)
     article_id: Mapped[int | None] = mapped_column(ForeignKey("article.id"), index=True)
     holding_id: Mapped[int | None] = mapped_column(index=True)
+    resource_group_id: Mapped[int | None] = mapped_column(  # the part of a subscription it belongs to (L-11)
+        ForeignKey("resource_group.id", name="fk_license_resource_group"), index=True
+    )
     quantity: Mapped[int] = mapped_column()
     ceiling: Mapped[int] = mapped_column()
     in_use: Mapped[int] = mapped_column(default=0)

@@ -13,7 +13,7 @@ from flask import g, has_request_context
 from flask_babel import format_date, format_time, get_locale
 from flask_babel import gettext as _
 
-from ..models import Plan, sort_key
+from ..models import Plan, PlanPrice, sort_key
 from ..reading import read_date as read_date
 from ..reading import read_decimal as read_decimal
 from ..reading import read_whole_number as read_whole_number
@@ -41,9 +41,17 @@ def shown(value: Any, kind: str, currency: str = "") -> str:
     return str(value)
 
 
-def price_in_words(plan: Plan) -> str:
-    """A plan with what it costs: "Standard · €49.00 monthly"."""
-    return f"{plan.name} · {shown(plan.price, 'money', plan.currency)} {str(plan.period.label).lower()}"
+def price_in_words(plan: Plan, day: date, currency: str) -> str:
+    """A plan with what it costs that day: "Standard · €49.00 monthly"; without, where it has no such price."""
+    price = plan.price_on(day, currency)
+    if price is None:
+        return plan.name
+    return f"{plan.name} · {base_price(price)} {str(plan.period.label).lower()}"
+
+
+def base_price(price: PlanPrice) -> str:
+    """What a period costs: "€49.00"."""
+    return shown(price.amount("base"), "money", price.currency)
 
 
 def month_name(day: date) -> str:

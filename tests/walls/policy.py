@@ -205,7 +205,9 @@ GRANT = frozenset({"article_id", "type_id", "quantity", "account_id", "account_p
 LICENSE_TYPE = {
     "key": "new", **NAMES, "unit_en": "pieces", "unit_de": "Stück", "policy": "overage", "overage_percent": "20",
 }  # fmt: skip
-PLAN = {"key": "new", **NAMES, **ABOUT, "price": "49", "currency": "EUR", "period": "yearly"}
+PLAN = {
+    "key": "new", "product_id": "1", **NAMES, **ABOUT, "base": "49", "currency": "EUR", "period": "yearly",
+}  # fmt: skip
 REASON = {"reason": "Invoice overdue"}
 ENDING = frozenset({"status", "suspended_by_id"})
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
@@ -314,7 +316,7 @@ POLICY: dict[str, Any] = {
     "PlansView.list": List("plan.list", Plan),
     "PlansView.export": Export("plan.export", Plan),
     "PlansView.add": AddForm("plan.add", Plan, PLAN),
-    "PlansView.edit": EditForm("plan.edit", Plan, PLAN, alters=frozenset({"price_minor"})),
+    "PlansView.edit": EditForm("plan.edit", Plan, PLAN),
     "PlansView.action_post": Commands(Plan, {"archive": "plan.archive", "restore": "plan.archive"}),
     "HistoryView.index": Page("history.list", get=302),
     "HistoryView.list": List("history.list", LogEntry),

@@ -32,6 +32,8 @@ from app.models import (
     ApiAnswer,
     ApiKey,
     Article,
+    ArticlePrice,
+    Calculation,
     Grant,
     Hold,
     Holding,
@@ -48,15 +50,24 @@ from app.models import (
     Message,
     MessageStatus,
     MovementKind,
+    PaymentMode,
     Plan,
+    PlanPrice,
     Policy,
+    Product,
+    ProductType,
     Property,
     PropertyType,
     Purpose,
     RecoveryCode,
+    ResourceGroup,
     Role,
+    Subscription,
+    SubscriptionStatus,
     Throttle,
     Token,
+    UpfrontRequest,
+    UpfrontStatus,
     User,
 )
 from app.permissions import BY_PROGRAMS, allows
@@ -106,14 +117,16 @@ NEEDS = {
     "license_movement": "license_movement.list",
     "article": "holding.list",  # whoever sees what was acquired reads its name
     "license_type": "license.list",
+    "product": "plan.list",
     "plan": "plan.list",
     "api_key": "api_key.list",
 }
 
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
-CATALOGUE = {"article", "license_type", "plan", "article_grant"}
+CATALOGUE = {"article", "license_type", "plan", "article_grant", "product", "plan_price", "article_price"}
 
-ADDED_TO = {"log_entry", "license_movement"}  # can be changed no more, so their rows are born with canaries
+# Can be changed no more, so their rows are born with canaries.
+ADDED_TO = {"log_entry", "license_movement", "calculation"}
 
 
 @dataclass(frozen=True)
@@ -204,7 +217,13 @@ def _fill_catalogue(kontor: Account) -> None:
     type_ = LicenseType(account=kontor, **names, key="x", policy=Policy.OVERAGE, overage_percent=20)
     article = Article(account=kontor, **names, number="x", created_at=clock.now())
     article.grants.append(Grant(account=kontor, type=type_, quantity=7))
-    db.session.add_all([type_, article, Plan(account=kontor, **names, key="x", price_minor=100)])
+    day = clock.today()
+    article.prices.append(ArticlePrice(account=kontor, currency="EUR", valid_from=day, unit_minor=100))
+    product = Product(account=kontor, **names, key="x", type=ProductType.SAAS, created_at=clock.now())
+    plan = Plan(account=kontor, product=product, **names, key="x", trial_months=1)
+    amounts = {"base_minor": 100, "upfront_minor": 900, "infrastructure_minor": 30}
+    plan.prices.append(PlanPrice(account=kontor, currency="EUR", valid_from=day, **amounts))
+    db.session.add_all([type_, article, product, plan])
     db.session.flush()
 
 
@@ -223,6 +242,27 @@ def _fill_licenses(account: Account) -> None:
     _let_canary_in(movement, account.slug, "license_movement")
     account.plan = db.session.scalars(select(Plan)).one()
     db.session.add_all([holding, license, movement])
+
+
+def _fill_subscriptions(account: Account) -> None:
+    """A subscription with a part, and the wish to pay it upfront."""
+    now, plan = clock.now(), db.session.scalars(select(Plan)).one()
+    day = now.date()
+    calculation = Calculation(account=account, currency="EUR", lines=[], net_minor=7, tax_minor=0, gross_minor=7)
+    calculation.created_at = now
+    subscription = Subscription(
+        account=account, public_id=account.slug, title="x", plan=plan, currency="EUR", created_at=now,
+        payment_mode=PaymentMode.PREPAID, status=SubscriptionStatus.ACTIVE, anchored_on=day, starts_on=day,
+        billed_from=day, ends_on=day + timedelta(days=30), calculation=calculation,
+    )  # fmt: skip
+    db.session.add_all([calculation, subscription])
+    db.session.flush()
+    group = ResourceGroup(account=account, subscription_id=subscription.id, name="x", created_at=now)
+    request = UpfrontRequest(
+        account=account, subscription_id=subscription.id, status=UpfrontStatus.REQUESTED, currency="EUR",
+        amount_minor=900, calculation=calculation, requested_at=now, requested_by="",
+    )  # fmt: skip
+    db.session.add_all([group, request])
 
 
 def _let_canary_in(row: Any, whose: str, name: str) -> None:
@@ -256,6 +296,7 @@ def _fill(account: Account) -> None:
     db.session.add(message)
     _invite_and_define(account, member)
     _fill_licenses(account)
+    _fill_subscriptions(account)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
