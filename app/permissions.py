@@ -57,6 +57,7 @@ TABLE: dict[str, Permission] = {
     "license.list":     Permission(_l("See licenses"), ANYWHERE, EVERYBODY),
     "license.show":     Permission(_l("Open a license's details"), ANYWHERE, EVERYBODY),
     "license.use":      Permission(_l("Take licenses into use and release them"), ANYWHERE, {A, M}),
+    "license.surrender": Permission(_l("Surrender licenses"), ANYWHERE, {A, M}),
     "license.suspend":  Permission(_l("Suspend and reinstate licenses"), MANAGING, {A, M}),
     "license.revoke":   Permission(_l("Revoke licenses"), OPERATOR, {A, M}),
     "license.export":   Permission(_l("Export licenses to Excel"), ANYWHERE, {A, M, S, F}),
@@ -149,7 +150,7 @@ BY_PROGRAMS = {
     "member": ("list", "edit", "remove"),
     "invitation": ("list", "add", "resend", "withdraw"),
     "article": ("list", "show"),
-    "license": ("list", "show", "use", "suspend", "revoke"),
+    "license": ("list", "show", "use", "surrender", "suspend", "revoke"),
     "plan": ("list",),
     "subscription": ("list", "show", "renew", "cancel"),
 }

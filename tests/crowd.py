@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 from app import create_app
 from app.errors import Refused
 from app.extensions import db
-from app.models import License, Subscription
-from app.services import licenses, subscriptions, upfront
+from app.models import License, Member, Subscription
+from app.services import licenses, subscriptions, surrender_news, surrenders, upfront
 from app.services.signin import Visitor
-from app.tenancy import unscoped
+from app.tenancy import Scope, acting, current_scope, unscoped
 from tests.cast import BOB, acting_as
 from tests.conftest import SETTINGS
 
@@ -45,6 +45,52 @@ def _take_one(license_id: int, reference: str) -> bool | None:
     """Whether it was allowed; `None` where SQLite had no turn for it within its patience, and nothing was done."""
     with suppress(OperationalError), acting_as(BOB) as by:
         return licenses.consume(db.session.get(License, license_id), reference=reference, by=by).allowed
+    return None
+
+
+def use_and_give_back(app: Flask, license_id: int, *, tries: int, processes: int = 4) -> tuple[int, int]:
+    """Let half of the processes take places into use and half give places back, so many tries of each in all;
+    how many were used, and how many given back."""
+    settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
+    context = get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        start, each = manager.Barrier(processes), tries // (processes // 2)
+        jobs = [(settings, license_id, n, each, start) for n in range(processes)]
+        done = pool.starmap(_use_or_give_back, jobs, chunksize=1)
+    return sum(done[0::2]), sum(done[1::2])
+
+
+def _use_or_give_back(settings: dict[str, Any], license_id: int, number: int, tries: int, start: Any) -> int:
+    app = create_app(**SETTINGS | settings)
+    surrender_news.tell = lambda *_about: None  # a thousand mails are nobody's question here
+    deed, done = (_give_one_back if number % 2 else _use_one), 0
+    with app.app_context():
+        with acting_as(BOB):
+            scope = current_scope()
+        start.wait(60)
+        for n in range(tries):
+            while (did := deed(scope, license_id, f"{number}-{n}")) is None:
+                pass
+            done += did
+        db.engine.dispose()
+    return done
+
+
+def _use_one(scope: Scope, license_id: int, reference: str) -> bool | None:
+    with suppress(OperationalError), acting(scope) as session:
+        by, license = session.get(Member, scope.member_id), session.get(License, license_id)
+        return licenses.consume(license, reference=reference, by=by).allowed
+    return None
+
+
+def _give_one_back(scope: Scope, license_id: int, _reference: str) -> bool | None:
+    with suppress(OperationalError), acting(scope) as session:
+        by, license = session.get(Member, scope.member_id), session.get(License, license_id)
+        try:
+            surrenders.surrender(license, 1, by=by)
+        except Refused:
+            return False
+        return True
     return None
 
 

@@ -22,7 +22,7 @@ TONES = {
     "pending": "yellow", "accepted": "green", "expired": "red",
     "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
-    "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
+    "consumed": "azure", "released": "green", "surrendered": "secondary", "overage": "azure", "soft": "yellow",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
 }  # fmt: skip
 
