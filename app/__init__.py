@@ -16,7 +16,7 @@ import config
 
 from . import api, cli, jobs, models, outbox
 from .extensions import csrf, db, mail, migrate
-from .pages import errors, join, language, security, signin
+from .pages import activate, errors, join, language, security, signin
 from .ui import acting, headers, menu
 from .ui.interface import BackOffice
 from .ui.rest import entrance
@@ -45,6 +45,7 @@ def create_app(**settings: Any) -> Flask:
 
     app.register_blueprint(signin.public)
     app.register_blueprint(join.joining)
+    app.register_blueprint(activate.activation)
     app.register_blueprint(security.security)
     app.cli.add_command(cli.kontor)
 

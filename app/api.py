@@ -29,13 +29,19 @@ from .models import (
     Invitation,
     License,
     Member,
+    Meter,
+    Plan,
+    PlanPrice,
     Policy,
     Property,
     PropertyType,
     Role,
+    Subscription,
 )
+from .pages.plans import PlansView
+from .pages.subscriptions import SubscriptionsView
 from .permissions import TABLE, allows
-from .services import accounts, invitations, licenses, members, surrenders
+from .services import accounts, invitations, licenses, members, subscriptions, surrenders
 from .services import properties as definitions
 from .tenancy import current_scope
 from .ui import properties as property_columns
@@ -321,6 +327,11 @@ SURRENDER = of_object(
         "message": WORDS,
     }
 )
+CANCELLING = of_object(
+    {"at_end": {"type": "boolean", "default": False},
+     "reason": {"type": "string", "maxLength": subscriptions.LONGEST_REASON}},
+    [],
+)  # fmt: skip
 
 
 class LicenseApi(BackOfficeApi):
@@ -393,6 +404,65 @@ class LicenseApi(BackOfficeApi):
         licenses.revoke(license, reason=sent["reason"], by=me())
 
 
+class PlanApi(BackOfficeApi):
+    """What subscriptions cost, include and allow (L-7)."""
+
+    resource_name = "plan"
+    datamodel = Table(Plan)
+    noun = "plan"
+    looking = "list"
+    description = _l("What subscriptions cost, include and allow; prices by currency and day, as exact decimals.")
+    label_columns = PlansView.label_columns | {
+        "product.key": _l("Product"), "product.type": _l("Type"), "prices": _l("Prices"), "prepaid": _l("Pre-paid"),
+        "postpaid": _l("Post-paid"), "archived_at": _l("Archived"),
+    }  # fmt: skip
+    list_columns = [
+        "id", "key", "product.key", "product.type", "name_en", "name_de", "description_en", "description_de", "period",
+        "prepaid", "postpaid", "trial_months", "renewal", "renewal_window", *PlansView.limit_columns, "beyond",
+        "archived_at",
+    ]  # fmt: skip
+    order = ("key",)
+
+    def fields(self) -> dict[str, Field]:
+        limits = {f"limit_{meter}": {"value": lambda row, m=meter: row.limit(m)} for meter in Meter}
+        prices = Field("prices", self.label_columns["prices"], "json", lambda row: list(map(_price, row.prices)))
+        return changed(super().fields(), **limits) | {"prices": prices}
+
+
+class SubscriptionApi(BackOfficeApi):
+    """The running agreements of accounts (L-5, L-6)."""
+
+    resource_name = "subscription"
+    datamodel = Table(Subscription)
+    noun = "subscription"
+    looking = "show"
+    description = _l("What accounts have agreed on, until when; with the calculation of what a term costs.")
+    label_columns = SubscriptionsView.label_columns | {
+        "plan.key": _l("Plan"), "currency": _l("Currency"), "cause": _l("Cause"), "reason": _l("Reason"),
+        "version": _l("Version"), "calculation": _l("Calculation"),
+    }  # fmt: skip
+    list_columns = [
+        "id", "public_id", "title", *WHOSE, "plan.key", "status", "currency", "payment_mode", "location", "users",
+        "terminals", "disk", "starts_on", "ends_on", "billed_from", "trial_ends_on", "upfront_on", "cause", "reason",
+        "cancelled_on", "delete_on", "remark", "created_at", "version",
+    ]  # fmt: skip
+    order = ("public_id",)
+
+    def fields(self) -> dict[str, Field]:
+        told = Field("calculation", self.label_columns["calculation"], "json", _calculation)
+        return super().fields() | {"calculation": told}
+
+    @verb("renew", _l("Renew it for a term; `version` is the one that was read"),
+          sends=of_object({"version": {"type": "integer", "minimum": 1}}))  # fmt: skip
+    def renew(self, subscription: Subscription, sent: dict[str, Any]) -> None:
+        subscriptions.renew(subscription, seen=sent["version"])
+
+    @verb("cancel", _l("Cancel it, today or at the end of its term"), sends=CANCELLING)
+    def cancel(self, subscription: Subscription, sent: dict[str, Any]) -> None:
+        reason, at_end = sent.get("reason", ""), sent.get("at_end", False)
+        subscriptions.cancel(subscription, by=me(), reason=reason, at_end=at_end)
+
+
 class MeApi(BaseApi):
     """For whom a key acts, where, and what it may do: the first thing to try."""
 
@@ -413,13 +483,30 @@ class MeApi(BaseApi):
         )
 
 
-RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi)
+RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi, PlanApi, SubscriptionApi)
 
 
 def register(backoffice: BackOffice) -> None:
     """The resources, and the document that tells of them."""
     for resource in (MeApi, *RESOURCES, OpenApi):
         backoffice.add_api(resource)
+
+
+# --- prices and calculations, out -------------------------------------------------------------------------------
+
+
+def _price(price: PlanPrice) -> dict[str, Any]:
+    amounts = {name: str(amount) for name, amount in price.amounts()}
+    return {"currency": price.currency, "valid_from": price.valid_from.isoformat()} | amounts
+
+
+def _calculation(subscription: Subscription) -> dict[str, Any] | None:
+    """As it is stored: every line with what its sum is made of."""
+    stored = subscription.calculation
+    if stored is None:
+        return None
+    sums = {name: str(getattr(stored, name)) for name in ("net", "tax", "gross")}
+    return {"currency": stored.currency, **sums, "lines": stored.lines}
 
 
 # --- licenses, in and out ---------------------------------------------------------------------------------------

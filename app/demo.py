@@ -7,17 +7,15 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_properties
+from . import clock, demo_properties, demo_subscriptions
 from .extensions import db
 from .models import (
     Account,
     Article,
-    Cycle,
     HoldKind,
     Invitation,
     License,
@@ -75,14 +73,6 @@ ARTICLES = [
     ("ALARM", "Alarm by text message", "Alarm per SMS", {"sms-alerts": 1000}),
     ("SERVICE-DAY", "Commissioning on site, one day", "Inbetriebnahme vor Ort, ein Tag", {}),
 ]  # fmt: skip
-PLANS = [
-    ("basic", "Basic", "Basis", Cycle.MONTHLY, "19", 
-     "Monitoring for small sites.", "Überwachung für kleine Standorte."),
-    ("professional", "Professional", "Professional", Cycle.MONTHLY, "99",
-     "All functions, support on working days.", "Alle Funktionen, Support an Werktagen."),
-    ("enterprise", "Enterprise", "Enterprise", Cycle.YEARLY, "4990",
-     "All functions, support around the clock.", "Alle Funktionen, Support rund um die Uhr."),
-]  # fmt: skip
 USERS_OF = {  # what takes a license into use: a word and how many there are of it
     "assets": ("Kühlhaus", "Pumpwerk", "Generator", "Silo", "Transformator", "Förderband"),
     "data-loggers": ("DL-2400", "DL-3100", "DL-5000"),
@@ -137,6 +127,7 @@ def build() -> None:
     for email in PARTNERS:
         _licenses_used(given, email, dice)
     _licenses_ended()
+    demo_subscriptions.build(dice, _as)
 
 
 def _operator() -> None:
@@ -199,12 +190,7 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         )
         for key, en, de, unit_en, unit_de, policy, percent in LICENSE_TYPES
     }  # fmt: skip
-    monitoring = plans.define_product("monitoring", name_en="Monitoring", name_de="Monitoring", type="saas", by=dora)
-    for key, en, de, period, price, about_en, about_de in PLANS:
-        plans.define_plan(
-            key, product=monitoring, name_en=en, name_de=de, period=period, amounts={"base": Decimal(price)},
-            currency="EUR", description_en=about_en, description_de=about_de, by=dora,
-        )  # fmt: skip
+    demo_subscriptions.catalogue(dora)
     return {
         number: catalog.define_article(
             number, name_en=en, name_de=de, grants=[(types[key].id, count) for key, count in grants.items()], by=dora

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, g, render_template, request, url_for
+from flask import abort, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -15,7 +14,7 @@ from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from wtforms import RadioField, SelectField
+from wtforms import RadioField
 from wtforms.validators import InputRequired
 
 from . import clock, outbox, permissions, properties
@@ -40,7 +39,6 @@ from .models import (
     Message,
     MessageStatus,
     Plan,
-    Product,
     Property,
     Role,
     sort_key,
@@ -48,23 +46,34 @@ from .models import (
 from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
+from .pages.plans import PlansView, ProductsView
 from .pages.properties import PropertiesView
+from .pages.resource_groups import ResourceGroupsView
 from .pages.settings import SettingsView
+from .pages.subscriptions import SubscriptionsView
+from .pages.upfront import UpfrontView
 from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves, plans
 from .tenancy import current_scope
 from .ui import properties as property_columns
 from .ui.acting import may, me
+from .ui.archived import BY_STATUS, CatalogueView, archived_alone, archived_link, archiving, with_archived
 from .ui.columns import Field, changed
-from .ui.fields import LocalDecimalField, choices, currencies, reason_field
-from .ui.formats import base_price, month_name, price_in_words, read_whole_number, shown, time_zone
+from .ui.fields import choices, reason_field
+from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.labels import ACCOUNT, ACCOUNT_HELPS
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
 from .ui.standing import Standing, badge, standing_column, standings_of
-from .ui.view import BackOfficeView, command, find, key_of, render_part
+from .ui.view import (
+    BackOfficeView,
+    account_asked_for,
+    command,
+    key_of,
+    render_part,
+    without_own_account,
+)
 
-BY_STATUS = "_flt_0_standing"  # the list's filter
 PLACES = 20  # offered at a time where an account could be moved to
 
 
@@ -124,6 +133,7 @@ class AccountsView(BackOfficeView):
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
         ("members", _l("Members"), "MembersView", "account_id"),
         ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
+        ("subscriptions", _l("Subscriptions"), "SubscriptionsView", "account_id"),
         ("articles", _l("Articles"), "HoldingsView", "account_id"),
         ("licenses", _l("Licenses"), "LicensesView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
@@ -134,11 +144,11 @@ class AccountsView(BackOfficeView):
 
     def left_out(self) -> tuple[Any, ...]:
         own = Account.id == current_scope().account_id
-        return (own,) if _with_archived() else (own, Account.archived_at.is_not(None))
+        return (own,) if with_archived() else (own, Account.archived_at.is_not(None))
 
     def tools(self) -> list[Link]:
-        tools = [_archived_link(self)]
-        if _with_archived() and not _archived_alone():
+        tools = [archived_link(self)]
+        if with_archived() and not archived_alone():
             tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
@@ -201,6 +211,7 @@ class AccountsView(BackOfficeView):
         if row.is_archived or row.id == current_scope().account_id:
             return []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
+        links += [_subscribe_link(row)] if may("subscription.add") else []
         links += [_give_link(row)] if may("holding.add") else []
         mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
         if db.session.scalar(mine) is not None:
@@ -490,11 +501,11 @@ class InvitationsView(BackOfficeView):
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
         kept = {key: request.args[key] for key in ("account", "back") if key in request.args}
-        page = super()._form_page(form, title, self.url("add", **kept), _account_asked_for().name)
+        page = super()._form_page(form, title, self.url("add", **kept), account_asked_for().name)
         return replace(page, submit_label=_("Send invitation"))
 
     def create(self, form: Any) -> Invitation:
-        return invitations.invite(form.email.data, role=Role(form.role.data), account=_account_asked_for(), by=me())
+        return invitations.invite(form.email.data, role=Role(form.role.data), account=account_asked_for(), by=me())
 
     def created_message(self, row: Invitation) -> str:
         return _("%(email)s is invited.", email=row.email)
@@ -517,55 +528,6 @@ class InvitationsView(BackOfficeView):
         for invitation in chosen:
             invitations.withdraw(invitation, by=me())
         return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
-
-
-class CatalogueView(BackOfficeView):
-    """What the operator offers. Archived, it is out of sight and offered no longer; whoever has it keeps it."""
-
-    edit_title = _l("Edit %(name)s")
-    order = ("name",)
-    extra_args = ("archived",)
-    include_route_methods = {"list", "add", "edit", "export", "action_post"}
-
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (self.datamodel.obj.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
-    def is_muted(self, row: Any) -> bool:
-        return row.is_archived
-
-    def badges(self, row: Any) -> list[Cell]:
-        return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
-
-
-def archiving(
-    *, confirm: Any, confirm_one: Any = "", archived: Callable[[int], str], restored: Callable[[int], str]
-) -> tuple[Any, Any]:
-    """The verbs *archive* and *restore* of something on offer, each with the words for how many it was."""
-
-    @command(
-        "archive",
-        _l("Archive"),
-        confirm=confirm,
-        confirm_one=confirm_one,
-        icon="archive",
-        danger=True,
-        offered=lambda offer: not offer.is_archived,
-    )
-    def archive(_view: CatalogueView, chosen: list[Any]) -> str:
-        for offer in chosen:
-            catalog.archive(offer, by=me())
-        return archived(len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive", offered=lambda offer: offer.is_archived)
-    def restore(_view: CatalogueView, chosen: list[Any]) -> str:
-        for offer in chosen:
-            catalog.restore(offer, by=me())
-        return restored(len(chosen))
-
-    return archive, restore
 
 
 class ArticlesView(CatalogueView):
@@ -690,72 +652,6 @@ class LicenseTypesView(CatalogueView):
     )
 
 
-class PlansView(CatalogueView):
-    """The price models accounts can have (M-10)."""
-
-    route_base = "/plans"
-    datamodel = Table(Plan)
-    noun = "plan"
-    list_title = _l("Plans")
-    list_lead = _l("The price models accounts can have. Choose an account's under “Edit” on its page.")
-    add_title = add_label = _l("Add plan")
-    label_columns = {
-        "name": _l("Name"),
-        "key": _l("Key"),
-        "product.name": _l("Product"),
-        "product_id": _l("Product"),
-        "price": _l("Base price"),
-        "period": _l("Billed"),
-        "currency": _l("Currency"),
-        "description": _l("Description"),
-        "name_en": _l("Name in English"),
-        "name_de": _l("Name in German"),
-        "description_en": _l("Description in English"),
-        "description_de": _l("Description in German"),
-    }
-    help_columns = LicenseTypesView.help_columns
-    list_columns = ["name", "key", "product.name", "price", "period", "description"]
-    edit_columns = ["name_en", "name_de", "period", "description_en", "description_de"]
-    add_columns = ["product_id", "key", *edit_columns]
-    search = ("name", "key", "description")
-    empty_title = _l("No plans yet")
-    empty_text = _l("Add the price models your accounts can choose from.")
-
-    def _init_forms(self) -> None:
-        super()._init_forms()
-        base = LocalDecimalField(_l("Base price"), [InputRequired(_l("Please fill this in."))])
-        price = {"base": base, "currency": SelectField(_l("Currency"), choices=currencies)}
-        self.add_form = type("PlanForm", (self.add_form,), price)
-
-    def fields(self, names: Any = None) -> dict[str, Field]:
-        return changed(super().fields(names), price={"value": _prices_in_words})
-
-    def is_muted(self, row: Plan) -> bool:
-        return row.is_archived
-
-    def field_groups(self, fields: Any) -> Any:
-        by_name = {field.name: field for field in fields}
-        groups = [
-            ("product_id", "key", "name_en", "name_de"), ("base", "currency", "period"),
-            ("description_en", "description_de"),
-        ]  # fmt: skip
-        return [FieldGroup("", [by_name[name] for name in names if name in by_name]) for names in groups]
-
-    def create(self, form: Any) -> Plan:
-        facts = {name: form[name].data for name in self.add_columns if name != "product_id"}
-        facts |= {"currency": form.currency.data, "amounts": {"base": form.base.data}}
-        return plans.define_plan(product=db.session.get(Product, form.product_id.data), by=me(), **facts)
-
-    def change(self, row: Plan, form: Any) -> None:
-        plans.change_plan(row, by=me(), **{name: form[name].data for name in self.edit_columns})
-
-    archive, restore = archiving(
-        confirm=_l("Archive these plans? They can be chosen no longer; accounts that have them keep them."),
-        archived=lambda num: ngettext("One plan was archived.", "%(num)s plans were archived.", num),
-        restored=lambda num: ngettext("One plan was restored.", "%(num)s plans were restored.", num),
-    )
-
-
 class HoldingsView(BackOfficeView):
     """The articles accounts have acquired (M-11); the operator gives them without an order."""
 
@@ -794,17 +690,17 @@ class HoldingsView(BackOfficeView):
     empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return _without_own_account(super().fields(names))
+        return without_own_account(super().fields(names))
 
     def _add_link(self) -> None:
         """Articles are given on the account's page."""
 
     def defaults(self) -> dict[str, Any]:
-        return {"quantity": 1, "acquired_on": clock.today(_account_asked_for().time_zone)}
+        return {"quantity": 1, "acquired_on": clock.today(account_asked_for().time_zone)}
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
-        url = self.url("add", account=_account_asked_for().id, back=request.args.get("back", ""))
-        page = super()._form_page(form, title, url, _account_asked_for().name)
+        url = self.url("add", account=account_asked_for().id, back=request.args.get("back", ""))
+        page = super()._form_page(form, title, url, account_asked_for().name)
         lead = _("Without an order. What the article grants becomes licenses at once.")
         return replace(page, submit_label=_("Give article"), lead=lead)
 
@@ -812,7 +708,7 @@ class HoldingsView(BackOfficeView):
         facts = {name: form[name].data for name in ("quantity", "note")}
         article = db.session.get(Article, form.article_id.data)
         on, until = form.acquired_on.data, form.valid_until.data
-        return licenses.give(article, to=_account_asked_for(), on=on, until=until, by=me(), **facts)
+        return licenses.give(article, to=account_asked_for(), on=on, until=until, by=me(), **facts)
 
     def created_message(self, row: Holding) -> str:
         return _("%(account)s now has %(article)s.", account=row.account.name, article=str(row))
@@ -873,7 +769,7 @@ class LicensesView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this day, whether or not anybody has noted the end."""
-        fields, today = _without_own_account(super().fields(names)), self._today()
+        fields, today = without_own_account(super().fields(names)), self._today()
         return changed(
             fields,
             status={"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
@@ -998,14 +894,9 @@ class MovementsView(BackOfficeView):
     empty_text = _l("Every use and release through the API stands here.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        fields = _without_own_account(super().fields(names))
+        fields = without_own_account(super().fields(names))
         of_one_license = {"license.public_id", "account.name"} if "key" in (request.view_args or {}) else set()
         return {name: field for name, field in fields.items() if name not in of_one_license}
-
-
-def _prices_in_words(plan: Plan) -> str:
-    """What it costs today, in each currency."""
-    return " · ".join(map(base_price, plan.prices_on(clock.today(time_zone()))))
 
 
 def _grant_in_words(grant: Any) -> str:
@@ -1082,18 +973,8 @@ def _from_above(license: License) -> bool:
     return license.account_id != scope.account_id or scope.kind is Kind.OPERATOR
 
 
-def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
-    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
-    scope, place = g.get("scope"), (request.view_args or {}).get("key")
-    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
-        return {name: field for name, field in fields.items() if name != "account.name"}
-    return fields
-
-
-def _account_asked_for() -> Account:
-    """The account a form is about: one beneath, named in the address, or the own."""
-    asked = request.args.get("account")
-    return find(Account, current_scope().account_id if asked is None else key_of(asked))
+def _subscribe_link(account: Account) -> Link:
+    return Link(_("Add subscription"), url_for("SubscriptionsView.add", account=account.id), icon="refresh", modal=True)
 
 
 def _give_link(account: Account) -> Link:
@@ -1317,21 +1198,6 @@ def _own_properties() -> list[Property]:
     return properties.definitions_for(current_scope())
 
 
-def _with_archived() -> bool:
-    """Whether the list shows archived rows too, or asks for them by their status."""
-    return request.args.get("archived") == "1" or _archived_alone()
-
-
-def _archived_alone() -> bool:
-    return "archived" in request.args.getlist(BY_STATUS)
-
-
-def _archived_link(view: BackOfficeView) -> Link:
-    if _with_archived():
-        return Link(_("Hide archived"), view.url("list"), "archive-off")
-    return Link(_("Show archived"), view.url("list", archived=1), "archive")
-
-
 def _hold_form(kinds: list[HoldKind]) -> Any:
     """Which hold, and why; the account's members read the reason."""
     offered = choices((kind.value, kind.label) for kind in kinds)
@@ -1373,11 +1239,14 @@ def register(backoffice: BackOffice) -> None:
     add = backoffice.add_view
     add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
+    add(SubscriptionsView, "Subscriptions", icon="refresh", label=_l("Subscriptions"), **contracts)
     add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
     add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
+    add(UpfrontView, "Upfront requests", icon="coin", label=_l("Upfront requests"), **contracts)
     add(MovementsView, "Use of licenses", icon="gauge", label=_l("Use of licenses"), **contracts)
     add(ArticlesView, "Articles", icon="package", label=_l("Articles"), **catalogue)
     add(LicenseTypesView, "License types", icon="file-certificate", label=_l("License types"), **catalogue)
+    add(ProductsView, "Products", icon="box", label=_l("Products"), **catalogue)
     add(PlansView, "Plans", icon="receipt", label=_l("Plans"), **catalogue)
     add(MembersView, "Members", icon="users", label=_l("Members"), **account)
     add(InvitationsView, "Invitations", icon="user-plus", label=_l("Invitations"), **account)
@@ -1386,6 +1255,7 @@ def register(backoffice: BackOffice) -> None:
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
+    backoffice.add_view_no_menu(ResourceGroupsView)
     backoffice.add_view_no_menu(ApiReferenceView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 

@@ -22,7 +22,7 @@ FLOORS = [
     {"app.services"},
     {"app.ui"},
     {"app.views", "app.pages", "app.api", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
-    | {"app.fab_strings"},
+    | {"app.fab_strings", "app.demo_subscriptions"},
     {"app"},
 ]
 LONGEST_FUNCTION = 60
@@ -153,7 +153,7 @@ def test_nobody_reaches_past_the_session():
 
 
 def test_work_without_the_wall_is_rare_and_says_why():
-    doors = [(module, call) for module, call in calls("unscoped") if module not in {"app.demo", "app.cli"}]
+    doors = [(module, call) for module, call in calls("unscoped") if not module.startswith(("app.demo", "app.cli"))]
     reasons = [call.args[0].value for _module, call in doors if call.args and isinstance(call.args[0], ast.Constant)]
 
     assert len(reasons) == len(doors)

@@ -23,6 +23,8 @@ TONES = {
     "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
     "consumed": "azure", "released": "green", "surrendered": "secondary", "overage": "azure", "soft": "yellow",
+    "trial": "azure", "cancelled": "red", "deleted": "secondary", "withdrawn": "secondary",
+    "requested": "red", "called": "yellow", "paid": "azure",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
 }  # fmt: skip
 

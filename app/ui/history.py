@@ -12,7 +12,22 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
-from ..models import Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
+from ..models import (
+    Beyond,
+    Cycle,
+    DataLocation,
+    HoldKind,
+    Kind,
+    LogEntry,
+    PaymentMode,
+    Policy,
+    ProductType,
+    PropertyType,
+    RenewalRule,
+    Role,
+    SuspensionCause,
+    sort_key,
+)
 from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
@@ -93,6 +108,41 @@ ACTIONS: dict[str, Any] = {
     "product.deleted": _l("Product deleted"),
     "product.exported": _l("Products exported"),
     "article.priced": _l("Price set"),
+    "subscription.created": _l("Subscription added"),
+    "subscription.added": _l("Subscription added"),
+    "subscription.updated": _l("Subscription changed"),
+    "subscription.edited": _l("Subscription changed"),
+    "subscription.renewed": _l("Subscription renewed"),
+    "subscription.decided_to_pay": _l("Decided to pay after the free month"),
+    "subscription.trial_ended": _l("Suspended: the free month has ended"),
+    "subscription.suspended": _l("Subscription suspended"),
+    "subscription.reinstated": _l("Subscription reinstated"),
+    "subscription.cancelled": _l("Subscription cancelled"),
+    "subscription.kept": _l("Cancellation taken back"),
+    "subscription.cancellation_took_effect": _l("Cancellation took effect"),
+    "subscription.expired": _l("Subscription expired"),
+    "subscription.activated": _l("Subscription activated, paid upfront"),
+    "subscription.deletion_took_effect": _l("Data of the subscription deleted"),
+    "subscription.deleted": _l("Subscription deleted"),
+    "subscription.exported": _l("Subscriptions exported"),
+    "resource_group.created": _l("Resource group added"),
+    "resource_group.added": _l("Resource group added"),
+    "resource_group.updated": _l("Resource group changed"),
+    "resource_group.changed": _l("Resource group changed"),
+    "resource_group.archived": _l("Resource group archived"),
+    "resource_group.restored": _l("Resource group restored"),
+    "resource_group.deleted": _l("Resource group deleted"),
+    "resource_group.exported": _l("Resource groups exported"),
+    "upfront_request.created": _l("Payment upfront requested"),
+    "upfront_request.added": _l("Payment upfront requested"),
+    "upfront_request.updated": _l("Upfront request changed"),
+    "upfront_request.called": _l("Call about paying upfront noted"),
+    "upfront_request.paid": _l("Upfront payment noted"),
+    "upfront_request.sent": _l("Activation link sent"),
+    "upfront_request.activated": _l("Upfront payment activated"),
+    "upfront_request.withdrawn": _l("Upfront request withdrawn"),
+    "upfront_request.deleted": _l("Upfront request deleted"),
+    "upfront_request.exported": _l("Upfront requests exported"),
     "account.plan_chosen": _l("Price model chosen"),
     "holding.created": _l("Article acquired"),
     "holding.given": _l("Article given"),
@@ -178,8 +228,43 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "overage_percent": _l("Tolerated overage in %"),
     "grants": _l("Grants"),
     "period": _l("Billed"),
-    "price": _l("Base price"),
-    "plan": _l("Price model"),
+    "price": _l("Price"),
+    "plan": _l("Plan"),
+    "title": _l("Title"),
+    "payment_mode": _l("Payment"),
+    "location": _l("Data location"),
+    "locations": _l("Data locations"),
+    "users": _l("Named users"),
+    "terminals": _l("Terminals"),
+    "disk": _l("Disk space in GB"),
+    "starts_on": _l("Starts on"),
+    "ends_on": _l("Ends on"),
+    "billed_from": _l("Charged from"),
+    "trial_ends_on": _l("Free until"),
+    "upfront_on": _l("Paid upfront since"),
+    "cause": _l("Cause"),
+    "cancelled_on": _l("Cancelled as of"),
+    "delete_on": _l("Deleted on"),
+    "remark": _l("Remark"),
+    "name": _l("Name"),
+    "description": _l("Description"),
+    "subscription": _l("Subscription"),
+    "call_note": _l("Note of the call"),
+    "paid_on": _l("Paid on"),
+    "payment_reference": _l("Payment reference"),
+    "email": _l("E-mail"),
+    "prepaid": _l("Pre-paid"),
+    "postpaid": _l("Post-paid"),
+    "included_users": _l("Users included"),
+    "included_terminals": _l("Terminals included"),
+    "included_disk": _l("GB included"),
+    "limit_users": _l("Users at most"),
+    "limit_terminals": _l("Terminals at most"),
+    "limit_disk": _l("GB at most"),
+    "beyond": _l("Above the limits"),
+    "renewal": _l("Renewal counts"),
+    "renewal_window": _l("Renewable, days before the end"),
+    "trial_months": _l("Free months"),
     "article": _l("Article"),
     "license_type": _l("License type"),
     "quantity": _l("Quantity"),
@@ -197,15 +282,21 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "revoked_at": _l("Revoked"),
 }
 
-DAYS = {"acquired_on", "valid_from", "valid_until"}
-WORDS: dict[str, Any] = {
-    "role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind, "policy": Policy, "period": Cycle,
+DAYS = {
+    "acquired_on", "valid_from", "valid_until", "starts_on", "ends_on", "billed_from", "trial_ends_on", "upfront_on",
+    "cancelled_on", "delete_on", "paid_on",
+}  # fmt: skip
+WORDS: dict[str, tuple[Any, ...]] = {
+    "role": (Role,), "kind": (Kind,), "type": (PropertyType, ProductType), "hold": (HoldKind,), "policy": (Policy,),
+    "period": (Cycle,), "payment_mode": (PaymentMode,), "location": (DataLocation,), "cause": (SuspensionCause,),
+    "beyond": (Beyond,), "renewal": (RenewalRule,),
 }  # fmt: skip
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
     "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
-    "public_id", "source", "created_by", "revoked_at",
+    "public_id", "source", "created_by", "revoked_at", "requested_at", "requested_by", "called_at", "called_by",
+    "sent_at", "activated_at", "withdrawn_at",
 }  # fmt: skip
 
 
@@ -296,7 +387,7 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return shown(value, "flag")
     if name in WORDS and value:
-        return str(WORDS[name](value).label)
+        return next((str(kind(value).label) for kind in WORDS[name] if value in set(kind)), str(value))
     if name in DAYS and value:
         return shown(date.fromisoformat(value), "date")
     if isinstance(value, dict):

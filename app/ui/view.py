@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, abort, flash, redirect, render_template, request, url_for
+from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -19,8 +19,10 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect, select
 from werkzeug.datastructures import MultiDict
 
-from ..errors import Refused
+from ..errors import Conflict, Refused
 from ..extensions import db
+from ..models import Account
+from ..tenancy import current_scope
 from .acting import from_htmx, may
 from .columns import Field, field_of
 from .export import download
@@ -428,7 +430,8 @@ class BackOfficeView(ModelView):
             form[refusal.field].errors = [*form[refusal.field].errors, refusal.sentence]
         else:
             form.form_errors.append(refusal.sentence)
-        return self._render_form(form, page)
+        shown, status = self._render_form(form, page)
+        return shown, 409 if isinstance(refusal, Conflict) else status
 
     def _question(self, row: Any, verb: str, label: str, icon: str, **looks: Any) -> Action:
         """A verb whose page of that name asks something first."""
@@ -544,3 +547,15 @@ def _safe_back(default: str) -> str:
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
 
 
+def account_asked_for() -> Account:
+    """The account a form is about: one beneath, named in the address, or the own."""
+    asked = request.args.get("account")
+    return find(Account, current_scope().account_id if asked is None else key_of(asked))
+
+
+def without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
+    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
+    scope, place = g.get("scope"), (request.view_args or {}).get("key")
+    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
+        return {name: field for name, field in fields.items() if name != "account.name"}
+    return fields

@@ -346,8 +346,8 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = {200} if offered else {403} if seen else {404}
-        saved = {302, 422} if offered else good
+        good = set(policy.opens) if offered else {403} if seen else {404}
+        saved = {302, 422, *policy.opens - {200}} if offered else good
         like = "" if seen else never
         yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)

@@ -24,9 +24,14 @@ from app.models import (
     Login,
     Member,
     Message,
+    Meter,
     Plan,
+    Product,
     Property,
     PropertyValue,
+    ResourceGroup,
+    Subscription,
+    UpfrontRequest,
 )
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
@@ -128,6 +133,7 @@ class EditForm:
     offers: Allowed = anywhere
     query: str = ""
     alters: frozenset[str] = frozenset()  # columns besides those of its form
+    opens: frozenset[int] = frozenset({200})  # 409: none of the world's rows is in a state for it
 
 
 @dataclass(frozen=True)
@@ -205,9 +211,20 @@ GRANT = frozenset({"article_id", "type_id", "quantity", "account_id", "account_p
 LICENSE_TYPE = {
     "key": "new", **NAMES, "unit_en": "pieces", "unit_de": "Stück", "policy": "overage", "overage_percent": "20",
 }  # fmt: skip
+PRODUCT = {"key": "new", **NAMES, **ABOUT, "type": "cloud", "locations": "eu"}
 PLAN = {
     "key": "new", "product_id": "1", **NAMES, **ABOUT, "base": "49", "currency": "EUR", "period": "yearly",
+    "prepaid": "y", "postpaid": "y", "trial_months": "0", "renewal": "later", "renewal_window": "30",
+    "beyond": "refuse",
+    **{f"included_{meter}": "3" for meter in Meter}, **{f"limit_{meter}": "7" for meter in Meter},
 }  # fmt: skip
+PLAN_PRICE = {"currency": "EUR", "valid_from": "2099-01-01", "base": "5"}
+SUBSCRIPTION = {
+    "title": "New", "plan_id": "1", "currency": "EUR", "payment_mode": "prepaid", "location": "", "users": "2",
+    "terminals": "", "disk": "", "remark": "",
+}  # fmt: skip
+TERM = frozenset({"status", "reminded", "anchored_on", "ends_on", "calculation_id", "version"})
+CANCELLED = frozenset({"status", "cancelled_on", "delete_on", "version", "reason", "withdrawn_at"})
 REASON = {"reason": "Invoice overdue"}
 ENDING = frozenset({"status", "suspended_by_id"})
 PASSWORD = {"password": "kontor-2026-x", "repeat": "kontor-2026-x"}
@@ -229,6 +246,7 @@ POLICY: dict[str, Any] = {
     "public.forgot": Public("the way back in", {200}, {200, 429}, data={"email": NOBODY}),
     "public.reset": Public("the secret is the right", {404}, {404}, {"secret": "x"}, PASSWORD),
     "join.join": Public("the secret is the right", {404}, {404}, {"secret": "x"}, JOINING),
+    "activation.activate": Public("the secret is the right", {404}, {404}, {"secret": "x"}),
     # --- a person's own sign-in ---
     "security.show": Personal("one's own sign-in", get=200),
     "security.profile": Personal("one's own name", post=302, data={
@@ -312,6 +330,54 @@ POLICY: dict[str, Any] = {
     "LicenseTypesView.edit": EditForm("license_type.edit", LicenseType, LICENSE_TYPE, alters=frozenset({"ceiling"})),
     "LicenseTypesView.action_post": Commands(LicenseType, {
         "archive": "license_type.archive", "restore": "license_type.archive"}),
+    "ProductsView.index": Page("product.list", get=302),
+    "ProductsView.list": List("product.list", Product),
+    "ProductsView.export": Export("product.export", Product),
+    "ProductsView.add": AddForm("product.add", Product, PRODUCT),
+    "ProductsView.edit": EditForm("product.edit", Product, PRODUCT),
+    "ProductsView.action_post": Commands(Product, {"archive": "product.archive", "restore": "product.archive"}),
+    "PlansView.show": Detail("plan.show", Plan),
+    "PlansView.compare": Page("plan.list"),
+    "PlansView.price": EditForm("plan.price", Plan, PLAN_PRICE),
+    "SubscriptionsView.index": Page("subscription.list", get=302),
+    "SubscriptionsView.list": List("subscription.list", Subscription),
+    "SubscriptionsView.related_list": Related("subscription.list", Subscription, {"account_id": Account}),
+    "SubscriptionsView.export": Export("subscription.export", Subscription),
+    "SubscriptionsView.show": Detail("subscription.show", Subscription),
+    "SubscriptionsView.add": AddForm("subscription.add", Subscription, SUBSCRIPTION, into="account"),
+    "SubscriptionsView.preview": Page("subscription.add"),
+    "SubscriptionsView.edit": EditForm("subscription.edit", Subscription, {"title": "New", "remark": ""},
+                                       alters=frozenset({"title_key", "version"})),
+    "SubscriptionsView.renew": EditForm("subscription.renew", Subscription, {"seen": "1"}, alters=TERM),
+    "SubscriptionsView.pay": EditForm("subscription.decide", Subscription, {"seen": "1"}, opens=frozenset({409})),
+    "SubscriptionsView.cancel": EditForm("subscription.cancel", Subscription, {"when": "now"}, alters=CANCELLED),
+    "SubscriptionsView.suspend": EditForm("subscription.suspend", Subscription, REASON, from_above,
+                                          alters=ENDING | {"cause", "version"}),
+    "SubscriptionsView.ask_upfront": EditForm("subscription.ask_upfront", Subscription, {"remark": ""}),
+    "SubscriptionsView.add_group": EditForm("subscription.add_group", Subscription, {"name": "New", "description": ""}),
+    "SubscriptionsView.action_post": Commands(Subscription, {
+        "reinstate": "subscription.suspend", "keep": "subscription.cancel"}),
+    "ResourceGroupsView.index": Page("resource_group.list", get=302),
+    "ResourceGroupsView.list": List("resource_group.list", ResourceGroup),
+    "ResourceGroupsView.related_list": Related(
+        "resource_group.list", ResourceGroup, {"subscription_id": Subscription}),
+    "ResourceGroupsView.export": Export("resource_group.export", ResourceGroup),
+    "ResourceGroupsView.edit": EditForm("resource_group.edit", ResourceGroup, {"name": "New", "description": ""},
+                                        alters=frozenset({"name_key"})),
+    "ResourceGroupsView.action_post": Commands(ResourceGroup, {
+        "archive": "resource_group.archive", "restore": "resource_group.archive"}),
+    "UpfrontView.index": Page("upfront_request.list", get=302),
+    "UpfrontView.list": List("upfront_request.list", UpfrontRequest),
+    "UpfrontView.related_list": Related("upfront_request.list", UpfrontRequest, {"subscription_id": Subscription}),
+    "UpfrontView.export": Export("upfront_request.export", UpfrontRequest),
+    "UpfrontView.show": Detail("upfront_request.show", UpfrontRequest),
+    "UpfrontView.call": EditForm("upfront_request.call", UpfrontRequest, {"note": ""}, alters=frozenset(
+        {"status", "called_at", "called_by", "call_note", "version"})),
+    "UpfrontView.payment": EditForm("upfront_request.pay", UpfrontRequest, {"on": "2026-01-01", "reference": ""},
+                                    alters=frozenset({"status", "paid_on", "payment_reference", "sent_at", "email",
+                                                      "token_id", "expires_at", "version"})),
+    "UpfrontView.action_post": Commands(UpfrontRequest, {
+        "send": "upfront_request.pay", "withdraw": "upfront_request.withdraw"}),
     "PlansView.index": Page("plan.list", get=302),
     "PlansView.list": List("plan.list", Plan),
     "PlansView.export": Export("plan.export", Plan),
@@ -341,7 +407,8 @@ POLICY: dict[str, Any] = {
     "MeApi.get": ApiPage(),
     **{f"{api}.info": ApiPage(f"{noun}.list") for api, noun in {
         "AccountApi": "account", "MemberApi": "member", "InvitationApi": "invitation", "PropertyApi": "property",
-        "ArticleApi": "article", "LicenseApi": "license"}.items()},
+        "ArticleApi": "article", "LicenseApi": "license", "PlanApi": "plan",
+        "SubscriptionApi": "subscription"}.items()},
     "AccountApi.get_list": ApiList("account.list", Account, beneath),
     "AccountApi.get": ApiItem("account.show", Account),
     "AccountApi.post": ApiAdd("account.add", Account, ACCOUNT),
@@ -365,6 +432,12 @@ POLICY: dict[str, Any] = {
     "PropertyApi.restore": ApiDeed("property.archive", Property, None, within),
     "ArticleApi.get_list": ApiList("article.list", Article),
     "ArticleApi.get": ApiItem("article.show", Article),
+    "PlanApi.get_list": ApiList("plan.list", Plan),
+    "PlanApi.get": ApiItem("plan.list", Plan),
+    "SubscriptionApi.get_list": ApiList("subscription.list", Subscription),
+    "SubscriptionApi.get": ApiItem("subscription.show", Subscription),
+    "SubscriptionApi.renew": ApiDeed("subscription.renew", Subscription, {"version": 1}),
+    "SubscriptionApi.cancel": ApiDeed("subscription.cancel", Subscription, {}),
     "LicenseApi.get_list": ApiList("license.list", License),
     "LicenseApi.get": ApiItem("license.show", License),
     "LicenseApi.check": ApiItem("license.show", License),

@@ -118,6 +118,9 @@ NEEDS = {
     "article": "holding.list",  # whoever sees what was acquired reads its name
     "license_type": "license.list",
     "product": "plan.list",
+    "subscription": "subscription.list",
+    "resource_group": "resource_group.list",
+    "upfront_request": "upfront_request.list",
     "plan": "plan.list",
     "api_key": "api_key.list",
 }

@@ -1,0 +1,170 @@
+"""Amounts that explain themselves (X-4): a calculation in the person's words, for the *why* beside every amount.
+
+`explained(amount)` goes with the macros in `templates/_why.html`; preview, order and invoice show the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flask_babel import format_date, ngettext
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from ..models import Cycle, Meter, Plan, PlanPrice
+from ..periods import Period
+from ..pricing import Amount, Line
+from ..tax import Case
+from .formats import shown
+
+PARTS = {
+    "base": _l("Base price"),
+    "upfront": _l("Software, paid once"),
+    "infrastructure": _l("Infrastructure"),
+    "article": _l("Article"),
+    **{meter.value: meter.label for meter in Meter},
+}
+CASES = {
+    Case.DOMESTIC: "",
+    Case.DESTINATION: _l("the rate of the buyer's country"),
+    Case.REVERSE_CHARGE: _l("the buyer owes the tax (reverse charge)"),
+    Case.EXPORT: _l("sold to a country where no tax is charged"),
+    Case.UNKNOWN: _l("the seller's country is not known yet"),
+}
+
+
+@dataclass(frozen=True)
+class ExplainedLine:
+    """One line: what it is, its sum, and the words that say how it came about."""
+
+    label: str
+    sum: str  # 2 × €4.90
+    about: list[str]
+    amount: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An amount with all that is shown of it."""
+
+    net: str
+    tax: str
+    tax_label: str
+    gross: str
+    lines: list[ExplainedLine]
+
+
+def explained(amount: Amount) -> Explained:
+    return Explained(
+        net=_money(amount.net, amount.currency),
+        tax=_money(amount.tax, amount.currency),
+        tax_label=_tax_label(amount),
+        gross=_money(amount.gross, amount.currency),
+        lines=[_line(line, amount.currency) for line in amount.lines],
+    )
+
+
+def _line(line: Line, currency: str) -> ExplainedLine:
+    label = str(PARTS[line.what]) if line.what != "article" else line.name
+    if line.name and line.what != "article":
+        label = f"{line.name} · {label}"
+    return ExplainedLine(
+        label=_("Credit: %(what)s", what=label) if line.credit else label,
+        sum=f"{shown(line.quantity, 'number')} × {_money(line.unit_price, currency)}",
+        about=list(_about(line, currency)),
+        amount=_money(line.amount, currency),
+    )
+
+
+def _about(line: Line, currency: str) -> Any:
+    if line.ordered is not None:
+        yield _("%(ordered)s ordered, %(included)s included", ordered=shown(line.ordered, "number"),
+                included=shown(line.included, "number"))  # fmt: skip
+    if line.period is not None:
+        yield period_in_words(line.part or line.period)
+    if line.part is not None and line.period is not None:
+        yield ngettext("%(num)s of %(all)s day of the period", "%(num)s of %(all)s days of the period",
+                       line.part.days, all=line.period.days)  # fmt: skip
+    if line.exact != line.amount:
+        exact = shown(line.exact.quantize(Decimal("0.00001")).normalize(), "number")
+        yield _("%(exact)s, rounded half up", exact=exact)
+
+
+def period_in_words(period: Period) -> str:
+    """The days of a half-open period as people name them, the last one included."""
+    last = period.beyond.fromordinal(period.beyond.toordinal() - 1)
+    first = format_date(period.first, "medium", rebase=False)
+    return f"{first} – {format_date(last, 'medium', rebase=False)}"
+
+
+def _tax_label(amount: Amount) -> str:
+    rate = _("Tax, %(rate)s %%", rate=shown(amount.tax_rate.normalize(), "number"))
+    why = str(CASES[Case(amount.tax_case)])
+    return f"{rate}: {why}" if why else rate
+
+
+def _money(value: Decimal, currency: str) -> str:
+    return shown(value, "money", currency)
+
+
+# --- prices ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A plan as it is compared with others, in one currency (L-7)."""
+
+    plan: Plan
+    price: str
+    every: str
+    facts: list[tuple[str, str, str]]  # what, how much is included, what more of it costs
+    notes: list[str]
+
+
+def offer_of(plan: Plan, price: PlanPrice) -> Offer:
+    return Offer(
+        plan=plan,
+        price=_money(price.amount("base"), price.currency),
+        every=_("a year") if plan.period is Cycle.YEARLY else _("a month"),
+        facts=[(str(meter.label), _included(plan, meter), _more(plan, price, meter)) for meter in Meter],
+        notes=list(_notes(plan, price)),
+    )
+
+
+def _included(plan: Plan, meter: Meter) -> str:
+    count, limit = plan.included(meter), plan.limit(meter)
+    if limit == count:
+        return shown(count, "number") if count else _("none")
+    if limit is None:
+        return _("%(count)s included", count=shown(count, "number"))
+    return _("%(count)s included, up to %(limit)s", count=shown(count, "number"), limit=shown(limit, "number"))
+
+
+def _more(plan: Plan, price: PlanPrice, meter: Meter) -> str:
+    """What one more costs, where there can be more at a price."""
+    each = price.amount(meter.value)
+    if not each or plan.limit(meter) == plan.included(meter):
+        return ""
+    return _("each further one %(price)s", price=_money(each, price.currency))
+
+
+def _notes(plan: Plan, price: PlanPrice) -> Any:
+    if plan.trial_months:
+        yield ngettext("First month free", "First %(num)s months free", plan.trial_months)
+    yield str(_(" or ")).join(str(mode.label) for mode in plan.payment_modes)
+    if price.is_sold_upfront:
+        yield _(
+            "Or pay the software once: %(upfront)s, then %(rest)s for the infrastructure",
+            upfront=_money(price.amount("upfront"), price.currency),
+            rest=_money(price.amount("infrastructure"), price.currency),
+        )
+    if plan.product.locations:
+        yield _("Data in: %(places)s", places=", ".join(str(place.label) for place in plan.product.data_locations))
+
+
+def price_facts(price: PlanPrice) -> list[str]:
+    """The amounts of a price, in the order of its columns; empty where it has none."""
+    amounts = dict(price.amounts())
+    return [_money(amounts[name], price.currency) if name in amounts else "" for name in PlanPrice.AMOUNTS]
