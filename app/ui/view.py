@@ -390,7 +390,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, self._form_page(form, self.add_title, self.url("add")))
             flash(self.created_message(row), "success")
-            return _leave_form(self.url("list"))
+            return leave_form(self.url("list"))
         return self._render_form(form, self._form_page(form, self.add_title, self.url("add")))
 
     @expose("/edit/<int:pk>", methods=["GET", "POST"])
@@ -408,7 +408,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, page)
             flash(_("“%(name)s” was saved.", name=str(row)), "success")
-            return _leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
+            return leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
         return self._render_form(form, page)
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
@@ -419,7 +419,7 @@ class BackOfficeView(ModelView):
             form=form,
             groups=self.field_groups(names),
             submit_label=_("Save"),
-            cancel_url=_safe_back(self.url("list")),
+            cancel_url=safe_back(self.url("list")),
             modal=from_htmx(),
         )
 
@@ -455,7 +455,7 @@ class BackOfficeView(ModelView):
         except Refused as refusal:
             return self._refused(form, refusal, page)
         flash(said, "success")
-        return _leave_form(then or page.cancel_url)
+        return leave_form(then or page.cancel_url)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
@@ -474,7 +474,7 @@ class BackOfficeView(ModelView):
         if not may(f"{self.noun}.{chosen_command.name}"):
             abort(403)
         rows = self._chosen(request.values.getlist("rowid"))
-        back = _safe_back(self.url("list"))
+        back = safe_back(self.url("list"))
         try:
             said = getattr(self, chosen_command.method)(rows)
             db.session.flush()
@@ -533,15 +533,15 @@ def render_part(template: str, **said: Any) -> str:
     return render_template("part.html", part=template, modal=False, **said)
 
 
-def _leave_form(url: str) -> Any:
+def leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
-    target = _safe_back(url)
+    target = safe_back(url)
     if from_htmx():
         return Response(status=204, headers={"HX-Redirect": target})
     return redirect(target)
 
 
-def _safe_back(default: str) -> str:
+def safe_back(default: str) -> str:
     """Where the person came from, if that is a page of this account."""
     back = request.form.get("back") or request.args.get("back") or ""
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
