@@ -172,7 +172,7 @@ class PlansView(CatalogueView):
             price={"value": _prices_in_words},
             payment={"value": lambda plan: ", ".join(str(mode.label) for mode in plan.payment_modes)},
             description={"kind": "long"},
-            **{f"limit_{meter}": {"value": lambda plan, m=meter: _limit_in_words(plan, m)} for meter in Meter},
+            **{f"limit_{meter}": _limit_column(meter) for meter in Meter},
         )
 
     def tools(self) -> list[Link]:
@@ -268,9 +268,13 @@ def _prices_in_words(plan: Plan) -> str:
     return " · ".join(map(base_price, plan.prices_on(clock.today(time_zone()))))
 
 
-def _limit_in_words(plan: Plan, meter: Meter) -> Any:
-    limit = plan.limit(meter)
-    return _("without limit") if limit is None else shown(limit, "number")
+def _limit_column(meter: Meter) -> dict[str, Any]:
+    """The limit, or that there is none."""
+    def words(plan: Plan) -> str:
+        limit = plan.limit(meter)
+        return _("without limit") if limit is None else shown(limit, "number")
+
+    return {"value": words, "kind": "text"}
 
 
 # --- side by side ----------------------------------------------------------------------------------------------

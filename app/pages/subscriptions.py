@@ -26,6 +26,7 @@ from ..models import (
     DataLocation,
     Kind,
     Meter,
+    Operation,
     PaymentMode,
     Plan,
     Subscription,
@@ -141,7 +142,7 @@ class SubscriptionsView(BackOfficeView):
         "created_by": _l("Created by"),
     }
     list_columns = [
-        "title", "public_id", "account.name", "plan.name", "status", "calculation.net_minor", "starts_on", "ends_on",
+        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net_minor", "public_id", "starts_on",
     ]  # fmt: skip
     add_columns = ["title"]
     edit_columns = ["title", "remark"]
@@ -282,7 +283,8 @@ class SubscriptionsView(BackOfficeView):
     def show(self, pk: int) -> Any:
         row = self.row(pk)
         amount = explained(quotes.read(row.calculation)) if row.calculation else None
-        said = {"amount": amount, "numbers": numbers(row), "timeline": timeline(row), "notes": list(notes(row))}
+        said = {"amount": amount, "free": subscriptions.is_undecided(row), "numbers": numbers(row)}
+        said |= {"timeline": timeline(row), "notes": list(notes(row))}
         return render_template("subscription.html", page=self.detail_page(row), **said)
 
     def detail_page(self, row: Subscription) -> DetailPage:
@@ -443,22 +445,35 @@ class SubscriptionsView(BackOfficeView):
 
 def _terms(form: Any) -> Terms:
     """What the form says; a plan that is not offered does not exist."""
+    plan = db.session.get(Plan, form.plan_id.data) if form.plan_id.data else None
+    if plan is None:
+        raise Refused(_("Choose a plan to see what it costs."), field="plan_id")
     return Terms(
-        plan=db.session.get(Plan, form.plan_id.data) or abort(404),
+        plan=plan,
         currency=form.currency.data,
         payment_mode=PaymentMode(form.payment_mode.data),
         quantities={meter: form[meter].data or 0 for meter in Meter},
-        location=DataLocation(form.location.data) if form.location.data else None,
+        location=_location(plan, form.location.data),
         starts_on=form.starts_on.data if "starts_on" in form else None,
         postponed=form.postponed.data,
     )
+
+
+def _location(plan: Plan, typed: str) -> DataLocation | None:
+    """What was chosen; where there is nothing to choose, what there is."""
+    places = plan.product.data_locations
+    if len(places) < 2:
+        return places[0] if places else None
+    return DataLocation(typed) if typed else None
 
 
 def _plans_offered(account: Account) -> list[Any]:
     """The plans on offer with what they cost in the account's currency; on-premise to the operator alone."""
     today = clock.today(account.time_zone)
     offered = list(db.session.scalars(select(Plan).where(Plan.archived_at.is_(None))))
+    operator = current_scope().kind is Kind.OPERATOR
     offered = [plan for plan in offered if not plan.product.is_archived]
+    offered = [plan for plan in offered if operator or plan.product.allows(Operation.SELL)]
     return choices(
         (plan.id, " · ".join(filter(None, (plan.product.name, plan.name, _per_period(plan, today, account)))))
         for plan in sorted(offered, key=lambda plan: (sort_key(plan.product.name), sort_key(plan.name)))

@@ -82,7 +82,7 @@ def add(
     amount = preview(terms, account, by=by)
     subscription = Subscription(
         account=account,
-        public_id=public_id("SUB"),
+        public_id=public_id("SUB", 6),
         title=_free_title(title, account),
         plan=terms.plan,
         currency=terms.currency,

@@ -137,32 +137,29 @@ def offer_of(plan: Plan, price: PlanPrice) -> Offer:
         plan=plan,
         price=_money(price.amount("base"), price.currency),
         every=_("a year") if plan.period is Cycle.YEARLY else _("a month"),
-        facts=[(str(meter.label), _included(plan, meter), _more(plan, price, meter)) for meter in Meter],
+        facts=[
+            (str(meter.label), _("%(count)s included", count=shown(plan.included(meter), "number")), more)
+            for meter in Meter
+            if (more := _more(plan, price, meter)) or plan.included(meter)
+        ],
         notes=list(_notes(plan, price)),
     )
 
 
-def _included(plan: Plan, meter: Meter) -> str:
-    count, limit = plan.included(meter), plan.limit(meter)
-    if limit == count:
-        return shown(count, "number") if count else _("none")
-    if limit is None:
-        return _("%(count)s included", count=shown(count, "number"))
-    return _("%(count)s included, up to %(limit)s", count=shown(count, "number"), limit=shown(limit, "number"))
-
-
 def _more(plan: Plan, price: PlanPrice, meter: Meter) -> str:
-    """What one more costs, where there can be more at a price."""
-    each = price.amount(meter.value)
-    if not each or plan.limit(meter) == plan.included(meter):
+    """How far it goes, and what one more costs, where there can be more."""
+    each, limit = price.amount(meter.value), plan.limit(meter)
+    if limit == plan.included(meter):
         return ""
-    return _("each further one %(price)s", price=_money(each, price.currency))
+    words = [_("up to %(limit)s", limit=shown(limit, "number"))] if limit is not None else []
+    words += [_("%(price)s for each more", price=_money(each, price.currency))] if each else []
+    return " · ".join(words)
 
 
 def _notes(plan: Plan, price: PlanPrice) -> Any:
     if plan.trial_months:
         yield ngettext("First month free", "First %(num)s months free", plan.trial_months)
-    yield str(_(" or ")).join(str(mode.label) for mode in plan.payment_modes)
+    yield " / ".join(str(mode.label) for mode in plan.payment_modes)
     if price.is_sold_upfront:
         yield _(
             "Or pay the software once: %(upfront)s, then %(rest)s for the infrastructure",

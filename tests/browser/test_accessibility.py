@@ -20,8 +20,22 @@ from sqlalchemy import select
 from app import properties as values
 from app import tokens
 from app.extensions import db
-from app.models import HoldKind, License, LogEntry, Member, Message, Policy, PropertyType, Role, Token, User
-from app.services import holds, invitations, licenses, members, properties
+from app.models import (
+    HoldKind,
+    License,
+    LogEntry,
+    Member,
+    Message,
+    Plan,
+    Policy,
+    PropertyType,
+    Role,
+    Subscription,
+    Token,
+    UpfrontRequest,
+    User,
+)
+from app.services import holds, invitations, licenses, members, properties, resource_groups, upfront
 from app.tenancy import unscoped
 from tests import cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
@@ -46,7 +60,7 @@ TOO_WIDE = """() => {
 }"""
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/")
+WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/", "/activate/")
 
 NOBODY = None
 VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
@@ -59,7 +73,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         NOBODY,
         [
             "/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret", "/join/{for_somebody_new}",
-            "/join/{for_gregor}", "/join/no-such-secret",
+            "/join/{for_gregor}", "/join/no-such-secret", "/activate/{link}",
         ],
     ),
     (
@@ -91,11 +105,20 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/accounts/show/{kuestenfunk}", "/licenses/list/", "/licenses/related/account_id/{kuestenfunk}",
             "/licenses/show/{license}", "/licenses/suspend/{license}", "/licenses/revoke/{license}",
             "/license-movements/list/", "/license-movements/related/license_id/{license}",
+            "/products/list/", "/products/add", "/products/edit/{product}", "/plans/show/{plan}", "/plans/price/{plan}",
+            "/plans/compare", "/subscriptions/list/", "/subscriptions/add", "/subscriptions/add?account={kuestenfunk}",
+            "/subscriptions/show/{free}", "/subscriptions/edit/{subscription}", "/subscriptions/pay/{free}",
+            "/subscriptions/suspend/{subscription}", "/subscriptions/related/account_id/{kuestenfunk}",
+            "/upfront/list/", "/upfront/show/{request}", "/upfront/call/{request}", "/upfront/payment/{request}",
+            "/upfront/related/subscription_id/{subscription}",
         ],
     ),
     (BOB, [
         "/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
-        "/holdings/list/",
+        "/holdings/list/", "/subscriptions/show/{subscription}", "/subscriptions/renew/{subscription}",
+        "/subscriptions/cancel/{subscription}", "/subscriptions/ask-upfront/{other}",
+        "/subscriptions/add-group/{subscription}", "/resource-groups/list/", "/resource-groups/edit/{group}",
+        "/resource-groups/related/subscription_id/{subscription}",
     ]),
     (HELD, ["/", "/members/list/", "/settings/"]),
     (VERA, ["/accounts/list/", "/settings/", "/join/{for_vera}"]),
@@ -117,12 +140,21 @@ NOT_LOOKED_AT = {
     "ArticlesView.index": "leads to the list",
     "LicenseTypesView.index": "leads to the list",
     "PlansView.index": "leads to the list",
+    "ProductsView.index": "leads to the list",
+    "SubscriptionsView.index": "leads to the list",
+    "ResourceGroupsView.index": "leads to the list",
+    "UpfrontView.index": "leads to the list",
+    "SubscriptionsView.preview": "the price within the form, seen there",
     "LicensesView.export": "a file",
     "MovementsView.export": "a file",
     "HoldingsView.export": "a file",
     "ArticlesView.export": "a file",
     "LicenseTypesView.export": "a file",
     "PlansView.export": "a file",
+    "ProductsView.export": "a file",
+    "SubscriptionsView.export": "a file",
+    "ResourceGroupsView.export": "a file",
+    "UpfrontView.export": "a file",
     "ApiKeysView.index": "leads to the list",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
@@ -473,7 +505,28 @@ def _offered_and_used() -> dict[str, int]:
         license = db.session.scalars(select(License)).one()
         for number in range(3):
             licenses.consume(license, 6, reference=f"Greenhouse {number}", by=bob)
-    return {"type": type_, "article": article, "plan": plan, "license": license.id}
+    return {"type": type_, "article": article, "plan": plan, "license": license.id} | _subscribed()
+
+
+def _subscribed() -> dict[str, int | str]:
+    """A subscription of several parts, one in its free month, one with a link to activate it, one to call about."""
+    amounts = {"base": Decimal("49.9"), "users": Decimal("3.33"), "upfront": Decimal(900), "infrastructure": Decimal(9)}
+    plan = stock.plan("cloud", amounts=amounts, included_users=3, trial_months=1, limit_disk=20)
+    number, other = stock.subscription(plan, users=5), stock.subscription(plan, title="Other")
+    waiting = stock.subscription(plan, title="Waiting", pending=True)
+    free = stock.subscription(plan, title="Free", postponed=True)
+    with cast.acting_as(BOB) as bob:
+        group = resource_groups.add(db.session.get(Subscription, number), "Pier 4")
+        called = upfront.ask(db.session.get(Subscription, number), by=bob)
+        paid = upfront.ask(db.session.get(Subscription, waiting), by=bob)
+        places: dict[str, int | str] = {"subscription": number, "other": other, "free": free, "group": group.id}
+        places |= {"request": called.id, "product": db.session.get(Plan, plan).product_id}
+        wanted = paid.id
+    with cast.acting_as(DORA) as dora:
+        upfront.note_payment(db.session.get(UpfrontRequest, wanted), on=stock.today(), reference="", by=dora)
+    with unscoped("reading a mail", writes=False) as session:
+        token = session.get(Token, session.get(UpfrontRequest, wanted).token_id)
+        return places | {"link": tokens.secret_of(token)}
 
 
 def _remove(person: Person) -> None:
