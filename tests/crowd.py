@@ -51,7 +51,7 @@ def _take_one(license_id: int, reference: str) -> bool | None:
     return None
 
 
-def use_and_give_back(app: Flask, license_id: int, *, tries: int, processes: int = 4) -> tuple[int, int]:
+def use_and_give_back(app: Flask, license_id: int, *, tries: int, processes: int = 2) -> tuple[int, int]:
     """Let half of the processes take places into use and half give places back, so many tries of each in all, by the
     statements that decide and with no lock around them; how many were used, and how many given back."""
     settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
@@ -102,14 +102,13 @@ def _use_one(license: License) -> bool:
 
 
 def _give_one_back(license: License) -> bool:
-    """Refused for good only where nobody has changed the quantity between reading and writing."""
-    asked = select(License.quantity).where(License.id == license.id)
-    quantity = db.session.scalar(asked)
+    """Refused for good only where nobody else has changed the quantity meanwhile."""
     while True:
-        set_committed_value(license, "quantity", quantity)
-        meant = surrenders.Surrender(license, 1, licenses.today_of(license), quantity - 1, None, None)
-        did, before, quantity = surrenders._take_away(meant), quantity, db.session.scalar(asked)
-        if did or before == quantity:
+        meant = surrenders.Surrender(license, 1, licenses.today_of(license), license.quantity - 1, None, None)
+        did, known = surrenders._take_away(meant), license.quantity
+        now = known - 1 if did else db.session.scalar(select(License.quantity).where(License.id == license.id))
+        set_committed_value(license, "quantity", now)
+        if did or now == known:
             return did
 
 

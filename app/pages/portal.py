@@ -46,7 +46,7 @@ class PortalView(BaseView):
         return render_template(
             "portal.html",
             account=account,
-            steps=[*_decisions(agreed), *_shortages(held), *_company(people)],
+            steps=sorted([*_decisions(agreed), *_shortages(held), *_company(people)], key=lambda step: step.urgency),
             subscriptions=[_subscription_card(one) for one in agreed],
             licenses=[_license_card(one, usage.get(one.id)) for one in held],
             members=[(one.user.name, str(one.role.label), one.user.initials) for one in people],
@@ -67,6 +67,10 @@ class Step:
     icon: str
     tone: str = "yellow"
 
+    @property
+    def urgency(self) -> int:
+        return ("red", "yellow", "azure").index(self.tone)
+
 
 def _decisions(agreed: list[Subscription]) -> Iterator[Step]:
     for one in agreed:
@@ -78,8 +82,11 @@ def _decisions(agreed: list[Subscription]) -> Iterator[Step]:
         elif one.status is SubscriptionStatus.SUSPENDED:
             yield Step(_("%(title)s is suspended.", title=one.title), url, "alert-triangle", "red")
         elif subscriptions.can_be_renewed(one):
-            day = shown(one.ends_on, "date")
-            yield Step(_("%(title)s ends on %(day)s. Renew it in time.", title=one.title, day=day), url, "refresh")
+            said = {"title": one.title, "day": shown(one.ends_on, "date")}
+            if one.status is SubscriptionStatus.EXPIRED:
+                yield Step(_("%(title)s ended on %(day)s. It can still be renewed.", **said), url, "refresh", "red")
+            else:
+                yield Step(_("%(title)s ends on %(day)s. Renew it in time.", **said), url, "refresh")
 
 
 def _shortages(held: list[License]) -> Iterator[Step]:

@@ -10,6 +10,7 @@ from flask import flash, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
+from flask_babel import pgettext
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
@@ -181,7 +182,7 @@ def _effect(meant: Surrender) -> Effect:
         left=shown(meant.left, "number"),
         on=shown(meant.on, "date"),
         credit=explained(credit) if credit else None,
-        amount=shown(-credit.net, "money", credit.currency) if credit else "",
+        amount=shown(-credit.net, "money", credit.currency) if credit else pgettext("credit", "none"),
         nothing=str(meant.nothing.label) if meant.nothing else "",
         commission=_commission(meant),
     )
