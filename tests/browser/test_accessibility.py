@@ -114,7 +114,8 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         ],
     ),
     (BOB, [
-        "/portal/", "/surrender/", "/surrender/?license={license}", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/portal/", "/surrender/", "/surrender/?license={license}", "/roles/",
+        "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
         "/holdings/list/", "/subscriptions/show/{subscription}", "/subscriptions/renew/{subscription}",
         "/subscriptions/cancel/{subscription}", "/subscriptions/ask-upfront/{other}",
         "/subscriptions/add-group/{subscription}", "/resource-groups/list/", "/resource-groups/edit/{group}",
