@@ -5,6 +5,7 @@ What a verb does stands in `services/`, as for the screens; what a resource can 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -41,7 +42,7 @@ from .models import (
 from .pages.plans import PlansView
 from .pages.subscriptions import SubscriptionsView
 from .permissions import TABLE, allows
-from .services import accounts, invitations, licenses, members, subscriptions
+from .services import accounts, invitations, licenses, members, subscriptions, surrenders
 from .services import properties as definitions
 from .tenancy import current_scope
 from .ui import properties as property_columns
@@ -312,6 +313,21 @@ ANSWER = of_object(
 )
 
 
+LINE = {"type": "object"}  # as `pricing.Line` tells itself: what, quantity, unit_price, period, part, amount
+CREDIT = of_object(
+    {"currency": WORDS, "net": WORDS, "tax": WORDS, "gross": WORDS, "calculation": {"type": "array", "items": LINE}}
+)
+SURRENDER = of_object(
+    {
+        "quantity": {"type": "integer"},
+        "effective_on": WORDS | {"format": "date"},
+        "left": {"type": "integer"},
+        "in_use": {"type": "integer"},
+        "credit": {"oneOf": [CREDIT, {"type": "null"}]},
+        "no_credit": {"type": ["string", "null"], "enum": [*(why.value for why in surrenders.NoCredit), None]},
+        "message": WORDS,
+    }
+)
 CANCELLING = of_object(
     {"at_end": {"type": "boolean", "default": False},
      "reason": {"type": "string", "maxLength": subscriptions.LONGEST_REASON}},
@@ -365,6 +381,16 @@ class LicenseApi(BackOfficeApi):
     @verb("release", _l("Give so much free again"), permission="use", sends=USE, tells=ANSWER, once=False)
     def release(self, license: License, sent: dict[str, Any]) -> dict[str, Any]:
         return _used(licenses.release, license, sent)
+
+    @query("surrender", _l("What giving so many back for good would mean"), permission="surrender",
+           sends=of_object({"quantity": WHOLE}, []), tells=SURRENDER)  # fmt: skip
+    def preview_surrender(self, license: License, asked: dict[str, Any]) -> dict[str, Any]:
+        return _meant(surrenders.preview(license, asked.get("quantity", 1)))
+
+    @verb("surrender", _l("Give so many back for good that are not in use; all of them or none"),
+          sends=of_object({"quantity": WHOLE}), tells=SURRENDER, once=False)  # fmt: skip
+    def surrender(self, license: License, sent: dict[str, Any]) -> dict[str, Any]:
+        return _keyed(lambda key: _meant(surrenders.surrender(license, sent["quantity"], by=me(), key=key)))
 
     @verb("suspend", _l("Stop all use for the time being"), sends=REASON)
     def suspend(self, license: License, sent: dict[str, Any]) -> None:
@@ -489,10 +515,15 @@ def _calculation(subscription: Subscription) -> dict[str, Any] | None:
 
 
 def _used(deed: Any, license: License, sent: dict[str, Any]) -> dict[str, Any]:
-    """Take or release. The idempotency key is the license's own, which keeps it longer than a day."""
-    key = idempotency_key()
+    """Take or release."""
+    said = {"reference": sent["reference"], "by": me()}
+    return _keyed(lambda key: _answer(deed(license, sent.get("quantity", 1), key=key, **said)))
+
+
+def _keyed(deed: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """A deed whose idempotency key is the license's own, which keeps it longer than a day."""
     try:
-        return _answer(deed(license, sent.get("quantity", 1), reference=sent["reference"], by=me(), key=key))
+        return deed(idempotency_key())
     except Conflict as conflict:
         raise Problem(422, conflict.sentence) from conflict
 
@@ -500,6 +531,20 @@ def _used(deed: Any, license: License, sent: dict[str, Any]) -> dict[str, Any]:
 def _answer(answer: licenses.Answer) -> dict[str, Any]:
     told = {name: plain(value) for name, value in asdict(answer).items()}
     return told | {"warning": answer.warning or None, "message": str(answer)}
+
+
+def _meant(meant: surrenders.Surrender) -> dict[str, Any]:
+    credit = meant.credit
+    amounts = {name: plain(-getattr(credit, name)) for name in ("net", "tax", "gross")} if credit else {}
+    return {
+        "quantity": meant.quantity,
+        "effective_on": plain(meant.on),
+        "left": meant.left,
+        "in_use": meant.license.in_use,
+        "credit": {"currency": credit.currency, **amounts, "calculation": credit.as_json()} if credit else None,
+        "no_credit": plain(meant.nothing),
+        "message": str(meant.nothing.label) if meant.nothing else "",
+    }
 
 
 def _granted() -> dict[int, list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from flask import current_app
 from sqlalchemy import select
@@ -23,10 +24,11 @@ from .models import (
     Member,
     Plan,
     Policy,
+    ResourceGroup,
     Role,
     User,
 )
-from .services import accounts, catalog, holds, invitations, licenses, members, plans, signin
+from .services import accounts, catalog, holds, invitations, licenses, members, plans, signin, surrenders
 from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
@@ -73,6 +75,7 @@ ARTICLES = [
     ("ALARM", "Alarm by text message", "Alarm per SMS", {"sms-alerts": 1000}),
     ("SERVICE-DAY", "Commissioning on site, one day", "Inbetriebnahme vor Ort, ein Tag", {}),
 ]  # fmt: skip
+PRICES = {"LOG-50": "540", "USR-5": "300", "VOL-100": "240", "ALARM": "120", "SERVICE-DAY": "1180"}  # in EUR
 USERS_OF = {  # what takes a license into use: a word and how many there are of it
     "assets": ("Kühlhaus", "Pumpwerk", "Generator", "Silo", "Transformator", "Förderband"),
     "data-loggers": ("DL-2400", "DL-3100", "DL-5000"),
@@ -129,6 +132,7 @@ def build() -> None:
     _licenses_ended()
     demo_relationships.build(_person)
     demo_subscriptions.build(dice, _as)
+    _licenses_given_back(offers)
 
 
 def _operator() -> None:
@@ -192,12 +196,16 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         for key, en, de, unit_en, unit_de, policy, percent in LICENSE_TYPES
     }  # fmt: skip
     demo_subscriptions.catalogue(dora)
-    return {
+    offers = {
         number: catalog.define_article(
             number, name_en=en, name_de=de, grants=[(types[key].id, count) for key, count in grants.items()], by=dora
         )
         for number, en, de, grants in ARTICLES
     }
+    for number, price in PRICES.items():
+        on, amounts = clock.today(dora.account.time_zone), {"unit": Decimal(price)}
+        plans.set_price(offers[number], "EUR", on=on, amounts=amounts, by=dora)
+    return offers
 
 
 def _articles_given(offers: dict[str, Article], dice: random.Random) -> list[int]:
@@ -270,6 +278,20 @@ def _licenses_ended() -> None:
         licenses.revoke(_license_of("Obsthof Steiermark", "assets"), reason="Vertrag aufgehoben", by=dora)
     with unscoped("some of the demo's licenses have ended"):
         licenses.note_expired()
+
+
+def _licenses_given_back(offers: dict[str, Article]) -> None:
+    """Küstenfunk has bought too many loggers for Pier 4, and has given some of them back."""
+    with clock.back_then(_days_ago(90)), _as("dora@kontor.example") as dora:
+        to, article = _called("Küstenfunk"), db.session.merge(offers["LOG-50"])
+        holding = licenses.give(article, 3, to=to, on=clock.today(to.time_zone), note="PO 4733", by=dora)
+        pier = db.session.scalars(select(ResourceGroup).where(ResourceGroup.name == "Pier 4")).one()
+        loggers = db.session.scalars(select(License).where(License.holding_id == holding.id)).one()
+        loggers.resource_group_id, number = pier.id, loggers.id
+    with clock.back_then(_days_ago(40)), _as("bob@kuestenfunk.example") as bob:
+        loggers = db.session.get(License, number)
+        licenses.consume(loggers, 85, reference="DL-3100 Pier 4", by=bob)
+        surrenders.surrender(loggers, 40, by=bob)
 
 
 def _license_of(account: str, key: str) -> License:

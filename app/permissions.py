@@ -16,10 +16,11 @@ from .models import Kind, Role
 A, M, S, U, F, V = Role.ADMINISTRATOR, Role.MANAGER, Role.SALES, Role.SUPPORT, Role.FINANCE, Role.VIEWER
 EVERYBODY = {A, M, S, U, F, V}
 
-# Where a permission has a meaning at all: in every account, in those that manage others, or in the operator's alone.
+# Where a permission has a meaning at all: in every account, in those that manage others, or in those of one kind.
 ANYWHERE = frozenset(Kind)
 MANAGING = frozenset({Kind.OPERATOR, Kind.PARTNER})
 OPERATOR = frozenset({Kind.OPERATOR})
+CUSTOMER = frozenset({Kind.CUSTOMER})
 
 
 class Permission(NamedTuple):
@@ -30,7 +31,8 @@ class Permission(NamedTuple):
 
 TABLE: dict[str, Permission] = {
     # fmt: off
-    "dashboard.show":   Permission(_l("See the dashboard"), ANYWHERE, EVERYBODY),
+    "dashboard.show":   Permission(_l("See the dashboard"), MANAGING, EVERYBODY),
+    "portal.show":      Permission(_l("See the customer portal"), CUSTOMER, EVERYBODY),
     "account.list":     Permission(_l("See the accounts below"), MANAGING, EVERYBODY),
     "account.show":     Permission(_l("Open an account's details"), MANAGING, EVERYBODY),
     "account.add":      Permission(_l("Add accounts"), MANAGING, {A, M, S}),
@@ -66,6 +68,7 @@ TABLE: dict[str, Permission] = {
     "license.list":     Permission(_l("See licenses"), ANYWHERE, EVERYBODY),
     "license.show":     Permission(_l("Open a license's details"), ANYWHERE, EVERYBODY),
     "license.use":      Permission(_l("Take licenses into use and release them"), ANYWHERE, {A, M}),
+    "license.surrender": Permission(_l("Surrender licenses"), ANYWHERE, {A, M}),
     "license.suspend":  Permission(_l("Suspend and reinstate licenses"), MANAGING, {A, M}),
     "license.revoke":   Permission(_l("Revoke licenses"), OPERATOR, {A, M}),
     "license.export":   Permission(_l("Export licenses to Excel"), ANYWHERE, {A, M, S, F}),
@@ -149,6 +152,7 @@ TABLE: dict[str, Permission] = {
 
 NOUNS = {
     "dashboard": _l("Dashboard"),
+    "portal": _l("Customer portal"),
     "account": _l("Accounts"),
     "property": _l("Properties"),
     "member": _l("Members"),
@@ -185,7 +189,7 @@ BY_PROGRAMS = {
     "member": ("list", "edit", "remove"),
     "invitation": ("list", "add", "resend", "withdraw"),
     "article": ("list", "show"),
-    "license": ("list", "show", "use", "suspend", "revoke"),
+    "license": ("list", "show", "use", "surrender", "suspend", "revoke"),
     "plan": ("list",),
     "subscription": ("list", "show", "renew", "cancel"),
     "order": ("list", "show", "add", "cancel"),

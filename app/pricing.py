@@ -32,16 +32,20 @@ class Line:
     period: Period | None = None
     part: Period | None = None  # the days of the period that are charged, where not all are
     credit: bool = False  # given back instead of charged
+    per: int = 1  # so many of what is counted are a piece, and cost the unit price together
+    most: Decimal | None = None  # of a credit: what is left of what was paid
 
     @property
     def whole(self) -> Decimal:
         """Before any share of days and any rounding."""
-        return self.quantity * self.unit_price
+        return self.quantity * self.unit_price / self.per
 
     @property
     def exact(self) -> Decimal:
-        """The share that falls on the days charged, unrounded; a credit is below zero."""
+        """The share that falls on the days charged, unrounded; a credit is below zero, never beyond what was paid."""
         share = self.whole * self.part.days / self.period.days if self.part and self.period else self.whole
+        if self.most is not None:
+            share = min(share, self.most)
         return -share if self.credit else share
 
 
@@ -144,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 def _line(stored: Mapping[str, Any]) -> Line:
     periods = {name: _period(stored[name]) for name in ("period", "part") if name in stored}
-    amounts = {name: Decimal(stored[name]) for name in ("unit_price", "amount")}
+    amounts = {name: Decimal(stored[name]) for name in ("unit_price", "amount", "most") if name in stored}
     return Line(**{**stored, **periods, **amounts})
 
 

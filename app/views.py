@@ -53,12 +53,14 @@ from .pages.imports import ImportsView
 from .pages.order_wizard import OrderWizard
 from .pages.orders import FulfilmentsView, OrdersView
 from .pages.plans import PlansView, ProductsView
+from .pages.portal import PortalView
 from .pages.properties import PropertiesView
 from .pages.relationships import ManagersView, RelationshipsView
 from .pages.resource_groups import ResourceGroupsView
 from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
 from .pages.subscriptions import SubscriptionsView
+from .pages.surrender import SurrenderView, surrender_action, surrender_link
 from .pages.upfront import UpfrontView
 from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves, plans
 from .services.import_columns import ID_LABEL, id_of
@@ -257,7 +259,10 @@ class AccountsView(BackOfficeView):
             ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
             ("move", _("Move"), "sitemap", may("account.move")),
         ]
-        return [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
+        asked = [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
+        if may("license.surrender") and not row.is_archived:
+            asked.append(surrender_action(row.id, back=self.url("show", pk=row.id)))
+        return asked
 
     @expose("/hold/<int:pk>", methods=["GET", "POST"])
     @has_access
@@ -750,6 +755,9 @@ class HoldingsView(BackOfficeView):
         return _("%(account)s now has %(article)s.", account=row.account.name, article=str(row))
 
 
+OVER = (LicenseStatus.EXPIRED, LicenseStatus.REVOKED, LicenseStatus.SURRENDERED)
+
+
 class LicensesView(BackOfficeView):
     """What accounts may use, how much of it they do, and what is left (M-13)."""
 
@@ -818,7 +826,7 @@ class LicensesView(BackOfficeView):
         return clock.today(time_zone())
 
     def is_muted(self, row: License) -> bool:
-        return row.status_on(self._today()) in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}
+        return row.status_on(self._today()) in OVER
 
     def badges(self, row: License) -> list[Cell]:
         return [self.fields(["status"])["status"].cell(row)]
@@ -849,12 +857,21 @@ class LicensesView(BackOfficeView):
         url = url_for("MovementsView.export", **{"_flt_1_license.public_id": row.public_id})
         return [Link(_("Export movements"), url, "download")]
 
+    def tools(self) -> list[Link]:
+        """Of the own licenses; those of accounts beneath are given back on their pages."""
+        scope = current_scope()
+        if scope.kind.manages_accounts or not may("license.surrender"):
+            return []
+        return [surrender_link(scope.account_id, back=self.url("list"))]
+
     def questions(self, row: License) -> list[Action]:
         status = row.status_on(clock.today(row.account.time_zone))
         asked = []
+        if may("license.surrender") and may_change(row) and status is LicenseStatus.ACTIVE and row.available:
+            asked.append(surrender_action(row.account_id, row, back=self.url("show", pk=row.id)))
         if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
             asked.append(self._question(row, "suspend", _("Suspend"), "player-pause"))
-        if may("license.revoke") and may_change(row) and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
+        if may("license.revoke") and may_change(row) and status not in OVER:
             asked.append(self._question(row, "revoke", _("Revoke"), "ban", danger=True))
         return asked
 
@@ -1277,13 +1294,14 @@ def _invite_link(**values: Any) -> Link:
 
 def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
+    start = {"category": "Start", "category_label": _l("Start")}
     partner = {"category": "Partner", "category_label": _l("Partner")}
     account = {"category": "Account", "category_label": _l("Account")}
     contracts = {"category": "Contracts", "category_label": _l("Contracts")}
     catalogue = {"category": "Catalogue", "category_label": _l("Catalogue")}
     add = backoffice.add_view
-    add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
-    start = {"category": "Start", "category_label": _l("Start")}
+    add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), **start)
+    add(PortalView, "Portal", icon="home", label=_l("Portal"), **start)
     add(DeadlinesView, "Deadlines", icon="calendar-event", label=_l("Deadlines"), **start)
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
     add(RelationshipsView, "Relationships", icon="heart-handshake", label=_l("Relationships"), **partner)
@@ -1312,6 +1330,7 @@ def register(backoffice: BackOffice) -> None:
     backoffice.add_view_no_menu(ResourceGroupsView)
     backoffice.add_view_no_menu(OrderWizard)
     backoffice.add_view_no_menu(ApiReferenceView)
+    backoffice.add_view_no_menu(SurrenderView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
 
 

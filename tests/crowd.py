@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,13 +10,15 @@ from multiprocessing import get_context
 from typing import Any
 
 from flask import Flask, current_app
+from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app import create_app
 from app.errors import Refused
 from app.extensions import db
 from app.models import License, Subscription
-from app.services import licenses, subscriptions, upfront
+from app.services import licenses, subscriptions, surrenders, upfront
 from app.services.signin import Visitor
 from app.tenancy import unscoped
 from tests.cast import BOB, Person, acting_as, apart
@@ -69,6 +72,67 @@ def _guess(settings: dict[str, Any], partner: Person, email: str, code: str, tim
                 got += redeem(partner, email, code) is not None
         db.engine.dispose()
     return got
+
+
+def use_and_give_back(app: Flask, license_id: int, *, tries: int, processes: int = 2) -> tuple[int, int]:
+    """Let half of the processes take places into use and half give places back, so many tries of each in all, by the
+    statements that decide and with no lock around them; how many were used, and how many given back."""
+    settings = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "DATA_DIR")}
+    context = get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        start, each = manager.Barrier(processes), tries // (processes // 2)
+        jobs = [(settings, license_id, n, each, start) for n in range(processes)]
+        done = pool.starmap(_use_or_give_back, jobs, chunksize=1)
+    return sum(done[0::2]), sum(done[1::2])
+
+
+def _use_or_give_back(settings: dict[str, Any], license_id: int, number: int, tries: int, start: Any) -> int:
+    app = create_app(**SETTINGS | settings)
+    deed, done = (_give_one_back if number % 2 else _use_one), 0
+    with app.app_context():
+        event.listen(db.engine, "connect", _do_not_wait_for_the_disk)
+    with app.app_context(), acting_as(BOB):
+        license = licenses.as_it_is(db.session.get(License, license_id))
+        db.session.expunge_all()
+        db.session.commit()
+        start.wait(120)
+        for _try in range(tries):
+            done += _until_it_has_its_turn(deed, license)
+    return done
+
+
+def _do_not_wait_for_the_disk(connection: Any, _record: Any) -> None:
+    """Who comes first does not hang on when it is written for good; thousands of commits would take minutes."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+    else:
+        connection.execute("SET synchronous_commit = off")
+        connection.commit()
+
+
+def _until_it_has_its_turn(deed: Callable[[License], bool], license: License) -> bool:
+    while True:
+        try:
+            did = deed(license)
+            db.session.commit()
+            return did
+        except OperationalError:  # SQLite had none within its patience
+            db.session.rollback()
+
+
+def _use_one(license: License) -> bool:
+    return licenses._take(license, 1)
+
+
+def _give_one_back(license: License) -> bool:
+    """Refused for good only where nobody else has changed the quantity meanwhile."""
+    while True:
+        meant = surrenders.Surrender(license, 1, licenses.today_of(license), license.quantity - 1, None, None)
+        did, known = surrenders._take_away(meant), license.quantity
+        now = known - 1 if did else db.session.scalar(select(License.quantity).where(License.id == license.id))
+        set_committed_value(license, "quantity", now)
+        if did or now == known:
+            return did
 
 
 def compete(app: Flask, deed: Callable[[Any], bool], about: Any, processes: int) -> list[bool]:

@@ -10,8 +10,19 @@ from sqlalchemy import select
 
 from app import clock
 from app.extensions import db
-from app.models import Article, DataLocation, LicenseType, Meter, PaymentMode, Plan, Policy, Product
-from app.services import catalog, licenses, plans, subscriptions
+from app.models import (
+    Article,
+    DataLocation,
+    License,
+    LicenseType,
+    Meter,
+    PaymentMode,
+    Plan,
+    Policy,
+    Product,
+    Subscription,
+)
+from app.services import catalog, licenses, plans, resource_groups, subscriptions
 from app.tenancy import unscoped
 from tests.cast import DORA, account_called, acting_as
 
@@ -29,6 +40,13 @@ def article(number: str = "ART-1", *, grants: dict[int, int] | None = None) -> i
     names = {"name_en": "Starter pack", "name_de": "Startpaket"}
     with acting_as(DORA) as by:
         return catalog.define_article(number, grants=list((grants or {}).items()), by=by, **names).id
+
+
+def price_article(article_id: int, price: str, *, currency: str = "EUR") -> None:
+    """What a piece of an article costs from today on."""
+    with acting_as(DORA) as by:
+        offer, amounts = db.session.get(Article, article_id), {"unit": Decimal(price)}
+        plans.set_price(offer, currency, on=clock.today(by.account.time_zone), amounts=amounts, by=by)
 
 
 def plan(key: str = "standard", **facts: Any) -> int:
@@ -94,3 +112,13 @@ def subscription(plan_id: int, slug: str = "kuestenfunk", title: str = "Harbour"
     with acting_as(DORA) as by:
         account = account_called(slug)
         return subscriptions.add(account, terms(plan_id, **facts), title=title, by=by, pending=pending).id
+
+
+def licenses_in(subscription_id: int, holding_id: int, group: str = "Site") -> list[int]:
+    """The licenses of what was acquired, put into a part of that subscription; their numbers."""
+    with acting_as(DORA):
+        part = resource_groups.add(db.session.get(Subscription, subscription_id), group)
+        theirs = db.session.scalars(select(License).where(License.holding_id == holding_id).order_by(License.id)).all()
+        for license in theirs:
+            license.resource_group_id = part.id
+        return [license.id for license in theirs]

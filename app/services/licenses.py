@@ -60,6 +60,7 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    SURRENDERED = "surrendered"
     ARCHIVED = "account_archived"
     HELD = "account_on_hold"
     NOT_HELD = "not_held"
@@ -75,6 +76,7 @@ _REASON_LABELS = {
     Reason.SUSPENDED: _l("The license is suspended."),
     Reason.EXPIRED: _l("The license has expired."),
     Reason.REVOKED: _l("The license has been revoked."),
+    Reason.SURRENDERED: _l("The license has been given back."),
     Reason.ARCHIVED: _l("The account is archived."),
     Reason.HELD: _l("The account is on hold."),
     Reason.NOT_HELD: _l("So much is not in use under this reference."),
@@ -174,7 +176,7 @@ def _to_be_given(
     _only_the_operator(by)
     _refuse_archived(to)
     offer = _on_offer(offer, owed=owed)
-    _check_quantity(quantity)
+    check_quantity(quantity)
     _check_days(on, until)
     return offer
 
@@ -201,7 +203,7 @@ def _on_offer(offer: Offer, *, owed: bool) -> Offer:
     return found
 
 
-def _check_quantity(quantity: int) -> None:
+def check_quantity(quantity: int) -> None:
     if type(quantity) is not int or not 1 <= quantity <= LARGEST_QUANTITY:
         raise Refused(_("A quantity is a whole number from 1 to 1,000,000,000."), field="quantity")
 
@@ -216,12 +218,12 @@ def _check_days(on: date, until: date | None) -> None:
 
 def check(license: License, quantity: int = 1) -> Answer:
     """Whether so much more could be taken into use now. Changes nothing and promises nothing."""
-    _check_quantity(quantity)
-    return _verdict(_as_it_is(license), quantity)
+    check_quantity(quantity)
+    return _verdict(as_it_is(license), quantity)
 
 
 def _verdict(license: License, quantity: int) -> Answer:
-    reason = _against(license)
+    reason = against(license)
     if reason is None and license.in_use > license.ceiling - quantity:
         reason = Reason.FULL
     return _answer(license, reason, over=license.in_use + quantity > license.quantity)
@@ -269,23 +271,23 @@ def held_by(license: License, reference: str) -> int:
 
 
 def signed() -> ColumnElement[int]:
-    """The quantity of a movement, below zero where it was released."""
-    consumed = LicenseMovement.kind == MovementKind.CONSUMED
-    return case((consumed, LicenseMovement.quantity), else_=-LicenseMovement.quantity)
+    """What a movement adds to what is in use: below zero where it was released, nothing where it was surrendered."""
+    moves = {MovementKind.CONSUMED: LicenseMovement.quantity, MovementKind.RELEASED: -LicenseMovement.quantity}
+    return case(*((LicenseMovement.kind == kind, quantity) for kind, quantity in moves.items()), else_=0)
 
 
 def _begin(license: License, quantity: int, reference: str, key: str) -> tuple[License, str]:
     """The license, held: whoever comes at the same moment waits, and then sees what this one has done."""
-    _check_quantity(quantity)
+    check_quantity(quantity)
     reference = " ".join(reference.replace("\x00", "").split())
     if not reference or len(reference) > LONGEST_REFERENCE:
         raise Refused(_("Name who or what uses it, in up to 200 characters."), field="reference")
     if len(key) > LONGEST_KEY or "\x00" in key:
         raise Refused(_("A key has up to 120 characters."), field="key")
-    return _as_it_is(license, hold=True), reference
+    return as_it_is(license, hold=True), reference
 
 
-def _as_it_is(license: License, *, hold: bool = False) -> License:
+def as_it_is(license: License, *, hold: bool = False) -> License:
     """The license, its type and its account, read anew; held on wish."""
     statement = (
         select(License)
@@ -315,7 +317,7 @@ def _earlier(license: License, kind: MovementKind, quantity: int, reference: str
 
 def _take(license: License, quantity: int) -> bool:
     """The one statement that decides. Written so that no sum can leave the range of the column."""
-    day = _today(license)
+    day = today_of(license)
     living = select(Account.id).where(Account.archived_at.is_(None), Account.administrative_hold_at.is_(None))
     return _move(
         license,
@@ -354,13 +356,13 @@ def _write_down(
     db.session.flush()
 
 
-def _against(license: License) -> Reason | None:
+def against(license: License) -> Reason | None:
     """What speaks against using it at all."""
     if license.account.is_archived:
         return Reason.ARCHIVED
     if license.account.is_held:
         return Reason.HELD
-    status = license.status_on(_today(license))
+    status = license.status_on(today_of(license))
     return None if status is LicenseStatus.ACTIVE else Reason(status.value)
 
 
@@ -377,7 +379,7 @@ def _answer(license: License, reason: Reason | None, *, over: bool = False) -> A
     )
 
 
-def _today(license: License) -> date:
+def today_of(license: License) -> date:
     return clock.today(license.account.time_zone)
 
 
@@ -471,7 +473,7 @@ def note_expired() -> int:
         .order_by(License.id)
         .with_for_update(of=License, skip_locked=True)
     )
-    ended = [license for license in db.session.scalars(ending) if license.valid_until <= _today(license)]
+    ended = [license for license in db.session.scalars(ending) if license.valid_until <= today_of(license)]
     for license in ended:
         license.status = LicenseStatus.EXPIRED
         record("license.expired", license)
@@ -500,11 +502,11 @@ def _settled(license: License, by: Member) -> License:
     """The license, held and as it is now; not the own one, unless the operator's."""
     if license.account_id == by.account_id and by.account.kind is not Kind.OPERATOR:
         raise Refused(_("Only accounts above suspend, reinstate and revoke a license."))
-    return _as_it_is(license, hold=True)
+    return as_it_is(license, hold=True)
 
 
 def _refuse_unless_it_may(license: License, status: LicenseStatus) -> None:
-    now = license.status_on(_today(license))
+    now = license.status_on(today_of(license))
     now = LicenseStatus.ACTIVE if now is LicenseStatus.UPCOMING else now
     if status not in License.MOVES[now]:
         raise Refused(

@@ -22,7 +22,7 @@ TONES = {
     "pending": "yellow", "accepted": "green", "expired": "red",
     "active": "green", "consent": "azure", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
-    "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
+    "consumed": "azure", "released": "green", "surrendered": "secondary", "overage": "azure", "soft": "yellow",
     "trial": "azure", "cancelled": "red", "deleted": "secondary", "withdrawn": "secondary",
     "requested": "red", "called": "yellow", "paid": "azure",
     "draft": "secondary", "placed": "azure", "in-fulfilment": "blue", "completed": "green",

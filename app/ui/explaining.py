@@ -72,10 +72,17 @@ def _line(line: Line, currency: str) -> ExplainedLine:
         label = f"{line.name} · {label}"
     return ExplainedLine(
         label=_("Credit: %(what)s", what=label) if line.credit else label,
-        sum=f"{shown(line.quantity, 'number')} × {_money(line.unit_price, currency)}",
+        sum=_sum(line, currency),
         about=list(_about(line, currency)),
         amount=_money(line.amount, currency),
     )
+
+
+def _sum(line: Line, currency: str) -> str:
+    quantity, price = shown(line.quantity, "number"), _money(line.unit_price, currency)
+    if line.per == 1:
+        return f"{quantity} × {price}"
+    return _("%(quantity)s at %(price)s for %(per)s", quantity=quantity, price=price, per=shown(line.per, "number"))
 
 
 def _about(line: Line, currency: str) -> Any:
@@ -87,6 +94,8 @@ def _about(line: Line, currency: str) -> Any:
     if line.part is not None and line.period is not None:
         yield ngettext("%(num)s of %(all)s day of the period", "%(num)s of %(all)s days of the period",
                        line.part.days, all=line.period.days)  # fmt: skip
+    if line.most is not None and line.exact == -line.most:
+        yield _("limited to what is left of what was paid")
     if line.exact != line.amount:
         exact = shown(line.exact.quantize(Decimal("0.00001")).normalize(), "number")
         yield _("%(exact)s, rounded half up", exact=exact)

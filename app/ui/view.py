@@ -494,7 +494,7 @@ class BackOfficeView(ModelView):
             form=form,
             groups=self.field_groups(names),
             submit_label=_("Save"),
-            cancel_url=_safe_back(self.url("list")),
+            cancel_url=safe_back(self.url("list")),
             modal=from_htmx(),
         )
 
@@ -553,7 +553,7 @@ class BackOfficeView(ModelView):
         rows = self._chosen(request.values.getlist("rowid"))
         if not all(map(may_change, rows)):
             abort(403)
-        back = _safe_back(self.url("list"))
+        back = safe_back(self.url("list"))
         try:
             said = getattr(self, chosen_command.method)(rows)
             db.session.flush()
@@ -567,7 +567,7 @@ class BackOfficeView(ModelView):
     def _do_to_all(self, verb: Command) -> Any:
         """Do a verb on all rows the list has, and tell of those that were refused."""
         listing, agreed = self.listing(self.url("list"), self.conditions()), request.form.get("all", "")[:12]
-        deed, back = getattr(self, verb.method), _safe_back(self.url("list"))
+        deed, back = getattr(self, verb.method), safe_back(self.url("list"))
         try:
             agreed = int(agreed) if agreed.isdecimal() and agreed.isascii() else 0
             outcome = bulk.on_all(listing, deed, offered=verb.offered, agreed=agreed)
@@ -633,13 +633,13 @@ def render_part(template: str, **said: Any) -> str:
 
 def leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
-    target = _safe_back(url)
+    target = safe_back(url)
     if from_htmx():
         return Response(status=204, headers={"HX-Redirect": target})
     return redirect(target)
 
 
-def _safe_back(default: str) -> str:
+def safe_back(default: str) -> str:
     """Where the person came from, if that is a page of this account."""
     back = request.form.get("back") or request.args.get("back") or ""
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default

@@ -65,7 +65,7 @@ def do(verb, number: int, by: Person, **facts) -> None:
 
 def now_of(number: int) -> License:
     with unscoped("looking at a license", writes=False):
-        return licenses._as_it_is(db.session.get(License, number))
+        return licenses.as_it_is(db.session.get(License, number))
 
 
 def movements_of(number: int) -> list[tuple[str, int, int, str]]:

@@ -210,7 +210,8 @@ def _of(policy: Any, place: Place) -> Iterator[Cell]:
 def _page(policy: Page, place: Place) -> Iterator[Cell]:
     path = place.path(policy.query)
     for method in ("GET", "HEAD") if policy.get else ():
-        yield Cell(method, path, place.answers(policy.get, policy.permission))
+        good = place.answers(policy.get, policy.permission)
+        yield Cell(method, path, {policy.otherwise} if good == {403} else good)
     if policy.get and place.is_in(policy.permission):
         yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
     if policy.post:
@@ -516,7 +517,7 @@ def _api_item(policy: ApiItem, place: Place) -> Iterator[Cell]:
     table = policy.of.__tablename__
     for pk, seen in place.on_rows(table, policy.permission):
         there = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = _api_answers(place, 200 if there else 404, policy.permission)
+        good = _api_answers(place, policy.done if there else 404, policy.permission)
         yield Cell("GET", place.path(pk=pk), good, like="" if there else place.path(pk=NEVER_WAS))
 
 

@@ -96,6 +96,7 @@ class Page:
     data: dict[str, str] = field(default_factory=dict)
     alters: frozenset[str] = frozenset()  # columns besides those of its form
     query: str = ""  # what its address needs besides
+    otherwise: int = 403  # what those are answered who lack the right because of the account's kind
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ class ApiItem:
     permission: str
     of: type
     offers: Allowed = anywhere
+    done: int = 200  # 409: the row is in no state for it
 
 
 @dataclass(frozen=True)
@@ -305,7 +307,8 @@ POLICY: dict[str, Any] = {
     "security.end": Personal("one's own browsers", post=302, of=Login),
     "security.end_all": Personal("one's own browsers", post=302),
     # --- the back office ---
-    "DashboardView.show": Page("dashboard.show"),
+    "DashboardView.show": Page("dashboard.show", otherwise=302),  # customers are led to their portal
+    "PortalView.show": Page("portal.show"),
     "RolesView.list": Page("role.list"),
     "SettingsView.edit": Page("settings.edit", post=302, data=ACCOUNT),
     "AccountsView.index": Page("account.list", get=302),
@@ -382,6 +385,7 @@ POLICY: dict[str, Any] = {
     "LicensesView.show": Detail("license.show", License),
     "LicensesView.suspend": EditForm("license.suspend", License, REASON, from_above, alters=ENDING),
     "LicensesView.revoke": EditForm("license.revoke", License, REASON, from_above, alters=ENDING),
+    "SurrenderView.ask": AddForm("license.surrender", LicenseMovement, {"step": "surrender"}, into="account", done=422),
     "LicensesView.action_post": Commands(License, {"reinstate": "license.suspend"}),
     "MovementsView.index": Page("license_movement.list", get=302),
     "MovementsView.list": List("license_movement.list", LicenseMovement),
@@ -548,6 +552,8 @@ POLICY: dict[str, Any] = {
     "LicenseApi.check": ApiItem("license.show", License),
     "LicenseApi.consume": ApiDeed("license.use", License, {"reference": "x"}),
     "LicenseApi.release": ApiDeed("license.use", License, {"reference": "x"}),
+    "LicenseApi.preview_surrender": ApiItem("license.surrender", License, done=409),
+    "LicenseApi.surrender": ApiDeed("license.surrender", License, {"quantity": 1}),
     "LicenseApi.suspend": ApiDeed("license.suspend", License, {"reason": "x"}),
     "LicenseApi.reinstate": ApiDeed("license.suspend", License),
     "LicenseApi.revoke": ApiDeed("license.revoke", License, {"reason": "x"}),

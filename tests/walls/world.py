@@ -143,11 +143,11 @@ NEEDS = {
     "license_movement": "license_movement.list",
     "article": "holding.list",  # whoever sees what was acquired reads its name
     "license_type": "license.list",
-    "product": "plan.list",
-    "plan": "subscription.list",  # whoever sees what was agreed on reads its name
+    "product": "subscription.list",  # whoever sees what was agreed on reads what it is about
     "subscription": "subscription.list",
     "resource_group": "resource_group.list",
     "upfront_request": "upfront_request.list",
+    "plan": "subscription.list",
     "api_key": "api_key.list",
     "saved_view": "saved_view.list",
     "relationship": "manager.list",
@@ -162,10 +162,12 @@ LET_IN = {("gletscherbau", "fjordline"): ("view", "licenses")}
 BY_CONSENT = {"account": "view", "license": "licenses", "holding": "licenses", "license_movement": "licenses"}
 
 
-
 def partner_of(slug: str) -> str:
     return {"fjordline": "alpenwerk", "bergen": "nordlicht", "gestern": "kontor"}.get(slug, "fjordline")
 
+
+# Of the account above, what its customers' portal tells.
+OFFICE = {"name", "contact", "email", "phone", "website"}
 
 # What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
 CATALOGUE = {"article", "license_type", "plan", "article_grant", "product", "plan_price", "article_price"}
@@ -561,6 +563,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # a program is told by which of the account's keys it got in
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
+    if table == "account" and column in OFFICE and whose == PARENT.get(actor.slug) and may(actor, "portal.show"):
+        return True  # a customer is told how to reach whoever looks after them
     if table == "property" and whose == actor.slug and actor.role:
         return True  # one's own definitions: in one's history, and in the reference of the API
     if table in CATALOGUE:
