@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_properties, demo_subscriptions
+from . import clock, demo_orders, demo_properties, demo_subscriptions
 from .extensions import db
 from .models import (
     Account,
@@ -128,6 +128,7 @@ def build() -> None:
         _licenses_used(given, email, dice)
     _licenses_ended()
     demo_subscriptions.build(dice, _as)
+    demo_orders.build(_as)
 
 
 def _operator() -> None:
@@ -191,12 +192,15 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         for key, en, de, unit_en, unit_de, policy, percent in LICENSE_TYPES
     }  # fmt: skip
     demo_subscriptions.catalogue(dora)
-    return {
+    offers = {
         number: catalog.define_article(
             number, name_en=en, name_de=de, grants=[(types[key].id, count) for key, count in grants.items()], by=dora
         )
         for number, en, de, grants in ARTICLES
     }
+    db.session.flush()
+    demo_orders.price(dora)
+    return offers
 
 
 def _articles_given(offers: dict[str, Article], dice: random.Random) -> list[int]:
