@@ -7,12 +7,11 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_properties, demo_relationships, demo_subscriptions
+from . import clock, demo_orders, demo_properties, demo_relationships, demo_subscriptions
 from .extensions import db
 from .models import (
     Account,
@@ -75,7 +74,6 @@ ARTICLES = [
     ("ALARM", "Alarm by text message", "Alarm per SMS", {"sms-alerts": 1000}),
     ("SERVICE-DAY", "Commissioning on site, one day", "Inbetriebnahme vor Ort, ein Tag", {}),
 ]  # fmt: skip
-PRICES = {"LOG-50": "540", "USR-5": "300", "VOL-100": "240", "ALARM": "120", "SERVICE-DAY": "1180"}  # in EUR
 USERS_OF = {  # what takes a license into use: a word and how many there are of it
     "assets": ("Kühlhaus", "Pumpwerk", "Generator", "Silo", "Transformator", "Förderband"),
     "data-loggers": ("DL-2400", "DL-3100", "DL-5000"),
@@ -133,6 +131,7 @@ def build() -> None:
     demo_relationships.build(_person)
     demo_subscriptions.build(dice, _as)
     _licenses_given_back(offers)
+    demo_orders.build(_as)
 
 
 def _operator() -> None:
@@ -202,9 +201,8 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         )
         for number, en, de, grants in ARTICLES
     }
-    for number, price in PRICES.items():
-        on, amounts = clock.today(dora.account.time_zone), {"unit": Decimal(price)}
-        plans.set_price(offers[number], "EUR", on=on, amounts=amounts, by=dora)
+    db.session.flush()
+    demo_orders.price(dora)
     return offers
 
 

@@ -54,7 +54,7 @@ KEYWORDS = ["_l", "lazy_gettext", "lazy_ngettext:1,2", "lazy_pgettext:1c,2"]  # 
 # Words that are the same in both languages.
 SAME = {
     "Administrator", "Code", "Dashboard", "Filter", "Manager", "Maximum", "Minimum", "Name", "Partner", "Person",
-    "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position", "Cloud", "SaaS",
+    "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position", "Cloud", "Domain", "SaaS",
     "Terminals", "Version",
 }  # fmt: skip
 
