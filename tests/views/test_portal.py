@@ -48,7 +48,7 @@ def test_it_shows_what_the_account_has_and_nothing_of_others(bob):
 
     assert "15 of 40 in use, 25 available" in page and "Harbour" in page and "Monitoring · Standard" in page
     assert now_of(own).public_id in page and now_of(strange).public_id not in page and "Dike" not in page
-    assert "Bob Brandt" in page and "Alice" not in page
+    assert "Bob Brandt" in page and ALICE.email not in page
 
 
 def test_use_is_that_of_this_month(bob):
