@@ -311,7 +311,9 @@ def test_a_verb_one_has_no_right_to_is_not_done_to_all_either(app):
 # --- how much it costs -------------------------------------------------------------------------------------------
 
 PAGES = ["/", "/accounts/list/", "/members/list/", "/history/list/", "/outbox/list/", "/roles/", "/settings/",
-         "/licenses/list/", "/accounts/list/?cols=name,plan.name,website&sort=parent.name"]  # fmt: skip
+         "/licenses/list/", "/accounts/list/?cols=name,plan.name,website&sort=parent.name",
+         "/relationships/list/", "/deadlines/", "/subscriptions/list/", "/orders/list/", "/resource-groups/list/",
+         "/upfront/list/", "/plans/compare"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
