@@ -9,11 +9,11 @@ from sqlalchemy import event
 
 from app import clock
 from app.extensions import db
-from app.models import License, Role
+from app.models import Kind, License, Role
 from app.services import surrenders
 from app.tenancy import unscoped
 from tests import stock
-from tests.cast import ALICE, BOB, account_called, acting_as, browse, hire
+from tests.cast import ALICE, BOB, FRIDA, account_called, acting_as, browse, hire
 from tests.services.test_licenses import free, now_of, use
 from tests.signing import Tab
 
@@ -49,6 +49,16 @@ def test_it_shows_what_the_account_has_and_nothing_of_others(bob):
     assert "15 of 40 in use, 25 available" in page and "Harbour" in page and "Monitoring · Standard" in page
     assert now_of(own).public_id in page and now_of(strange).public_id not in page and "Dike" not in page
     assert "Bob Brandt" in page and ALICE.email not in page
+
+
+def test_a_former_partner_reads_of_its_own_and_not_of_accounts_beneath(app, frida):
+    own, beneath = stock.license_of("fjordline"), stock.license_of("bergen")
+    with unscoped("partner management was switched off"):
+        account_called("fjordline").kind = Kind.CUSTOMER
+
+    page = portal(FRIDA)
+
+    assert now_of(own).public_id in page and now_of(beneath).public_id not in page
 
 
 def test_use_is_that_of_this_month(bob):
