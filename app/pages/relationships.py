@@ -24,6 +24,7 @@ from ..errors import Refused
 from ..extensions import db
 from ..models import Consent, Member, Purpose, Relationship, RelationshipStatus
 from ..services import relationships
+from ..services.above import office_above
 from ..tenancy import current_scope
 from ..ui.acting import may, me
 from ..ui.columns import Field
@@ -230,13 +231,11 @@ class ManagersView(BetweenAccountsView):
         return (Relationship.account_id == current_scope().account_id,)
 
     def lead(self) -> Any:
-        own = current_scope().account_id
-        with unit(writes=False):
-            above = relationships.looked_after_by(own)
-        if not above:
+        office = office_above(current_scope().account_id)
+        if office is None:
             return _("Who has been let in by your consent, and to what.")
         return _("%(partner)s looks after this account and manages its licenses and orders. Those below have been let"
-                 " in by your consent.", partner=above)  # fmt: skip
+                 " in by your consent.", partner=office.name)  # fmt: skip
 
     @command(
         "end",

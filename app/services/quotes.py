@@ -11,7 +11,6 @@ from decimal import Decimal
 
 from flask_babel import format_decimal
 from flask_babel import gettext as _
-from sqlalchemy import select
 
 from .. import clock, money, pricing, tax
 from ..errors import Refused
@@ -22,7 +21,6 @@ from ..models import (
     Article,
     Beyond,
     Calculation,
-    Kind,
     Meter,
     Plan,
     PlanPrice,
@@ -30,7 +28,7 @@ from ..models import (
 )
 from ..periods import Period, period_of
 from ..pricing import Amount, Line
-from ..tenancy import unscoped
+from . import above
 
 Quantities = Mapping[Meter, int]
 
@@ -84,7 +82,7 @@ def of_change(subscription: Subscription, plan: Plan, *, quantities: Quantities,
 
 def total(lines: list[Line], *, currency: str, account: Account) -> Amount:
     """The lines as one amount, with the tax that account pays."""
-    due = tax.tax_on(seller=_country_of_seller(), buyer=account.country or "", vat_id=account.vat_id or "")
+    due = tax.tax_on(seller=above.country_of_seller(), buyer=account.country or "", vat_id=account.vat_id or "")
     return pricing.amount_of(lines, currency=currency, tax_rate=due.rate, tax_case=due.case.value)
 
 
@@ -151,8 +149,3 @@ def _lines(plan: Plan, period: Period, *, currency: str, quantities: Quantities,
 
 def _amount(price: PlanPrice, name: str) -> Decimal:
     return price.amount(name) or Decimal(0)
-
-
-def _country_of_seller() -> str:
-    with unscoped("whoever sells stands above the wall", writes=False) as session:
-        return session.scalar(select(Account.country).where(Account.kind == Kind.OPERATOR)) or ""

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import force_locale, format_date
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, case, delete, exists, func, literal, select, update
-from sqlalchemy.orm import aliased, joinedload
+from sqlalchemy.orm import aliased
 
 from .. import clock, limits, outbox, tokens
 from ..audit import record
@@ -294,12 +294,6 @@ def status_column() -> ColumnElement[Any]:
         (over, literal(RelationshipStatus.ENDED.value, type_)),
         else_=literal(RelationshipStatus.ACTIVE.value, type_),
     )
-
-
-def looked_after_by(account_id: int) -> str:
-    """The name of the account that manages it by its place in the tree; unscoped, since nobody looks upwards."""
-    account = db.session.get(Account, account_id, options=[joinedload(Account.parent)])
-    return account.parent.name if account is not None and account.parent is not None else ""
 
 
 def forget_old(most: int) -> int:
