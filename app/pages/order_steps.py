@@ -128,10 +128,8 @@ class PlanForm(StepForm):
             here = next((price for price in prices if price.currency == self.currency.data), None)
             if prices:
                 offer = offer_of(plan, here or prices[0])
-                told = zip(Meter, offer.facts, strict=True)
-                facts = [fact for meter, fact in told if plan.included(meter) or plan.limit(meter)]
-                found.append((offer, facts, [base_price(price) for price in prices if here and price is not here]))
-        offered = [offer.plan for offer, _facts, _others in found]
+                found.append((offer, [base_price(price) for price in prices if here and price is not here]))
+        offered = [offer.plan for offer, _others in found]
         placed, free = any(plan.product.locations for plan in offered), any(plan.trial_months for plan in offered)
         return {"plans": found, "placed": placed, "free": free}
 
@@ -234,10 +232,13 @@ class SubscriptionForm(StepForm):
         form = super().of(order)
         found = _subscriptions(order)
         form.subscription_id.choices = choices((one.id, _in_words(one)) for one in found)
+        if form.subscription_id.data is None and found:
+            form.subscription_id.data = found[0].id  # as the browser shows it
         if order.kind is OrderKind.UPGRADE:
             types = {one.plan.product.type for one in found}
             plans = [plan for type_ in types for plan in _plans_of(type_)]
             form.plan_id.choices = choices((plan.id, f"{plan.name} ({plan.product.name})") for plan in plans)
+            form.plan_id.data = form.plan_id.data or next((plan.id for plan in plans), None)
         else:
             del form.plan_id
         return form

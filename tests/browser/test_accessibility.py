@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from app import exporting, tokens
 from app import properties as values
 from app.extensions import db
 from app.models import (
+    Credential,
     HoldKind,
     License,
     LogEntry,
     Member,
     Message,
+    OrderKind,
     Plan,
     Policy,
     PropertyType,
@@ -38,7 +40,7 @@ from app.models import (
 )
 from app.services import holds, invitations, licenses, members, properties, resource_groups, saved_views, upfront
 from app.tenancy import unscoped
-from tests import cast, stock
+from tests import buying, cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
 from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
@@ -61,7 +63,7 @@ TOO_WIDE = """() => {
 }"""
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/", "/activate/")
+WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/", "/activate/", "/credentials/")
 
 NOBODY = None
 VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
@@ -75,6 +77,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         [
             "/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret", "/join/{for_somebody_new}",
             "/join/{for_gregor}", "/join/no-such-secret", "/activate/{link}",
+            "/credentials/{credentials}",
         ],
     ),
     (
@@ -94,6 +97,10 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
             "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
             "/accounts/list/?view={view}&sort=-name", "/views/add?list=accounts&state=sort=-name", "/views/edit/{view}",
+            "/orders/new", "/orders/list/", "/orders/show/{order}", "/orders/show/{done}", "/orders/cancel/{order}",
+            "/orders/change/{order}", "/orders/related/account_id/{kuestenfunk}", "/orders/plan/{draft}",
+            "/orders/customer/{draft}", "/orders/instance/{draft}", "/orders/summary/{draft}",
+            "/orders/subscription/{renewal}", "/orders/products/{purchase}",
             "/properties/", "/properties/add", *(f"/properties/add?type={type_}" for type_ in PropertyType),
             "/properties/edit/{text}", "/properties/edit/{choices}", "/properties/convert/{text}",
             "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
@@ -110,6 +117,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/licenses/show/{license}", "/licenses/suspend/{license}", "/licenses/revoke/{license}",
             "/license-movements/list/", "/license-movements/related/license_id/{license}",
             "/products/list/", "/products/add", "/products/edit/{product}", "/plans/show/{plan}", "/plans/price/{plan}",
+            "/fulfilments/board", "/fulfilments/list/", "/fulfilments/fulfil/{task}", "/fulfilments/fail/{task}",
             "/plans/compare", "/subscriptions/list/", "/subscriptions/add", "/subscriptions/add?account={kuestenfunk}",
             "/subscriptions/show/{free}", "/subscriptions/edit/{subscription}", "/subscriptions/pay/{free}",
             "/subscriptions/suspend/{subscription}", "/subscriptions/related/account_id/{kuestenfunk}",
@@ -173,6 +181,10 @@ NOT_LOOKED_AT = {
     "ExportsView.file": "a file",
     "ImportsView.progress": "a line of the page, fetched again and again",
     "InvitationsView.export": "a file",
+    "OrdersView.index": "leads to the list",
+    "OrdersView.export": "a file",
+    "FulfilmentsView.index": "leads to the list",
+    "FulfilmentsView.export": "a file",
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
@@ -187,6 +199,8 @@ ON_A_PHONE = {
     "/properties/edit/{choices}", "/properties/convert/{text}?type=choice", "/views/edit/{view}",
     "/accounts/list/?view={view}&sort=-name",
     "/api-keys/add", "/api-reference/", "/relationships/add", "/managers/list/", "/deadlines/",
+    "/orders/new", "/orders/plan/{draft}", "/orders/customer/{draft}",
+    "/orders/summary/{draft}", "/orders/show/{order}", "/orders/products/{purchase}", "/fulfilments/board",
 }  # fmt: skip
 
 
@@ -508,7 +522,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return _define_and_invite() | _offered_and_used() | {
+    return _define_and_invite() | _offered_and_used() | _ordered() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -590,6 +604,28 @@ def _subscribed() -> dict[str, int | str]:
     with unscoped("reading a mail", writes=False) as session:
         token = session.get(Token, session.get(UpfrontRequest, wanted).token_id)
         return places | {"link": tokens.secret_of(token)}
+
+
+def _ordered() -> dict[str, int | str]:
+    """An order at every stop: a draft, placed, completed, with a task at work; and drafts of the other kinds."""
+    plan, edge = buying.plan_of("cloud"), buying.plan_of("on-premise", period="yearly", renewal_window=366)
+    buying.subscription(edge, starts_on=stock.today() - timedelta(days=1))
+    done = buying.fulfilled(buying.placed(plan))
+    order = buying.placed(plan, slug="kuestenfunk", domain="kuestenfunk.example", to_customer=False)
+    failed = buying.placed(plan, slug="kuestenfunk", domain="failed.example", to_customer=False)
+    (task,), (other,) = buying.tasks(order), buying.tasks(failed)
+    for one in (task, other):
+        buying.work("take", one)
+    buying.work("fail", other, reason="No data center has room")
+    buying.priced("USR-5")
+    with unscoped("reading a mail", writes=False) as session:
+        credential = session.scalars(select(Credential).order_by(Credential.id)).first()
+        secret = tokens.secret_of(session.get(Token, credential.token_id))
+    return {
+        "done": done, "order": order, "task": task, "credentials": secret,
+        "draft": buying.draft(plan, new=buying.NEUFUNK | {"name": "Draft"}, domain="draft.example"),
+        "renewal": buying.begun(OrderKind.RENEW), "purchase": buying.begun(OrderKind.LICENSES),
+    }  # fmt: skip
 
 
 def _remove(person: Person) -> None:
