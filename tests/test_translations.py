@@ -54,8 +54,8 @@ KEYWORDS = ["_l", "lazy_gettext", "lazy_ngettext:1,2", "lazy_pgettext:1c,2"]  # 
 # Words that are the same in both languages.
 SAME = {
     "Administrator", "Code", "Dashboard", "Filter", "Manager", "Maximum", "Minimum", "Name", "Partner", "Person",
-    "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position", "Cloud", "Domain", "Portal",
-    "SaaS", "Terminals", "Version",
+    "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position", "Cloud", "Domain",
+    "Portal", "SaaS", "Terminals", "Version",
 }  # fmt: skip
 
 Key = tuple[str | None, str]  # context and sentence; of plural forms the first
