@@ -293,10 +293,8 @@ def release_domains() -> None:
 
 def hold(order: Order) -> None:
     """The order as it is now, kept so until this is done."""
-    db.session.execute(
-        select(Order).where(Order.id == order.id).with_for_update(of=Order),
-        execution_options={"populate_existing": True},
-    )
+    held = select(Order).where(Order.id == order.id).with_for_update(of=Order)
+    db.session.scalars(held.execution_options(populate_existing=True)).one()  # fetched, or it stays as it was read
 
 
 def save(order: Order) -> None:
