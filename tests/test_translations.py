@@ -54,7 +54,7 @@ KEYWORDS = ["_l", "lazy_gettext", "lazy_ngettext:1,2", "lazy_pgettext:1c,2"]  # 
 # Words that are the same in both languages.
 SAME = {
     "Administrator", "Code", "Dashboard", "Filter", "Manager", "Maximum", "Minimum", "Name", "Partner", "Person",
-    "Region", "Start", "Status", "Support", "Text", "API", "Position",
+    "Region", "Start", "Status", "Support", "Text", "API", "Portal", "Position",
 }  # fmt: skip
 
 Key = tuple[str | None, str]  # context and sentence; of plural forms the first
