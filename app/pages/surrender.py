@@ -27,6 +27,7 @@ from ..ui.formats import read_whole_number, shown
 from ..ui.page import Action, Link
 from ..ui.view import account_asked_for, find, key_of, leave_form, render_part, safe_back
 
+VERB = "surrender"
 MOST = 200  # licenses offered at a time; of one with more, each license's own page leads here
 
 
@@ -78,7 +79,7 @@ def surrender_link(account_id: int, license: License | None = None, *, back: str
 def surrender_action(account_id: int, license: License | None = None, *, back: str) -> Action:
     """The same among the verbs of a page."""
     link = surrender_link(account_id, license, back=back)
-    return Action("surrender", link.label, link.icon, url=link.url, modal=True)
+    return Action(VERB, link.label, link.icon, url=link.url, modal=True)
 
 
 # --- choosing --------------------------------------------------------------------------------------------------
