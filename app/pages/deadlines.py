@@ -102,7 +102,7 @@ def _own_feed() -> str:
     """The address the acting member's calendar has; empty while there is none."""
     own = current_scope().member_id
     with unit(writes=False):
-        secret = calendars.secret_of(_member(own))
+        secret = calendars.secret_of(own)
     return f"{current_app.config['PUBLIC_URL']}/calendar/{secret}.ics" if secret else ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import contains_eager
 
 from .. import tokens
@@ -18,9 +18,9 @@ from ..models import Account, Member, Purpose, Token, User
 from .signin import Visitor
 
 
-def secret_of(member: Member) -> str:
+def secret_of(member_id: int) -> str:
     """What the member's address carries; empty while there is none."""
-    token = db.session.scalar(_tokens_of(member).order_by(Token.id.desc()).limit(1))
+    token = db.session.scalar(_tokens_of(member_id).order_by(Token.id.desc()).limit(1))
     return tokens.secret_of(token) if token is not None else ""
 
 
@@ -50,10 +50,10 @@ def member_behind(secret: str) -> Member | None:
     return db.session.scalar(living.where(Member.created_at <= token.created_at))
 
 
-def _tokens_of(member: Member) -> Any:
-    of_theirs = (Token.account_id == member.account_id, Token.user_id == member.user_id)
-    living = (Token.purpose == Purpose.CALENDAR, Token.revoked_at.is_(None), Token.created_at >= member.created_at)
-    return select(Token).where(*of_theirs, *living)
+def _tokens_of(member_id: int) -> Any:
+    of_theirs = (Token.account_id == Member.account_id, Token.user_id == Member.user_id)
+    living = (Token.purpose == Purpose.CALENDAR, Token.revoked_at.is_(None), Token.created_at >= Member.created_at)
+    return select(Token).join(Member, and_(*of_theirs)).where(Member.id == member_id, *living)
 
 
 def _revoke(member: Member) -> None:

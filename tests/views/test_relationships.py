@@ -198,4 +198,4 @@ def test_the_dashboard_shows_the_next_few(bob):
     part = browse(bob).get("/deadlines/", headers={"HX-Request": "true"})
 
     assert "Alpenwerk" in text(part) and "<html" not in text(part)
-    assert "/deadlines/" in text(browse(bob).get("/"))
+    assert 'hx-get="/a/alpenwerk/deadlines/"' in text(browse(CHARLIE).get("/"))

@@ -427,7 +427,7 @@ def _let_in(account: Account, by: Member) -> None:
     if not lasting:
         agreed.ended_at, agreed.ended_by, agreed.told_at = now - timedelta(days=1), EndedBy.CLIENT, now
     partner.has_links = True
-    token = Token(purpose=Purpose.CONSENT, nonce="", secret_hash=f"{account.slug}-3", account_id=account.id)
+    token = Token(purpose=Purpose.CONSENT, nonce="", secret_hash=f"{account.slug}-consent", account_id=account.id)
     token.created_at, token.expires_at = now, now + timedelta(minutes=10)
     db.session.add_all([agreed, token])
     db.session.flush()
