@@ -42,6 +42,15 @@ def test_a_part_of_a_period_costs_its_days_of_the_real_ones(units, currency, per
     assert amount.net == half_up(Fraction(price) * part.days / period.days, currency)
 
 
+@pytest.mark.parametrize(("credit", "amount"), [(False, "0.01"), (True, "-0.01")])
+def test_half_a_cent_is_rounded_up_and_given_back_as_it_was_charged(credit, amount):
+    september = Period(date(2026, 9, 1), date(2026, 10, 1))
+    line = Line("base", 1, Decimal("0.01"), period=september)
+    half = prorated([line], Period(date(2026, 9, 16), date(2026, 10, 1)), credit=credit)
+
+    assert amount_of(half, currency="EUR", **VAT).net == Decimal(amount)
+
+
 @given(MINOR, CURRENCIES, PERIODS, st.data())
 def test_what_is_used_and_what_is_given_back_make_the_whole(units, currency, period, data):
     """An upgrade in the middle: the rest is credited, never more than was charged."""
