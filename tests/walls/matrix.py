@@ -212,7 +212,7 @@ def _page(policy: Page, place: Place) -> Iterator[Cell]:
     for method in ("GET", "HEAD") if policy.get else ():
         good = place.answers(policy.get, policy.permission)
         yield Cell(method, path, {policy.otherwise} if good == {403} else good)
-    if policy.get and place.is_in(policy.permission):
+    if policy.get and policy.whole and place.is_in(policy.permission):
         yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
     if policy.post:
         good, columns = place.answers(policy.post, policy.permission), policy.alters or _changed_by(policy.data)

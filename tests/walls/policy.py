@@ -97,6 +97,7 @@ class Page:
     alters: frozenset[str] = frozenset()  # columns besides those of its form
     query: str = ""  # what its address needs besides
     otherwise: int = 403  # what those are answered who lack the right because of the account's kind
+    whole: bool = True  # a page with its frame, not a part of one
 
 
 @dataclass(frozen=True)
@@ -428,7 +429,7 @@ POLICY: dict[str, Any] = {
     "SubscriptionsView.export": Export("subscription.export", Subscription),
     "SubscriptionsView.show": Detail("subscription.show", Subscription),
     "SubscriptionsView.add": AddForm("subscription.add", Subscription, SUBSCRIPTION, into="account"),
-    "SubscriptionsView.preview": Page("subscription.add"),
+    "SubscriptionsView.preview": Page("subscription.add", whole=False),
     "SubscriptionsView.edit": EditForm("subscription.edit", Subscription, {"title": "New", "remark": ""},
                                        alters=frozenset({"title_key", "version"})),
     "SubscriptionsView.renew": EditForm("subscription.renew", Subscription, {"seen": "1"}, alters=TERM),

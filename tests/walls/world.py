@@ -295,7 +295,8 @@ def _fill_subscriptions(account: Account) -> None:
     """A subscription with a part, and the wish to pay it upfront."""
     now, plan = clock.now(), db.session.scalars(select(Plan)).one()
     day = now.date()
-    calculation = Calculation(account=account, currency="EUR", lines=[], net_minor=7, tax_minor=0, gross_minor=7)
+    tax = {"what": "tax", "rate": "0", "case": "domestic", "amount": "0"}
+    calculation = Calculation(account=account, currency="EUR", lines=[tax], net_minor=7, tax_minor=0, gross_minor=7)
     calculation.created_at = now
     subscription = Subscription(
         account=account, public_id=account.slug, title="x", plan=plan, currency="EUR", created_at=now,
