@@ -5,7 +5,7 @@ What a verb does stands in `services/`, as for the screens; what a resource can 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -50,6 +50,7 @@ from .ui.acting import me
 from .ui.columns import Field, changed
 from .ui.history import FIELDS
 from .ui.interface import BackOffice, Table
+from .ui.masks import PROPERTIES, hides
 from .ui.rest.api import BackOfficeApi, idempotency_key, query, verb
 from .ui.rest.bodies import plain, plain_value, shape_of_value, told, value_from
 from .ui.rest.openapi import OpenApi
@@ -89,8 +90,8 @@ class AccountApi(BackOfficeApi):
     def fields(self) -> dict[str, Field]:
         archived = {"kind": "flag", "expression": Account.archived_at.is_not(None)}
         fields = changed(super().fields(), is_archived=archived)
-        every = Field("properties", _("Properties"), "json", _properties_of)
         columns = property_columns.columns(_own_properties()).values()
+        every = Field("properties", _("Properties"), "json", lambda row: _properties_of(row, columns))
         own = {f"properties.{column.definition.key}": column for column in columns}
         return fields | {"properties": every} | own
 
@@ -107,6 +108,13 @@ class AccountApi(BackOfficeApi):
         own = {definition.key: shape_of_value(definition) for definition in _own_properties()}
         more = "scope" not in g  # the document is for every account
         shape["properties"]["properties"] = {"type": "object", "properties": own, "additionalProperties": more}
+        return shape
+
+    def shape_to_edit(self) -> Shape:
+        shape = super().shape_to_edit()
+        own = shape["properties"]["properties"]["properties"]
+        masked = {definition.key for definition in _own_properties() if hides(PROPERTIES.get(definition.type))}
+        shape["properties"]["properties"]["properties"] = {key: own[key] for key in own if key not in masked}
         return shape
 
     def may_edit(self, row: Account) -> bool:
@@ -563,9 +571,8 @@ def _own_properties() -> list[Property]:
     return properties.definitions_for(g.scope) if "scope" in g else []
 
 
-def _properties_of(account: Account) -> dict[str, Any]:
-    values = {definition: properties.value_of(definition, account) for definition in _own_properties()}
-    return {definition.key: plain_value(definition, value) for definition, value in values.items()}
+def _properties_of(account: Account, columns: Iterable[Any]) -> dict[str, Any]:
+    return {one.definition.key: plain_value(one.definition, one.value(account)) for one in columns}
 
 
 def _property_values(sent: dict[str, Any]) -> dict[Property, Any]:

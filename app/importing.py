@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .errors import Refused
 from .handover import tell_progress, worker_unit
-from .models import AccountImport, Member
+from .models import AccountImport, ImportKind, Member
 from .services import imports
 from .tenancy import acting, scope_for
 
@@ -47,7 +47,7 @@ def _try(import_: AccountImport, scope: Any) -> None:
     except Refused as refusal:
         _give_back(import_, refusal.sentence)
     except IntegrityError:
-        _give_back(import_, _("Somebody was faster: a name has been given to another account meanwhile."))
+        _give_back(import_, _faster(import_))
     except Exception:
         log.exception("import %s failed", import_.id)
         _give_back(import_, _("Something went wrong. Nothing was changed."))
@@ -55,7 +55,7 @@ def _try(import_: AccountImport, scope: Any) -> None:
 
 def _do(import_: AccountImport, scope: Any) -> None:
     if scope is None:
-        raise Refused(_("You may no longer import accounts."))
+        raise Refused(imports.not_allowed(import_.kind))
     tell = partial(tell_progress, "import", import_.id)
     with acting(scope, writes=False) as session, force_locale(import_.locale):
         by = session.get(Member, scope.member_id)
@@ -63,6 +63,12 @@ def _do(import_: AccountImport, scope: Any) -> None:
     with acting(scope) as session, force_locale(import_.locale):
         by = session.get(Member, scope.member_id)
         imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
+
+
+def _faster(import_: AccountImport) -> str:
+    if import_.kind is ImportKind.ACCOUNT:
+        return _("Somebody was faster: a name has been given to another account meanwhile.")
+    return _("Somebody was faster: the same has been done meanwhile. Check the file again.")
 
 
 def _give_back(import_: AccountImport, sentence: str) -> None:

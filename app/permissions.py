@@ -43,6 +43,8 @@ TABLE: dict[str, Permission] = {
     "account.move":     Permission(_l("Move accounts to another place"), MANAGING, {A}),
     "account.export":   Permission(_l("Export accounts to Excel"), MANAGING, {A, M, S, F}),
     "account.import":   Permission(_l("Import accounts from Excel"), MANAGING, {A, M}),
+    "contact.see":      Permission(_l("See contacts unmasked"), ANYWHERE, {A, M, S, U}),
+    "contact.reveal":   Permission(_l("Reveal the contacts of one account, for the record"), MANAGING, EVERYBODY),
     "property.list":    Permission(_l("See the properties of accounts"), MANAGING, {A, M}),
     "property.add":     Permission(_l("Define properties"), MANAGING, {A, M}),
     "property.edit":    Permission(_l("Change and order properties"), MANAGING, {A, M}),
@@ -57,6 +59,7 @@ TABLE: dict[str, Permission] = {
     "invitation.resend": Permission(_l("Send invitations again"), ANYWHERE, {A, M}),
     "invitation.withdraw": Permission(_l("Withdraw invitations"), ANYWHERE, {A, M}),
     "invitation.export": Permission(_l("Export invitations to Excel"), ANYWHERE, {A, M}),
+    "invitation.import": Permission(_l("Invite members from an Excel file"), ANYWHERE, {A, M}),
     "relationship.list": Permission(_l("See clients linked by consent"), MANAGING, EVERYBODY),
     "relationship.add": Permission(_l("Link clients by their consent"), MANAGING, {A, M}),
     "relationship.end": Permission(_l("End relationships with clients"), MANAGING, {A, M}),
@@ -77,6 +80,7 @@ TABLE: dict[str, Permission] = {
     "holding.list":     Permission(_l("See acquired articles"), ANYWHERE, EVERYBODY),
     "holding.add":      Permission(_l("Give articles to accounts"), OPERATOR, {A, M}),
     "holding.export":   Permission(_l("Export acquired articles to Excel"), ANYWHERE, {A, M, S, F}),
+    "holding.import":   Permission(_l("Give articles from an Excel file"), OPERATOR, {A, M}),
     "article.list":     Permission(_l("See the articles on offer"), MANAGING, EVERYBODY),
     "article.show":     Permission(_l("Open an article's details"), MANAGING, EVERYBODY),
     "article.add":      Permission(_l("Add articles"), OPERATOR, {A, M}),
@@ -154,6 +158,7 @@ NOUNS = {
     "dashboard": _l("Dashboard"),
     "portal": _l("Customer portal"),
     "account": _l("Accounts"),
+    "contact": _l("Contacts"),
     "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
@@ -185,6 +190,7 @@ NOUNS = {
 # What a program can be given: what `app/api.py` offers, by noun.
 BY_PROGRAMS = {
     "account": ("list", "show", "add", "edit", "archive", "promote"),
+    "contact": ("see",),
     "property": ("list", "add", "edit", "archive"),
     "member": ("list", "edit", "remove"),
     "invitation": ("list", "add", "resend", "withdraw"),
@@ -195,12 +201,12 @@ BY_PROGRAMS = {
     "order": ("list", "show", "add", "cancel"),
     "fulfilment": ("list", "fulfil"),
 }
-READING = {"list", "show"}
+READING = {"list", "show", "see"}
 
 
 # The verbs that are left to the members of an account on administrative hold: they read, take their data home, go,
 # and take back what they have consented to.
-STILL_ALLOWED = {"list", "show", "export", "leave", "end"}
+STILL_ALLOWED = {"list", "show", "see", "export", "leave", "end"}
 
 
 def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bool:

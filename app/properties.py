@@ -21,7 +21,7 @@ from .audit import note
 from .errors import OutsideScope
 from .extensions import Session, db
 from .models import Account, Property, PropertyType, PropertyValue, sort_key
-from .property_types import check, from_kept, language, members_of
+from .property_types import check, from_kept, language, members_of, value_maker
 from .tenancy import Scope
 
 MOST = 64  # live definitions of one partner
@@ -65,8 +65,14 @@ def label_of(definition: Property) -> str:
 
 def value_of(definition: Property, account: Account) -> Any:
     """The account's value as Python knows it: Decimal, date, bool, str, list of choice keys, member id; or `None`."""
-    kept = (account.properties or {}).get(str(definition.id))
-    return from_kept(definition, kept)
+    return values_of(definition, [account.properties])[0]
+
+
+def values_of(definition: Property, of_accounts: Iterable[dict[str, Any] | None]) -> list[Any]:
+    """The same of many accounts, by their `properties`."""
+    key, made = str(definition.id), value_maker(definition)
+    kept = [(values or {}).get(key) for values in of_accounts]
+    return kept if made is None else [None if one is None else made(one) for one in kept]
 
 
 def default_of(definition: Property) -> Any:

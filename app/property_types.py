@@ -73,11 +73,15 @@ def _check_limits(definition: Property, kept: Any) -> None:
 
 
 def from_kept(definition: Property, kept: Any) -> Any:
-    if kept is None:
-        return None
+    made = value_maker(definition)
+    return kept if kept is None or made is None else made(kept)
+
+
+def value_maker(definition: Property) -> Callable[[Any], Any] | None:
+    """What makes a value of what is kept; none where it is kept as it is."""
     if definition.type.is_number:
-        return Decimal(kept)
-    return date.fromisoformat(kept) if definition.type is PropertyType.DATE else kept
+        return Decimal
+    return date.fromisoformat if definition.type is PropertyType.DATE else None
 
 
 def language() -> str:

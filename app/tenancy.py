@@ -1,6 +1,6 @@
 """The wall (decision 2): a session sees the acting account's subtree, or nothing at all.
 
-By consent of a client elsewhere in the tree it sees of that one account what was agreed (decision 0015).
+By consent of a client elsewhere in the tree it sees of that one account what was agreed (decision 0016).
 
 A session is given its scope once, before its first statement, and never another; so whatever its identity map
 holds was loaded through the wall. Unscoped work has a session of its own and says why. The wall stands on six
@@ -562,6 +562,7 @@ def _class_of(table: Table) -> type | None:
 
 
 # --- foot five: SQL that came another way ----------------------------------------------------------------------
+
 
 @event.listens_for(Session, "after_begin")
 def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -49,7 +49,7 @@ from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
 from .pages.deadlines import DeadlinesView
 from .pages.exports import ExportsView
-from .pages.imports import ImportsView
+from .pages.imports import HoldingImportsView, ImportsView, InvitationImportsView
 from .pages.order_wizard import OrderWizard
 from .pages.orders import FulfilmentsView, OrdersView
 from .pages.plans import PlansView, ProductsView
@@ -62,13 +62,26 @@ from .pages.settings import SettingsView
 from .pages.subscriptions import SubscriptionsView
 from .pages.surrender import SurrenderView, surrender_action, surrender_link
 from .pages.upfront import UpfrontView
-from .services import accounts, api_keys, catalog, holds, invitations, license_use, licenses, members, moves, plans
-from .services.import_columns import ID_LABEL, id_of
+from .services import (
+    accounts,
+    api_keys,
+    catalog,
+    contacts,
+    holds,
+    invitations,
+    license_use,
+    licenses,
+    members,
+    moves,
+    plans,
+)
+from .services.import_columns import ID_LABEL, ids_for
 from .tenancy import current_scope, may_change
+from .ui import masks
 from .ui import properties as property_columns
 from .ui.acting import may, me
 from .ui.archived import BY_STATUS, CatalogueView, archived_alone, archived_link, archiving, with_archived
-from .ui.columns import Field, changed
+from .ui.columns import Field, Kept, changed
 from .ui.fields import choices, reason_field
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
@@ -102,7 +115,7 @@ class AccountsView(BackOfficeView):
     add_title = add_label = _l("Add account")
     edit_title = _l("Edit %(name)s")
     include_route_methods = {
-        "list", "show", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
+        "list", "show", "reveal", "add", "edit", "export", "action_post", "related_list", "hold", "lift", "move",
     }  # fmt: skip
     label_columns = ACCOUNT | {
         "kind": _l("Kind"),
@@ -170,16 +183,15 @@ class AccountsView(BackOfficeView):
             tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
-        if may("account.import"):
-            tools.append(Link(_("Import"), url_for("ImportsView.upload"), "upload"))
-        return tools
+        return [*tools, *_import_links("account")]
 
     def file_fields(self, listing: Listing) -> list[Field]:
         """For whoever may import, the ID by which an edited row is known again."""
         if not may("account.import"):
             return super().file_fields(listing)
         owner_id, now = current_scope().account_id, clock.now()
-        known = Field("id", ID_LABEL, "text", lambda row: id_of(row, owner_id=owner_id, at=now))
+        said = ids_for(owner_id=owner_id, at=now)
+        known = Field("id", ID_LABEL, "text", Kept(Account.id, lambda row: said(row.id), said))
         note = _("Leave this column as it is: with it the edited file can be imported again.")
         return [*super().file_fields(listing), replace(known, note=note)]
 
@@ -263,6 +275,33 @@ class AccountsView(BackOfficeView):
         if may("license.surrender") and not row.is_archived:
             asked.append(surrender_action(row.id, back=self.url("show", pk=row.id)))
         return asked
+
+    def _single_actions(self, row: Account) -> list[Action]:
+        """*Reveal contacts* besides, to whom they are masked (X-11)."""
+        actions = super()._single_actions(row)
+        if masks.are_open(row) or not may("contact.reveal"):
+            return actions
+        url = self.url("reveal", pk=row.id)
+        return [Action(name="reveal", label=_("Reveal contacts"), icon="eye", url=url), *actions]
+
+    @expose("/reveal/<int:pk>", methods=["POST"])
+    @has_access
+    @permission_name("show")
+    def reveal(self, pk: int) -> Any:
+        """The account's page with its contacts, this once; the history tells who has seen them."""
+        if not may("contact.reveal"):
+            abort(403)
+        row = self.row(pk)
+        if masks.are_open(row):
+            return redirect(self.url("show", pk=pk))
+        try:
+            contacts.reveal(row, by=me())
+        except Refused as refusal:
+            flash(refusal.sentence, "danger")
+            return redirect(self.url("show", pk=pk))
+        masks.reveal(row)
+        flash(_("The contacts are shown on this page only; that you have seen them stands in the history."), "success")
+        return self.show(pk)
 
     @expose("/hold/<int:pk>", methods=["GET", "POST"])
     @has_access
@@ -350,7 +389,8 @@ class AccountsView(BackOfficeView):
         return account
 
     def change(self, row: Account, form: Any) -> None:
-        accounts.change(row, **{name: form[name].data for name in self.edit_columns if name != "plan_id"})
+        facts = {name: form[name].data for name in self.edit_columns if name in form and name != "plan_id"}
+        accounts.change(row, **facts)
         _choose_plan(row, form)
         properties.write(row, property_columns.typed(_own_properties(), form))
 
@@ -475,7 +515,8 @@ class MembersView(BackOfficeView):
 
     def tools(self) -> list[Link]:
         links = [Link(_("Leave account"), self.url("leave"), "logout")]
-        return [*links, _invite_link()] if may("invitation.add") else links
+        links += [_invite_link()] if may("invitation.add") else []
+        return [*links, *_import_links("invitation")]
 
     @expose("/leave", methods=["GET", "POST"])
     @has_access
@@ -528,6 +569,9 @@ class InvitationsView(BackOfficeView):
         """The status is that of this moment: nobody notes when an invitation expires."""
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
         return changed(super().fields(names), status=status)
+
+    def tools(self) -> list[Link]:
+        return _import_links("invitation")
 
     def is_muted(self, row: Invitation) -> bool:
         return row.status_at(clock.now()) is not InvitationStatus.PENDING
@@ -732,6 +776,9 @@ class HoldingsView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         return without_own_account(super().fields(names))
+
+    def tools(self) -> list[Link]:
+        return _import_links("holding")
 
     def _add_link(self) -> None:
         """Articles are given on the account's page."""
@@ -1095,7 +1142,8 @@ class HistoryView(BackOfficeView):
     empty_title = _l("Nothing has happened yet")
 
     def detail_page(self, row: LogEntry) -> DetailPage:
-        return replace(super().detail_page(row), title=": ".join(filter(None, (action_in_words(row), row.subject))))
+        title = ": ".join(filter(None, (action_in_words(row), row.subject)))
+        return replace(super().detail_page(row), title=masks.in_words(title))
 
     def belongs(self, key: str, pk: int) -> Any:
         """An account's page tells what happened to it, too, where the line stands in its partner's history."""
@@ -1292,6 +1340,12 @@ def _invite_link(**values: Any) -> Link:
     return Link(_("Invite member"), url_for("InvitationsView.add", **values), icon="user-plus", modal=True)
 
 
+def _import_links(noun: str) -> list[Link]:
+    views = {"account": ImportsView, "invitation": InvitationImportsView, "holding": HoldingImportsView}
+    url = url_for(f"{views[noun].__name__}.upload")
+    return [Link(_("Import"), url, "upload")] if may(f"{noun}.import") else []
+
+
 def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
     start = {"category": "Start", "category_label": _l("Start")}
@@ -1326,11 +1380,11 @@ def register(backoffice: BackOffice) -> None:
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
     backoffice.add_view_no_menu(PropertiesView)
     backoffice.add_view_no_menu(ImportsView)
+    backoffice.add_view_no_menu(InvitationImportsView)
+    backoffice.add_view_no_menu(HoldingImportsView)
     backoffice.add_view_no_menu(SavedViewsView)
     backoffice.add_view_no_menu(ResourceGroupsView)
     backoffice.add_view_no_menu(OrderWizard)
     backoffice.add_view_no_menu(ApiReferenceView)
     backoffice.add_view_no_menu(SurrenderView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)
-
-

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-RUNS = 25
+RUNS = int(os.environ.get("RUNS", "25"))
 # question → the address in Kontor, the one in plain FAB; {0} … {7} are the properties in the order of `worlds.KINDS`
 QUESTIONS = {
     "list, first page": ("", ""),
@@ -72,5 +72,3 @@ def backend_of(engine: Engine) -> list[str]:
 def processor(backend: list[str]) -> float:
     worked = sum(int(Path(path).read_text().split()[0]) for path in backend if os.path.exists(path))
     return time.process_time() + worked / 1e9
-
-

@@ -37,6 +37,7 @@ from tests.signing import Tab  # noqa: E402
 SMALL = 10_000
 FILES = {"export of a tenth", "export of all"}
 
+
 def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["measure"]:

@@ -1,4 +1,4 @@
-"""*Import*: a file with accounts is uploaded, its columns are named, the outcome is looked at, then written (X-3)."""
+"""*Import*: a file is uploaded, its columns are named, the outcome is looked at, then written (X-3)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from .. import sheets
 from ..errors import Refused
 from ..extensions import db
 from ..handover import progress_of
-from ..models import Account, AccountImport, ImportStatus, PropertyType
+from ..models import AccountImport, ImportKind, ImportStatus, Member, PropertyType
 from ..property_types import from_kept
 from ..services import imports
-from ..services.import_columns import Column, columns_for, guess, is_only_shown
-from ..services.import_plan import CHANGED, CONFLICT, CREATED, ERROR, STATES, Row, look
+from ..services.import_columns import Column, guess, is_only_shown
+from ..services.import_kinds import RECIPES
+from ..services.import_plan import CONFLICT, CREATED, ERROR, STATES, Row
 from ..sheets import Sheet, letters
 from ..tenancy import acting, current_scope
 from ..ui.acting import may, me
@@ -31,6 +32,7 @@ from ..ui.formats import shown
 from ..ui.page import Cell, Link, Paging
 from ..ui.properties import KINDS
 from ..ui.view import LARGEST_KEY
+from .import_words import WORDS
 
 AT_ONCE = 50  # rows on a page
 ALL = "all"
@@ -58,6 +60,7 @@ class Line:
     state: Cell
     changes: list[Change]
     errors: list[list[str]]
+    remarks: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class ColumnLine:
 class ImportsView(BaseView):
     """Files with accounts, in the account one acts in."""
 
+    kind = ImportKind.ACCOUNT
     route_base = "/accounts/import"
     class_permission_name = "account"
     default_view = "upload"
@@ -84,18 +88,18 @@ class ImportsView(BaseView):
     def upload(self) -> Any:
         if request.method == "POST":
             try:
-                return _take()
+                return _take(self.kind)
             except Refused as refusal:
-                return _upload_page(refusal.sentence), 422
-        return _upload_page()
+                return _upload_page(self.kind, refusal.sentence), 422
+        return _upload_page(self.kind)
 
     @expose("/<int:pk>")
     @has_access
     @permission_name("import")
     def show(self, pk: int) -> Any:
-        import_ = _own(pk)
+        import_ = _own(self.kind, pk)
         if import_.status is ImportStatus.UPLOADED:
-            return redirect(url_for("ImportsView.columns", pk=pk))
+            return redirect(url_for(".columns", pk=pk))
         return render_template("import.html", **_said(import_))
 
     @expose("/<int:pk>/columns", methods=["GET", "POST"])
@@ -105,8 +109,8 @@ class ImportsView(BaseView):
         """Which column is what; and with the answer, what would become of the file."""
         if request.method == "POST":
             mapping = request.form.getlist("column")
-            return _check(pk, mapping, clears="clears" in request.form)
-        import_ = _own(pk)
+            return _check(self.kind, pk, mapping, clears="clears" in request.form)
+        import_ = _own(self.kind, pk)
         return _columns_page(import_, import_.mapping)
 
     @expose("/<int:pk>/check", methods=["POST"])
@@ -114,27 +118,27 @@ class ImportsView(BaseView):
     @permission_name("import")
     def check(self, pk: int) -> Any:
         """Look again, at the accounts as they are now."""
-        return _check(pk, None, clears="clears" in request.form)
+        return _check(self.kind, pk, None, clears="clears" in request.form)
 
     @expose("/<int:pk>/start", methods=["POST"])
     @has_access
     @permission_name("import")
     def start(self, pk: int) -> Any:
-        import_ = _own(pk)
+        import_ = _own(self.kind, pk)
         return _do(import_, lambda: imports.start(import_, overwrites=request.form.get("wins") == "file", by=me()))
 
     @expose("/<int:pk>/undo", methods=["POST"])
     @has_access
     @permission_name("import")
     def undo(self, pk: int) -> Any:
-        import_ = _own(pk)
+        import_ = _own(self.kind, pk)
         return _do(import_, lambda: imports.undo(import_, by=me()))
 
     @expose("/<int:pk>/discard", methods=["POST"])
     @has_access
     @permission_name("import")
     def discard(self, pk: int) -> Any:
-        import_ = _own(pk)
+        import_ = _own(self.kind, pk)
         try:
             imports.discard(import_)
         except Refused as refusal:
@@ -142,21 +146,38 @@ class ImportsView(BaseView):
             flash(refusal.sentence, "danger")
         else:
             flash(_("The file was discarded."), "success")
-        return redirect(url_for("ImportsView.upload"))
+        return redirect(url_for(".upload"))
 
     @expose("/<int:pk>/progress")
     @has_access
     @permission_name("import")
     def progress(self, pk: int) -> Any:
         """How far the worker is, for the page to ask again and again; at the end, the way to the page itself."""
-        import_ = _own(pk)
+        import_ = _own(self.kind, pk)
         if import_.is_under_way:
             return render_template("_import_progress.html", **_progress(import_))
-        return Response(status=204, headers={"HX-Redirect": url_for("ImportsView.show", pk=pk)})
+        return Response(status=204, headers={"HX-Redirect": url_for(".show", pk=pk)})
 
 
-def _own(pk: int) -> AccountImport:
-    return db.session.get(AccountImport, pk) or abort(404) if 0 <= pk <= LARGEST_KEY else abort(404)
+class InvitationImportsView(ImportsView):
+    """Files with people to invite."""
+
+    kind = ImportKind.INVITATION
+    route_base = "/invitations/import"
+    class_permission_name = "invitation"
+
+
+class HoldingImportsView(ImportsView):
+    """Files with articles to give."""
+
+    kind = ImportKind.HOLDING
+    route_base = "/holdings/import"
+    class_permission_name = "holding"
+
+
+def _own(kind: ImportKind, pk: int) -> AccountImport:
+    import_ = db.session.get(AccountImport, pk) if 0 <= pk <= LARGEST_KEY else None
+    return import_ if import_ is not None and import_.kind is kind else abort(404)
 
 
 def _do(import_: AccountImport, verb: Any) -> Any:
@@ -165,13 +186,13 @@ def _do(import_: AccountImport, verb: Any) -> Any:
     except Refused as refusal:
         db.session.rollback()
         flash(refusal.sentence, "danger")
-    return redirect(url_for("ImportsView.show", pk=import_.id))
+    return redirect(url_for(".show", pk=import_.id))
 
 
 # --- a file comes in ---------------------------------------------------------------------------------------------
 
 
-def _take() -> Any:
+def _take(kind: ImportKind) -> Any:
     """Read the file, and look at it at once if its header says what everything is.
 
     All that takes long comes before the unit of work that writes: nobody waits for it.
@@ -179,50 +200,64 @@ def _take() -> Any:
     file = request.files.get("file")
     if file is None or not file.filename:
         raise Refused(_("Choose a file first."))
-    sheet = sheets.read(file.stream.read(sheets.MOST_BYTES + 1))
+    sheet = imports.read(file.stream.read(sheets.MOST_BYTES + 1), kind)
     with acting(g.scope, writes=False):
-        columns = columns_for(current_scope().account_id)
+        columns = _columns_of(kind)
         mapping = guess(sheet.header, columns)
         unknown = [title for key, title in zip(mapping, sheet.header, strict=True) if title and not key]
-        is_clear = all(map(is_only_shown, unknown)) and not imports.problems_of(mapping)
-        rows = _look(sheet, mapping, clears=False) if is_clear else []
-    import_ = imports.take(sheet, file.filename, mapping, locale=str(get_locale()), by=me())
+        is_clear = all(map(is_only_shown, unknown)) and not imports.problems_of(mapping, kind, by=_actor())
+        rows = _look(kind, sheet, mapping, clears=False) if is_clear else []
+    import_ = imports.take(sheet, file.filename, mapping, locale=str(get_locale()), by=me(), kind=kind)
     if not is_clear:
-        return redirect(url_for("ImportsView.columns", pk=import_.id))
+        return redirect(url_for(".columns", pk=import_.id))
     imports.keep(import_, rows, mapping=mapping, clears=False)
-    return redirect(url_for("ImportsView.show", pk=import_.id))
+    return redirect(url_for(".show", pk=import_.id))
 
 
-def _check(pk: int, mapping: list[str] | None, *, clears: bool) -> Any:
+def _check(kind: ImportKind, pk: int, mapping: list[str] | None, *, clears: bool) -> Any:
     with acting(g.scope, writes=False):
-        import_ = _own(pk)
+        import_ = _own(kind, pk)
         sheet, mapping = sheets.unpack(import_.content), import_.mapping if mapping is None else mapping
-        known = columns_for(current_scope().account_id)
+        known = _columns_of(kind)
         if len(mapping) != len(sheet.header) or any(key and key not in known for key in mapping):
             abort(400)
-        if problem := imports.problems_of(mapping):
+        if problem := imports.problems_of(mapping, kind, by=_actor()):
             return _columns_page(import_, mapping, problem), 422
-        rows = _look(sheet, mapping, clears=clears)
-    import_ = _own(pk)
+        rows = _look(kind, sheet, mapping, clears=clears)
+    import_ = _own(kind, pk)
     return _do(import_, lambda: imports.keep(import_, rows, mapping=mapping, clears=clears))
 
 
-def _look(sheet: Sheet, mapping: list[str], *, clears: bool) -> list[Row]:
-    return look(sheet, mapping, owner=db.session.get(Account, current_scope().account_id), clears=clears)
+def _look(kind: ImportKind, sheet: Sheet, mapping: list[str], *, clears: bool) -> list[Row]:
+    recipe = RECIPES[kind]
+    return recipe.look(sheet, mapping, by=_actor(), **({"clears": clears} if recipe.clears else {}))
 
 
-def _upload_page(problem: str = "") -> str:
-    recent = db.session.scalars(select(AccountImport).order_by(AccountImport.id.desc()).limit(20))
-    lines = [(one, Cell(str(one.status.label), "choice", tone=TONES[one.status]), _recent_facts(one)) for one in recent]
+def _columns_of(kind: ImportKind) -> dict[str, Column]:
+    return RECIPES[kind].columns(current_scope().account_id)
+
+
+def _actor() -> Member:
+    """Who acts, in the unit of work at hand."""
+    return db.session.get_one(Member, current_scope().member_id)
+
+
+def _upload_page(kind: ImportKind, problem: str = "") -> str:
+    recent = select(AccountImport).where(AccountImport.kind == kind).order_by(AccountImport.id.desc()).limit(20)
+    lines = [(one, Cell(str(one.status.label), "choice", tone=TONES[one.status]), _recent_facts(one))
+             for one in db.session.scalars(recent)]  # fmt: skip
+    words = WORDS[kind]
     return render_template(
         "import_upload.html",
         problem=problem,
         lines=lines,
-        most_rows=shown(sheets.MOST_ROWS, "number"),
+        texts=words,
+        manages=_actor().account.kind.manages_accounts,
+        most_rows=shown(RECIPES[kind].most_rows, "number"),
         most_columns=sheets.MOST_COLUMNS,
         most_size=sheets.MOST_BYTES // 2**20,
-        export_url=url_for("AccountsView.export") if may("account.export") else "",
-        back=Link(_("Accounts"), url_for("AccountsView.list")),
+        export_url=url_for("AccountsView.export") if words.starts_with_export and may("account.export") else "",
+        back=Link(str(words.list_title), url_for(words.list_view)),
     )
 
 
@@ -234,15 +269,16 @@ def _recent_facts(import_: AccountImport) -> str:
 
 
 def _columns_page(import_: AccountImport, mapping: list[str], problem: str = "") -> str:
-    sheet, columns = sheets.unpack(import_.content), columns_for(current_scope().account_id)
+    sheet, columns = sheets.unpack(import_.content), _columns_of(import_.kind)
     return render_template(
         "import_columns.html",
         import_=import_,
         problem=problem,
         lines=[_column_line(sheet, place, mapping[place]) for place in range(len(sheet.header))],
+        clears=RECIPES[import_.kind].clears,
         choices=[(column.key, column.label) for column in columns.values()],
         rows=shown(sheet.count, "number"),
-        back=Link(_("Import accounts"), url_for("ImportsView.upload")),
+        back=Link(str(WORDS[import_.kind].title), url_for(".upload")),
     )
 
 
@@ -274,21 +310,23 @@ def _sample(cell: Any) -> str:
 
 def _said(import_: AccountImport) -> dict[str, Any]:
     """Everything the page of one import says."""
-    rows, columns = imports.rows_of(import_), columns_for(current_scope().account_id)
+    rows, columns, words = imports.rows_of(import_), _columns_of(import_.kind), WORDS[import_.kind]
     show = _shown_rows(import_)
-    wanted = [row for row in rows if (row.state != "unchanged" if show == ALL else row.state == show)]
+    wanted = [row for row in rows if row.state == show or show == ALL and row.state not in words.apart]
     page, paging = _paged(wanted, show, import_)
     return {
         "import_": import_,
         "status": Cell(str(import_.status.label), "choice", tone=TONES[import_.status]),
+        "texts": words,
+        "clears": RECIPES[import_.kind].clears,
         "tabs": _tabs(import_, show),
-        "lines": [_line(row, columns, left=_is_left(import_)) for row in page],
+        "lines": [_line(row, columns, import_) for row in page],
         "paging": paging,
         "counts": {state: import_.counts.get(state, 0) for state in STATES},
         "undo_until": shown(import_.done_at + imports.UNDO_WITHIN, "moment") if imports.may_be_undone(import_) else "",
         "done_at": shown(import_.done_at, "moment") if import_.done_at else "",
-        "checked_at": shown(import_.checked_at, "moment"),
-        "back": Link(_("Import accounts"), url_for("ImportsView.upload")),
+        "now": str(words.now) % {"moment": shown(import_.checked_at, "moment")},
+        "back": Link(str(words.title), url_for(".upload")),
         **_progress(import_),
     }
 
@@ -309,13 +347,14 @@ def _progress(import_: AccountImport) -> dict[str, Any]:
 
 
 def _tabs(import_: AccountImport, show: str) -> list[tuple[Link, str, str]]:
-    labels = {ALL: _("Everything that differs"), **_state_labels()}
+    words = WORDS[import_.kind]
+    labels = {ALL: str(words.all_rows), **_state_labels(), **words.states}
     counts = {state: import_.counts.get(state, 0) for state in STATES}
-    counts[ALL] = sum(counts.values()) - counts["unchanged"]
+    counts[ALL] = sum(count for state, count in counts.items() if state not in words.apart)
     return [
         (Link(labels[state], _url(import_, show=state), active=state == show), shown(counts[state], "number"), state)
         for state in (ALL, *STATES)
-        if counts[state] or state in {ALL, CREATED, CHANGED}
+        if counts[state] or state in {ALL, CREATED, *words.always}
     ]
 
 
@@ -329,14 +368,14 @@ def _state_labels() -> dict[str, str]:
     }
 
 
-def _state_label(state: str) -> str:
-    one = {"conflict": _("Conflict"), "error": _("Error")}
+def _state_label(state: str, kind: ImportKind) -> str:
+    one = {"conflict": _("Conflict"), "error": _("Error"), **WORDS[kind].states}
     return one.get(state) or _state_labels()[state]
 
 
 def _url(import_: AccountImport, **query: Any) -> str:
     said = urlencode({name: value for name, value in query.items() if value})
-    return url_for("ImportsView.show", pk=import_.id) + (f"?{said}" if said else "")
+    return url_for(".show", pk=import_.id) + (f"?{said}" if said else "")
 
 
 def _paged(rows: list[Row], show: str, import_: AccountImport) -> tuple[list[Row], Paging]:
@@ -358,14 +397,16 @@ def _is_left(import_: AccountImport) -> bool:
     return import_.status is not ImportStatus.CHECKED and not import_.overwrites
 
 
-def _line(row: Row, columns: dict[str, Column], *, left: bool) -> Line:
+def _line(row: Row, columns: dict[str, Column], import_: AccountImport) -> Line:
+    account_id = getattr(row, WORDS[import_.kind].leads_to)
     return Line(
         number=shown(row.number, "number"),
         name=row.name or "–",
-        url=url_for("AccountsView.show", pk=row.id) if row.id else "",
-        state=Cell(_state_label(row.state), "choice", tone=STATE_TONES[row.state]),
-        changes=[*_changes(row, columns), *_conflicts(row, columns, left=left)],
+        url=url_for("AccountsView.show", pk=account_id) if account_id and may("account.show") else "",
+        state=Cell(str(_state_label(row.state, import_.kind)), "choice", tone=STATE_TONES[row.state]),
+        changes=[*_changes(row, columns), *_conflicts(row, columns, left=_is_left(import_))],
         errors=row.errors,
+        remarks=row.remarks,
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .properties import PropertyValue
 
 SEARCHED = ("name", "contact", "email", "phone", "city")  # an account's texts the quick search looks through
+# What lists are sorted by beside names, days and properties.
+_SORTED = ("city", "contact", "email", "phone", "country", "kind")
 _NO_PARENT = text("parent_id IS NULL")
 _IN_FORCE = text("lifted_at IS NULL")
 _IS_ARCHIVED = text("archived_at IS NOT NULL")
@@ -132,6 +134,7 @@ class Account(ByConsent, Model):
         Index("ix_account_live", "path", "archived_at", "id"),  # a subtree is counted in here alone
         Index("ix_account_archived", "path", "id", sqlite_where=_IS_ARCHIVED, postgresql_where=_IS_ARCHIVED),
         Index("ix_account_words", "path", "words", "id"),  # and searched in here
+        Index("ix_account_shown", "path", "archived_at", *_SORTED, "id"),  # and sorted, without looking at its rows
         # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),

@@ -72,6 +72,14 @@ class Export(OwnInside, Model):
         return self.title
 
 
+class ImportKind(StrEnum):
+    """What the rows of a file are to become; the value is the noun of the right to import them."""
+
+    ACCOUNT = "account"
+    INVITATION = "invitation"
+    HOLDING = "holding"
+
+
 class ImportStatus(StrEnum):
     UPLOADED = "uploaded"
     CHECKED = "checked"
@@ -96,7 +104,7 @@ _IMPORT_LABELS = {
 
 
 class AccountImport(InsideAccount, Model):
-    """A file with accounts on its way in: uploaded, looked at, written by the worker, and for an hour undone again."""
+    """A file on its way in: uploaded, looked at, written by the worker, and for an hour undone again."""
 
     __tablename__ = "account_import"
     __table_args__ = (Index("ix_account_import_due", "status", "lease_until"),)
@@ -111,6 +119,7 @@ class AccountImport(InsideAccount, Model):
     }
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[ImportKind] = mapped_column(stored(ImportKind), default=ImportKind.ACCOUNT, server_default="account")
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
     by: Mapped[str] = mapped_column(String(140))
     file_name: Mapped[str] = mapped_column(String(200))

@@ -87,8 +87,10 @@ def accept_name(account: Account) -> None:
     """Raises `Refused` where the account cannot stand there by its name."""
     if not account.name_key:
         raise Refused(_("An account needs a name."), field="name")
-    _accept_parent(account.parent)
-    if has_name_beneath(account.name_key, account.parent, but=account):
+    with db.session.no_autoflush:  # looking the parent up must not write a name down that is taken
+        parent = account.parent
+    _accept_parent(parent)
+    if has_name_beneath(account.name_key, parent, but=account):
         raise Refused(_("There is an account named “%(name)s” here already.", name=account.name), field="name")
 
 

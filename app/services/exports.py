@@ -80,9 +80,7 @@ def claim(export_id: int) -> Export | None:
     taken = db.session.execute(
         update(Export)
         .where(Export.id == export_id, *_to_be_had())
-        .values(
-            status=ExportStatus.RUNNING, attempts=Export.attempts + 1, written=0, lease_until=clock.now() + LEASE
-        ),
+        .values(status=ExportStatus.RUNNING, attempts=Export.attempts + 1, written=0, lease_until=clock.now() + LEASE),
         execution_options={"synchronize_session": False},
     )
     return db.session.get(Export, export_id) if taken.rowcount == 1 else None

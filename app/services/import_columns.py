@@ -6,6 +6,7 @@ Values are compared, told and kept as the database keeps them: texts and codes a
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Callable
@@ -76,13 +77,13 @@ def guess(header: list[str], columns: dict[str, Column]) -> list[str]:
 
 def is_only_shown(title: str) -> bool:
     """Whether an export has such a column that an import leaves alone."""
-    return _folded(title) in {_folded(name) for label in _ONLY_SHOWN for name in _in_all_languages(label)}
+    return _folded(title) in {_folded(name) for label in _ONLY_SHOWN for name in in_all_languages(label)}
 
 
 _ONLY_SHOWN = (_l("Kind"), _l("Status"), _l("Created"), _l("Archived"))
 
 
-def _in_all_languages(label: Any) -> tuple[str, ...]:
+def in_all_languages(label: Any) -> tuple[str, ...]:
     """A title as exports in either language have it."""
     found = []
     for language in LANGUAGES:
@@ -102,19 +103,19 @@ def _facts() -> list[Column]:
     return [
         Column(ID, (ID_LABEL, "Kontor-ID"), _("Kontor ID")),
         _text("name", _l("Name"), "Account", "Konto", "Company", "Firma", "Customer", "Kunde", required=True),
-        Column(PARENT, _in_all_languages(_l("Beneath")), _("Beneath"), read=_line),
+        Column(PARENT, in_all_languages(_l("Beneath")), _("Beneath"), read=line),
         _text("contact", _l("Contact"), "Ansprechpartner", "Kontakt"),
-        Column("email", ("Email", "Mail", *_in_all_languages(_l("E-mail"))), _("E-mail"), read=_email),
+        Column("email", ("Email", "Mail", *in_all_languages(_l("E-mail"))), _("E-mail"), read=_email),
         _text("phone", _l("Phone"), "Telephone", "Tel", "Rufnummer", tidy=types.phone_number),
         _text("street", _l("Street and number"), "Street", "Straße", "Address", "Adresse"),
         _text("postal_code", _l("Postal code"), "Postcode", "ZIP", "ZIP code", "PLZ"),
         _text("city", _l("City"), "Town", "Stadt", "Ort"),
-        _one_of("country", _l("Country"), regions.countries),
+        one_of("country", _l("Country"), regions.countries),
         _text("website", _l("Web site"), "Website", "Homepage", "Webseite", tidy=types.web_address),
         _text(VAT_ID, _l("VAT ID"), "VAT number", "USt-ID", "USt-IdNr", "Umsatzsteuer-ID"),
-        _one_of("language", _l("Language"), regions.languages, required=True),
-        _one_of("time_zone", _l("Time zone"), _zones, required=True),
-        _one_of("currency", _l("Currency"), regions.currencies, required=True),
+        one_of("language", _l("Language"), regions.languages, required=True),
+        one_of("time_zone", _l("Time zone"), _zones, required=True),
+        one_of("currency", _l("Currency"), regions.currencies, required=True),
     ]
 
 
@@ -123,15 +124,15 @@ def _text(name: str, label: Any, *names: str, required: bool = False,
     longest = inspect(Account).columns[name].type.length
 
     def read(cell: Any) -> str:
-        text = tidy(_line(cell))
+        text = tidy(line(cell))
         if len(text) > longest:
             raise Refused(_("At most %(count)s characters.", count=longest))
         return text
 
-    return Column(name, (*_in_all_languages(label), *names), str(label), read=read, required=required)
+    return Column(name, (*in_all_languages(label), *names), str(label), read=read, required=required)
 
 
-def _one_of(
+def one_of(
     name: str, label: Any, choices: Callable[[str], dict[str, str]], *, required: bool = False
 ) -> Column:
     """A column of codes, which people write as a code or by its name in any language."""
@@ -139,15 +140,15 @@ def _one_of(
     codes = {text.casefold(): code for code, name in said for text in (code, name)}
 
     def read(cell: Any) -> str:
-        code = codes.get(_line(cell).casefold())
+        code = codes.get(line(cell).casefold())
         if code is None:
-            raise Refused(_("“%(text)s” is not known here.", text=_line(cell)[:40]))
+            raise Refused(_("“%(text)s” is not known here.", text=line(cell)[:40]))
         return code
 
     def say(kept: Any) -> str:
         return choices(types.language()).get(kept, kept or "")
 
-    return Column(name, _in_all_languages(label), str(label), read=read, say=say, required=required)
+    return Column(name, in_all_languages(label), str(label), read=read, say=say, required=required)
 
 
 def _zones(_language: str) -> dict[str, str]:
@@ -155,7 +156,7 @@ def _zones(_language: str) -> dict[str, str]:
 
 
 def _email(cell: Any) -> str:
-    text = _line(cell).lower()
+    text = line(cell).lower()
     try:
         validate_email(text, check_deliverability=False)
     except EmailNotValidError as error:
@@ -163,7 +164,7 @@ def _email(cell: Any) -> str:
     return text
 
 
-def _line(cell: Any) -> str:
+def line(cell: Any) -> str:
     return " ".join(as_text(cell).split())
 
 
@@ -175,7 +176,7 @@ def as_text(cell: Any) -> str:
         case bool():
             return _("Yes") if cell else _("No")
         case int() | float():
-            return f"{_number(cell):f}"
+            return f"{number(cell):f}"
         case {"d": day}:
             return day
         case {"t": moment}:
@@ -183,7 +184,7 @@ def as_text(cell: Any) -> str:
     return str(cell).replace("\x00", "")
 
 
-def _number(cell: float) -> Decimal:
+def number(cell: float) -> Decimal:
     """The number a spreadsheet shows: doubles have 15 digits that mean something."""
     return Decimal(f"{cell:.15g}")
 
@@ -219,7 +220,7 @@ def _value(definition: Property, cell: Any) -> Any:
     if type_ is PropertyType.FLAG and isinstance(cell, bool | int | float) and cell in (0, 1):
         return bool(cell)
     if type_.is_number and isinstance(cell, int | float) and not isinstance(cell, bool):
-        return _number(cell)
+        return number(cell)
     text = as_text(cell)
     return text if type_.is_text else _written(definition, text)
 
@@ -240,13 +241,23 @@ def _written(definition: Property, text: str) -> Any:
 
 # --- the ID of a row ---------------------------------------------------------------------------------------------
 
-_SIGNED = 16  # characters of the signature: 96 bits
+_SIGNED = 12  # bytes of the signature
 
 
 def id_of(account: Account, *, owner_id: int, at: datetime) -> str:
     """What stands in an export's ID column: which account the row is, for whom and when it was written, signed."""
-    stamp = f"{account.id}-{int(at.timestamp()):x}"
-    return f"{stamp}-{_signature(stamp, owner_id)}"
+    return ids_for(owner_id=owner_id, at=at)(account.id)
+
+
+def ids_for(*, owner_id: int, at: datetime) -> Callable[[int], str]:
+    """The same for a file of many: makes the ID of an account's number."""
+    seconds, key = f"{int(at.timestamp()):x}", _key(owner_id)
+
+    def made(number: int) -> str:
+        stamp = f"{number}-{seconds}"
+        return f"{stamp}-{_signature(stamp, key)}"
+
+    return made
 
 
 def read_id(text: str, *, owner_id: int) -> tuple[int, datetime] | None:
@@ -254,11 +265,15 @@ def read_id(text: str, *, owner_id: int) -> tuple[int, datetime] | None:
     stamp, _dash, signature = text.strip().rpartition("-")
     if not re.fullmatch(r"[0-9]{1,10}-[0-9a-f]{1,10}", stamp, re.ASCII):
         return None
-    if not hmac.compare_digest(signature.encode(), _signature(stamp, owner_id).encode()):
+    if not hmac.compare_digest(signature.encode(), _signature(stamp, _key(owner_id)).encode()):
         return None
     number, seconds = stamp.split("-")
     return int(number), datetime.fromtimestamp(int(seconds, 16), UTC)
 
 
-def _signature(stamp: str, owner_id: int) -> str:
-    return re.sub(r"[-_]", "x", tokens.derived(f"row:{owner_id}:{stamp}")[:_SIGNED])
+def _key(owner_id: int) -> bytes:
+    return tokens.derived(f"rows of {owner_id}").encode()
+
+
+def _signature(stamp: str, key: bytes) -> str:
+    return hashlib.blake2b(stamp.encode(), key=key, digest_size=_SIGNED).hexdigest()

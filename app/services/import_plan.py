@@ -36,12 +36,13 @@ class Row:
     number: int
     name: str = ""
     id: int | None = None
-    parent_id: int | None = None
+    parent_id: int | None = None  # the account beneath which, or in which, it comes to be
     cells: dict[str, list[Any]] = field(default_factory=dict)
     conflicts: dict[str, list[Any]] = field(default_factory=dict)  # now, new, who changed it since the export, when
     errors: list[list[str]] = field(default_factory=list)  # the cell, the sentence
+    remarks: list[list[str]] = field(default_factory=list)  # why it is left alone: the cell, the sentence
     since: int = 0  # when it was exported, in seconds
-    opened: bool = False  # whether the import has made the account
+    opened: bool = False  # whether the import has made what `id` names
 
     @property
     def state(self) -> str:
@@ -49,6 +50,8 @@ class Row:
             return ERROR
         if self.conflicts:
             return CONFLICT
+        if self.remarks:
+            return SAME
         if self.id is None or self.opened:
             return CREATED
         return CHANGED if self.cells else SAME
@@ -83,7 +86,7 @@ class _Look:
 
     def rows(self) -> list[Row]:
         ids = {number: self._id(cells) for number, cells in self.sheet.rows}
-        self.by_id = _accounts(Account.id, {found[0] for found in ids.values() if found})
+        self.by_id = accounts_by(Account.id, {found[0] for found in ids.values() if found})
         self._find_names(ids)
         found = []
         for number, cells in self.sheet.rows:
@@ -100,10 +103,10 @@ class _Look:
         wanted = set()
         for number, cells in self.sheet.rows:
             account = self.by_id.get((ids[number] or [0])[0])
-            keys = {_key(cells[self.place[key]]) for key in ("name", PARENT) if key in self.place}
+            keys = {name_key_of(cells[self.place[key]]) for key in ("name", PARENT) if key in self.place}
             wanted |= keys - {account.name_key} if account else keys
         self.by_name: dict[str, list[Account]] = {}
-        for account in _accounts(Account.name_key, wanted - {""}).values():
+        for account in accounts_by(Account.name_key, wanted - {""}).values():
             self.by_name.setdefault(account.name_key, []).append(account)
 
     # --- which account a row is ---
@@ -134,7 +137,7 @@ class _Look:
         if account.id == self.owner.id:
             self._stop(row, ID, _("The account you act in is changed in its settings."))
         above = self._text(cells, PARENT)
-        if above and _key(above) != (account.parent.name_key if account.parent else ""):
+        if above and name_key_of(above) != (account.parent.name_key if account.parent else ""):
             self._wrong(row, PARENT, _("An import does not move accounts."))
         return account
 
@@ -144,7 +147,7 @@ class _Look:
         parent = self._parent(row, cells)
         row.parent_id = parent.id
         self.parents[parent.id] = parent
-        siblings = (one for one in self.by_name.get(_key(row.name), []) if one.parent_id == row.parent_id)
+        siblings = (one for one in self.by_name.get(name_key_of(row.name), []) if one.parent_id == row.parent_id)
         account = next(siblings, None)
         if account is not None and account.is_archived:
             self._stop(row, "name", _("%(name)s is archived; restore it first.", name=account.name))
@@ -152,9 +155,9 @@ class _Look:
 
     def _parent(self, row: Row, cells: list[Any]) -> Account:
         above = self._text(cells, PARENT)
-        if not above or _key(above) == self.owner.name_key:
+        if not above or name_key_of(above) == self.owner.name_key:
             return self.owner
-        found = [one for one in self.by_name.get(_key(above), []) if one.kind.manages_accounts]
+        found = [one for one in self.by_name.get(name_key_of(above), []) if one.kind.manages_accounts]
         if not found:
             self._stop(row, PARENT, _("There is no partner named “%(name)s” here.", name=above[:40]))
         if len(found) > 1:
@@ -166,10 +169,10 @@ class _Look:
         name = row.cells["name"][1] if "name" in row.cells else row.name
         account = self.by_id.get(row.id or 0)
         parent_id = row.parent_id or (account.parent_id if account else self.owner.id)
-        same = (one for one in self.by_name.get(_key(name), []) if one.parent_id == parent_id and one.id != row.id)
-        if next(same, None) is not None:
+        namesakes = (one for one in self.by_name.get(name_key_of(name), []) if one.parent_id == parent_id)
+        if any(one.id != row.id for one in namesakes):
             self._wrong(row, "name", _("There is an account named “%(name)s” here already.", name=name))
-        self._refuse_twice(row, (parent_id, _key(name)), "name")
+        self._refuse_twice(row, (parent_id, name_key_of(name)), "name")
 
     def _check_vat_id(self, row: Row, account: Account | None) -> None:
         """It has to be one of the country, as both will be."""
@@ -279,11 +282,11 @@ def same(one: Any, other: Any) -> bool:
     return (None if one == "" else one) == (None if other == "" else other)
 
 
-def _key(name: Any) -> str:
+def name_key_of(name: Any) -> str:
     return " ".join(as_text(name).split()).casefold()[:120]
 
 
-def _accounts(column: Any, wanted: set[Any]) -> dict[int, Account]:
+def accounts_by(column: Any, wanted: set[Any]) -> dict[int, Account]:
     found = select(Account).options(joinedload(Account.parent))
     return {
         account.id: account

@@ -23,14 +23,16 @@ from ..bulk import Change, Work, work_out
 from ..errors import Refused
 from ..extensions import db
 from ..handover import hand_over
-from ..models import Account, AccountImport, Holding, ImportStatus, Kind, Member, Property, User
+from ..models import Account, AccountImport, Holding, ImportKind, ImportStatus, Kind, Member, Property, User
 from ..permissions import allows
 from ..property_types import from_kept
 from ..sheets import Sheet
 from ..tenancy import hold_the_tree
 from . import accounts
 from .import_columns import ID, Column, columns_for
+from .import_kinds import RECIPES
 from .import_plan import CHANGED, CONFLICT, CREATED, ERROR, Row, by_hundreds, same
+from .import_rows import do_each
 
 KEPT = timedelta(hours=24)
 UNDO_WITHIN = timedelta(hours=1)
@@ -41,10 +43,20 @@ NAMED = 10  # of those that stand in the way, how many are named
 # --- a file comes in ---------------------------------------------------------------------------------------------
 
 
-def take(sheet: Sheet, file_name: str, mapping: list[str], *, locale: str, by: Member) -> AccountImport:
+def read(data: bytes, kind: ImportKind) -> Sheet:
+    """The cells of a file. Raises `Refused` with what is wrong with it."""
+    sheet, most = sheets.read(data), RECIPES[kind].most_rows
+    if sheet.count > most:
+        raise Refused(_("The file has more than %(count)s rows. Import it in parts.", count=f"{most:,}"))
+    return sheet
+
+
+def take(sheet: Sheet, file_name: str, mapping: list[str], *, locale: str, by: Member,
+         kind: ImportKind = ImportKind.ACCOUNT) -> AccountImport:  # fmt: skip
     """Keep an uploaded file for a day, with what its columns are taken to be."""
     now = clock.now()
     taken = AccountImport(
+        kind=kind,
         account_id=by.account_id, user_id=by.user_id, by=by.user.name[:140], file_name=file_name[:200] or "–",
         sheet=sheet.name[:120], content=sheets.pack(sheet), mapping=mapping, locale=locale, lease_until=now,
         created_at=now,
@@ -54,13 +66,18 @@ def take(sheet: Sheet, file_name: str, mapping: list[str], *, locale: str, by: M
     return taken
 
 
-def problems_of(mapping: list[str]) -> str:
+def problems_of(mapping: list[str], kind: ImportKind = ImportKind.ACCOUNT, *, by: Member) -> str:
     """What is wrong with a choice of columns, in words; empty where nothing is."""
     twice = [key for key, times in Counter(filter(None, mapping)).items() if times > 1]
     if twice:
         return _("Two columns cannot be the same thing.")
-    if ID not in mapping and "name" not in mapping:
+    if kind is ImportKind.ACCOUNT and ID not in mapping and "name" not in mapping:
         return _("Say which column is the name, or the Kontor ID: without one of them no row is known.")
+    recipe = RECIPES[kind]
+    columns = recipe.columns(by.account_id)
+    missing = [columns[key].label for key in recipe.needs if key not in mapping]
+    if missing:
+        return _("Still missing: %(names)s. Say which column of the file it is.", names=", ".join(missing))
     return ""
 
 
@@ -193,11 +210,14 @@ class Prepared:
     opening: list[tuple[Row, Account]] = field(default_factory=list)
     putting_away: list[Any] = field(default_factory=list)  # numbers of accounts
     columns: dict[str, Column] = field(default_factory=dict)
+    tell: Tell = lambda _done, _total: None
 
 
 def prepare(import_id: int, *, attempt: int, by: Member, tell: Tell) -> Prepared:
     """Work out what is to be written; nothing is, and nobody waits. Raises `Refused` where it cannot be."""
     import_ = _own(select(AccountImport).where(AccountImport.id == import_id), attempt, by)
+    if import_.kind is not ImportKind.ACCOUNT:
+        return Prepared(rows_of(import_), tell=tell)
     columns = columns_for(by.account_id)
     with db.session.no_autoflush:
         verb = _prepare_writing if import_.status is ImportStatus.IMPORTING else _prepare_taking_back
@@ -236,20 +256,32 @@ def write(import_id: int, prepared: Prepared, *, attempt: int, by: Member) -> No
     """
     held = select(AccountImport).where(AccountImport.id == import_id).with_for_update()
     import_ = _own(held.execution_options(populate_existing=True), attempt, by)
-    _refuse_outdated(prepared, by)
-    prepared.work.write()
+    is_accounts = import_.kind is ImportKind.ACCOUNT
+    counts = _write_accounts(prepared, by) if is_accounts else _do_each(import_, prepared, by)
 
-    for row, account in prepared.opening:
-        row.id, row.opened = account.id, True
     if import_.status is ImportStatus.UNDOING:
         import_.status = ImportStatus.UNDONE
-        record("account.import_undone", account=by.account, file=import_.file_name)
+        record(f"{import_.kind}.import_undone", account=by.account, file=import_.file_name)
     else:
         import_.plan = sheets.packed([vars(row) for row in prepared.rows])
         import_.status, import_.done_at = ImportStatus.DONE, clock.now()
-        counts = {"created": len(prepared.opening), "changed": len(prepared.work.changes)}
-        record("account.imported", account=by.account, file=import_.file_name, **counts)
+        record(f"{import_.kind}.imported", account=by.account, file=import_.file_name, **counts)
     db.session.flush()
+
+
+def _write_accounts(prepared: Prepared, by: Member) -> dict[str, int]:
+    _refuse_outdated(prepared, by)
+    prepared.work.write()
+    for row, account in prepared.opening:
+        row.id, row.opened = account.id, True
+    return {"created": len(prepared.opening), "changed": len(prepared.work.changes)}
+
+
+def _do_each(import_: AccountImport, prepared: Prepared, by: Member) -> dict[str, int]:
+    """Few rows, each a deed of its service, with the service's own guards."""
+    recipe = RECIPES[import_.kind]
+    deed = recipe.undo if import_.status is ImportStatus.UNDOING else recipe.write
+    return {"created": do_each(prepared.rows, deed, by=by, tell=prepared.tell)}
 
 
 def _own(wanted: Select[tuple[AccountImport]], attempt: int, by: Member) -> AccountImport:
@@ -257,9 +289,18 @@ def _own(wanted: Select[tuple[AccountImport]], attempt: int, by: Member) -> Acco
     import_ = db.session.scalar(wanted)
     if import_ is None or not import_.is_under_way or import_.attempts != attempt:
         raise Stopped
-    if not allows(by.account.kind, by.role, "account.import", held=by.account.is_held):
-        raise Refused(_("You may no longer import accounts."))
+    if not allows(by.account.kind, by.role, f"{import_.kind}.import", held=by.account.is_held):
+        raise Refused(not_allowed(import_.kind))
     return import_
+
+
+def not_allowed(kind: ImportKind) -> str:
+    sentences = {
+        ImportKind.ACCOUNT: _("You may no longer import accounts."),
+        ImportKind.INVITATION: _("You may no longer invite members from a file."),
+        ImportKind.HOLDING: _("You may no longer give articles from a file."),
+    }
+    return sentences[kind]
 
 
 # --- under the lock: is everything still as it was looked at? -----------------------------------------------------

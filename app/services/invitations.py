@@ -7,6 +7,8 @@ old one worthless without touching its token, which nobody can reach from behind
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +27,13 @@ from ..permissions import allows, may_grant
 from . import members, signin
 from .signin import Visitor
 
+AT_ONCE = 500  # addresses asked for in one statement
+
+
+class AlreadyThere(Refused):
+    """There is nothing to do: the person is a member, or has been asked."""
+
+
 # --- inviting --------------------------------------------------------------------------------------------------
 
 
@@ -33,11 +42,8 @@ def invite(email: str, *, role: Role, account: Account, by: Member) -> Invitatio
 
     The account is the inviter's own or one beneath it, whose first members come in this way.
     """
-    email = address(email)
     _hold(account)
-    _refuse_archived(account)
-    _refuse_above_own(role, by)
-    _refuse_known(email, account, by)
+    email = examine(email, role=role, account=account, by=by, known=known([email]))
     _make_room(email, account)
 
     token = _issue(account, email)
@@ -56,6 +62,40 @@ def invite(email: str, *, role: Role, account: Account, by: Member) -> Invitatio
     db.session.flush()
     _write(invitation, token, by)
     return invitation
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of some addresses: in which accounts they are members, and in which they have been asked."""
+
+    members: set[tuple[int, str]]
+    invited: set[tuple[int, str]]
+
+
+def known(emails: Iterable[str]) -> Known:
+    """In few statements, however many addresses there are."""
+    emails = sorted({signin.normal(email) for email in emails})
+    members, invited = set(), set()
+    for start in range(0, len(emails), AT_ONCE):
+        some = emails[start : start + AT_ONCE]
+        people = select(Member.account_id, User.email).join(Member.user).where(User.email.in_(some))
+        members |= {tuple(row) for row in db.session.execute(people)}
+        pending = select(Invitation.account_id, Invitation.email).where(Invitation.email.in_(some))
+        pending = pending.where(Invitation.status == InvitationStatus.PENDING, Invitation.expires_at > clock.now())
+        invited |= {tuple(row) for row in db.session.execute(pending)}
+    return Known(members, invited)
+
+
+def examine(email: str, *, role: Role, account: Account, by: Member, known: Known) -> str:
+    """The address as it is kept, if it could be invited now; nothing is written.
+
+    Raises `AlreadyThere` for a member or somebody invited, `Refused` for what `invite` would refuse besides.
+    """
+    email = address(email)
+    _refuse_archived(account)
+    _refuse_above_own(role, by)
+    _refuse_known(email, account, by, known)
+    return email
 
 
 def resend(invitation: Invitation, *, by: Member) -> None:
@@ -155,16 +195,22 @@ def _refuse_above_own(role: Role, by: Member) -> None:
         raise Refused(_("You can only give roles up to your own."), field="role")
 
 
-def _refuse_known(email: str, account: Account, by: Member) -> None:
-    """Members need no invitation; and nobody lets themselves or their colleagues into an account from above (M-5)."""
-    if _is_member(email, account.id):
-        raise Refused(_("%(email)s is a member already.", email=email), field="email")
-    if account.id != by.account_id and _is_member(email, by.account_id):
+def _refuse_known(email: str, account: Account, by: Member, known: Known) -> None:
+    """Members need no invitation, and whoever has one no second; and nobody lets themselves or their colleagues into
+    an account from above (M-5)."""
+    if (account.id, email) in known.members:
+        raise AlreadyThere(_("%(email)s is a member already.", email=email), field="email")
+    if account.id != by.account_id and (by.account_id, email) in known.members:
         raise Refused(
             _("%(email)s belongs to your own account; only %(account)s itself can let them in.",
               email=email, account=account.name),
             field="email",
         )  # fmt: skip
+    if (account.id, email) in known.invited:
+        raise AlreadyThere(
+            _("%(email)s has been invited already; send that invitation again or withdraw it.", email=email),
+            field="email",
+        )
 
 
 def _is_member(email: str, account_id: int) -> bool:
@@ -181,14 +227,8 @@ def _make_room(email: str, account: Account) -> None:
             Invitation.status == InvitationStatus.PENDING,
         )
     )
-    if former is None:
-        return
-    if former.status_at(clock.now()) is InvitationStatus.PENDING:
-        raise Refused(
-            _("%(email)s has been invited already; send that invitation again or withdraw it.", email=email),
-            field="email",
-        )
-    _take_back(former)
+    if former is not None:
+        _take_back(former)
 
 
 def _refuse_others(invitation: Invitation, by: Member) -> None:

@@ -23,8 +23,8 @@ from sqlalchemy.orm import contains_eager, joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from .. import clock, outbox
-from ..audit import record
-from ..errors import Conflict, Refused
+from ..audit import WATCHED, record
+from ..errors import Conflict, OutsideScope, Refused
 from ..extensions import db
 from ..models import (
     LARGEST_QUANTITY,
@@ -37,6 +37,7 @@ from ..models import (
     LicenseMovement,
     LicenseStatus,
     LicenseType,
+    LogEntry,
     Member,
     MovementKind,
     OrderLine,
@@ -141,6 +142,49 @@ def give(
     return holding
 
 
+def examine(article: Article, quantity: int, *, to: Account, by: Member) -> None:
+    """Raises `Refused` for what could not be given now; nothing is written."""
+    _only_the_operator(by)
+    _refuse_archived(to)
+    _refuse_withdrawn(article)
+    check_quantity(quantity)
+    for grant in article.grants:
+        _refuse_withdrawn(grant.type)
+        check_quantity(grant.quantity * quantity)
+
+
+def take_back(holding: Holding, *, by: Member) -> None:
+    """Undo a gift nobody has touched: it goes, and its licenses with it.
+
+    Raises `Refused` where something has come of it since: then licenses end by being revoked.
+    """
+    _only_the_operator(by)
+    issued = select(License).where(License.holding_id == holding.id).with_for_update(of=License)
+    for license in db.session.scalars(issued.execution_options(populate_existing=True)).all():
+        _refuse_touched(license)
+        db.session.delete(license)
+    _refuse_changed(holding)
+    db.session.flush()
+    record("holding.taken_back", holding, article=holding.article.number)
+    db.session.delete(holding)
+    db.session.flush()
+
+
+def _refuse_touched(license: License) -> None:
+    used = db.session.scalar(select(LicenseMovement.id).where(LicenseMovement.license_id == license.id).limit(1))
+    if used is not None:
+        raise Refused(_("%(license)s has been used since.", license=license))
+    _refuse_changed(license)
+
+
+def _refuse_changed(row: Holding | License) -> None:
+    """Whatever happens to one has a line in history; the first is of its beginning."""
+    word = WATCHED[type(row)]
+    lines = select(func.count(LogEntry.id)).where(LogEntry.subject_type == word, LogEntry.subject_id == row.id)
+    if db.session.scalar(lines) > 1:
+        raise Refused(_("%(name)s has been changed since.", name=str(row)))
+
+
 def issue(
     type_: LicenseType,
     quantity: int,
@@ -198,9 +242,14 @@ def _refuse_archived(account: Account) -> None:
 def _on_offer(offer: Offer, *, owed: bool) -> Offer:
     kept = select(type(offer)).where(type(offer).id == offer.id).with_for_update(read=True)
     found = db.session.scalars(kept.execution_options(populate_existing=True)).one()
-    if found.is_archived and not owed:
-        raise Refused(_("%(name)s is archived and offered no longer.", name=found.name), field="article_id")
+    if not owed:
+        _refuse_withdrawn(found)
     return found
+
+
+def _refuse_withdrawn(offer: Offer) -> None:
+    if offer.is_archived:
+        raise Refused(_("%(name)s is archived and offered no longer.", name=offer.name), field="article_id")
 
 
 def check_quantity(quantity: int) -> None:
@@ -298,7 +347,10 @@ def as_it_is(license: License, *, hold: bool = False) -> License:
     )
     if hold:
         statement = statement.with_for_update(of=License)
-    return db.session.scalars(statement.execution_options(populate_existing=True)).one()
+    found = db.session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+    if found is None:  # what it came with has been taken back at this moment
+        raise OutsideScope("License")
+    return found
 
 
 def _earlier(license: License, kind: MovementKind, quantity: int, reference: str, key: str) -> Answer | None:

@@ -100,7 +100,12 @@ def me() -> Member:
 def may(permission: str) -> bool:
     """Whether the person may do it in the acting account, and the program, if it is one, for them."""
     scope: Scope | None = g.get("scope")
-    if scope is None or not (scope.scopes is None or permission in scope.scopes):
+    return scope is not None and grants(scope, permission)
+
+
+def grants(scope: Scope, permission: str) -> bool:
+    """The same of a unit of work, also where it outlives its request."""
+    if scope.scopes is not None and permission not in scope.scopes:
         return False
     return permissions.allows(scope.kind, scope.role, permission, held=scope.held)
 
@@ -188,5 +193,3 @@ def remember_account() -> None:
         user = session_.get(User, person.user.id)
         if user is not None:
             user.last_account_id = scope.account_id
-
-

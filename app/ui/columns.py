@@ -5,16 +5,18 @@ A built-in column is read off the model; its kind decides how it is shown, filte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
-from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Text, func, inspect
+from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Select, Text, func, inspect
 from sqlalchemy.orm import aliased
 
 from ..extensions import Moment
 from .formats import CODES, language, shown
+from .masks import CONTACTS, Mask, Masked, hides
 from .page import Cell
 
 TONES = {
@@ -47,6 +49,18 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A value that SQL has in a column of its own: a file of many rows need not make objects of them to read it."""
+
+    column: Any
+    of: Callable[[Any], Any]  # the same, asked of a row
+    said: Callable[[Any], Any] | None = None  # what a file makes of it, if not the value itself
+
+    def __call__(self, row: Any) -> Any:
+        return self.of(row)
+
+
+@dataclass(frozen=True)
 class Field:
     """One column of one view."""
 
@@ -63,8 +77,16 @@ class Field:
     usual: bool = True  # whether the list shows it as long as nobody has chosen other columns
     totaled: bool = False  # whether the foot of a list says what it comes to
     minor: Any = None  # of amounts kept in smallest units: that column, and the one with the row's currency
+    contact: str = ""  # what of a person stands in it, by the masks' names; empty: nothing (X-11)
 
     drives: ClassVar[bool] = False  # whether a list sorted by it is best read along an index of its own
+
+    def __post_init__(self) -> None:
+        """Contacts, for whoever may not see them: masked, and asked nothing, since order and hits would tell."""
+        if hides(self.contact):
+            value = self.value if isinstance(self.value, Masked) else Masked(self.value, self.contact)
+            for name, fact in {"value": value, "expression": None, "searched": False}.items():
+                object.__setattr__(self, name, fact)
 
     @property
     def order(self) -> Any:
@@ -94,27 +116,50 @@ class Field:
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
-        return Cell(shown(value, self.kind, self.currency), self.kind, url, tone, indent)
+        return Cell(shown(value, self.kind, self.currency), self.kind_of(value), url, tone, indent)
 
-    def plain(self, row: Any) -> Any:
-        """The value as a typed file holds it."""
-        value = self.value(row)
-        return shown(value, self.kind) if self.kind in {"choice", *CODES} else value
+    def kind_of(self, value: Any) -> str:
+        """What a value is shown as; nobody writes to a mask, or calls it."""
+        return "masked" if isinstance(value, Mask) else self.kind
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether contacts in it stand behind a mask; whose are open, only the row as a whole can tell."""
+        return isinstance(self.value, Masked)
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The columns of SQL from which `plain` makes what a file holds; none: it takes the row as a whole."""
+        return (self.value.column,) if isinstance(self.value, Kept) else ()
+
+    def plain(self, found: Sequence[Any]) -> Sequence[Any]:
+        """The values of many rows as a typed file holds them, from those parts; each word is looked up once."""
+        values = self._values(found)
+        if self.kind not in {"choice", *CODES}:
+            return values
+        words = {value: shown(value, self.kind) for value in set(values)}
+        return [words[value] for value in values]
+
+    def _values(self, found: Sequence[Any]) -> Sequence[Any]:
+        if not isinstance(self.value, Kept):
+            return [self.value(row) for row in found]
+        return found if self.value.said is None else [self.value.said(one) for one in found]
 
 
 def field_of(model: type, name: str, label: Any) -> Field:
     """The column of that name: a mapped attribute, `relation.attribute`, or a property only Python knows."""
-    if "." in name:
-        relation, attribute = name.split(".")
-        inner = field_of(getattr(model, relation).property.mapper.class_, attribute, label)
-        expression = getattr(alias_of(model, relation), inner.expression.key)
-        return Field(name, label, inner.kind, _through(relation, inner.value), expression, inner.choices)
-    columns = inspect(model).column_attrs
-    mapped = columns.get(name) or columns.get(f"{name}_{language()}")  # what both languages name, in the person's
+    relation, _dot, attribute = name.rpartition(".")
+    owner = getattr(model, relation).property.mapper.class_ if relation else model
+    contact = CONTACTS.get(owner, {}).get(attribute, "")
+    value = _through(relation, attrgetter(attribute)) if relation else attrgetter(attribute)
+    columns = inspect(owner).column_attrs
+    mapped = columns.get(attribute) or columns.get(f"{attribute}_{language()}")  # of both languages, the person's
     if mapped is None:
-        return Field(name, label, "text", lambda row: getattr(row, name))
-    kind, choices = _kind(mapped.columns[0].type, name)
-    return Field(name, label, kind, lambda row: getattr(row, name), getattr(model, mapped.key), choices)
+        return Field(name, label, "text", value, contact=contact)
+    kind, choices = _kind(mapped.columns[0].type, attribute)
+    expression = getattr(alias_of(model, relation) if relation else model, mapped.key)
+    value = Kept(expression, value) if attribute in columns else value
+    return Field(name, label, kind, value, expression, choices, contact=contact)
 
 
 def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Field]:
@@ -126,6 +171,15 @@ def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Fi
 def alias_of(model: type, relation: str) -> Any:
     """The related class as lists join it, under a name of its own: an account's parent is an account, too."""
     return aliased(getattr(model, relation).property.mapper.class_, name=relation)
+
+
+def is_there(rows: Select[Any]) -> Any:
+    """Whether there is such a row, asked of each other row by itself.
+
+    PostgreSQL takes what row-level security leaves for a twentieth of what it is, and would rather look all of it up
+    beforehand; an OFFSET keeps it from that.
+    """
+    return rows.offset(0).exists()
 
 
 def _through(relation: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -18,6 +18,7 @@ from ..permissions import may_grant
 from ..regions import TIME_ZONES
 from ..tenancy import current_scope
 from .formats import country_names, currency_names, language_names, read_date, read_decimal, read_whole_number, shown
+from .masks import CONTACTS, Contact
 
 
 class LocalDecimalField(DecimalField):
@@ -153,13 +154,18 @@ HTML = {"phone": {"type": "tel"}, "website": {"type": "url"}}  # so that a phone
 
 def form_for(model: type, names: list[str], labels: dict[str, Any], helps: dict[str, Any]) -> type[FlaskForm]:
     """A form class with the input that fits each column, required and bounded as the column is."""
-    body = {name: _input(inspect(model).columns[name], labels[name], helps.get(name, "")) for name in names}
+    contacts = CONTACTS.get(model, {})
+    body = {
+        name: _input(inspect(model).columns[name], labels[name], helps.get(name, ""), contacts.get(name))
+        for name in names
+    }
     return type(f"{model.__name__}Form", (FlaskForm,), body)
 
 
-def _input(column: Any, label: Any, help_text: Any) -> Any:
+def _input(column: Any, label: Any, help_text: Any, contact: str | None) -> Any:
     required = not column.nullable and column.default is None
     validators: list[Any] = [InputRequired(_l("Please fill this in."))] if required else [Optional()]
+    validators += [Contact(contact)] if contact else []
     common = {"label": label, "description": help_text, "validators": validators, "name": column.key}
     if column.key in SPECIAL:
         kind, extra = SPECIAL[column.key]

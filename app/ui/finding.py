@@ -16,13 +16,14 @@ from sqlalchemy import Select, func, inspect, select, union, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
 from ..extensions import db
-from .columns import Field, alias_of
+from .columns import Field, alias_of, is_there
 from .filters import Applied, Together
 from .searching import Search
 
 FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 RARE = 1_000  # hits of a filter that are looked up before anything else is
 COUNTED = 10_000  # rows that are counted without being asked
+AT_ONCE = 500  # rows read together where all are wanted
 
 Order = list[tuple[Field, str]]
 
@@ -47,7 +48,8 @@ class Finding:
     @cached_property
     def count(self) -> int:
         """How many rows there are in all."""
-        return self._count()
+        known = vars(self).get("counted", COUNTED + 1)
+        return known if known <= COUNTED else self._count()
 
     @cached_property
     def counted(self) -> int:
@@ -87,6 +89,8 @@ class Finding:
         """The rows of one page; none where there are not so many."""
         if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
+        if self._hits is not None:
+            return self._of_keys(list(db.session.scalars(self._sorted(self._key).limit(size).offset(offset))))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
         keys = self._joins(self._table(self._walking(select(self._key)))).order_by(*self._clauses())
@@ -94,9 +98,10 @@ class Finding:
             keys, offset = keys.where(*self._behind(*self._order[0])), 0
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
-    def all_rows(self) -> Iterator[Any]:
-        """Every row, a thousand at a time: for exports. The session forgets those that nobody holds on to."""
-        yield from db.session.scalars(self._sorted().execution_options(yield_per=1000))
+    def all_values(self, *wanted: Any) -> Iterator[list[Any]]:
+        """Columns of every row, or the rows themselves, `AT_ONCE` of them at a time: for exports."""
+        found = db.session.execute(self._sorted(*wanted).execution_options(yield_per=AT_ONCE))
+        yield from found.partitions()
 
     def of_all(self, statement: Select[Any]) -> Select[Any]:
         """A statement about the table, asked of all the rows there are, in no order."""
@@ -110,13 +115,15 @@ class Finding:
         """The numbers of all the rows there are."""
         return self.of_all(select(self._key.label("key")))
 
-    def _sorted(self) -> Select[Any]:
+    def _sorted(self, *wanted: Any) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
-        rows = self._joins(self._loading()).order_by(*self._clauses())
-        if self._hits is not None:
-            return rows.where(self._key.in_(self._hits))
+        rows = self._joins(self._loading(*wanted)).order_by(*self._clauses())
+        if self._hits is not None:  # by number, though SQLite thinks thousands of them too many for that
+            return rows.where(self._key.in_(self._hits)).with_hint(self.model, "NOT INDEXED", "sqlite")
         rows = rows.where(*self._all_tests(self._driver))
-        return rows if self._driver is None else rows.where(self._key.in_(self._driver.keys()))
+        if self._driver is not None:
+            return rows.where(self._key.in_(self._driver.keys()))
+        return self._walking(rows) if self.counted > FEW else rows
 
     def _along_the_index(self, size: int, offset: int) -> list[int]:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
@@ -236,7 +243,7 @@ class Finding:
         if self.left_out and not self._on_row:
             return [key.not_in(union_all(*(select(self._key).where(one) for one in self.left_out))), *tests]
         row = self._related(select(self._key)).where(self._key == key, *self.conditions, *self._on_row)
-        return [row.correlate_except(*self._froms()).exists(), *tests]
+        return [is_there(row.correlate_except(*self._froms())), *tests]
 
     # --- the statement's parts ---
 
@@ -248,9 +255,12 @@ class Finding:
     def _key(self) -> Any:
         return getattr(self.model, inspect(self.model).primary_key[0].key)
 
-    def _loading(self) -> Select[Any]:
-        loads = [contains_eager(self._relation(name)) for name in self.relations]
-        return self._related(select(self.model).options(*loads), self.relations)
+    def _loading(self, *wanted: Any) -> Select[Any]:
+        """Of each row what is wanted; the row itself comes with the relations of which something is shown."""
+        rows = select(*(wanted or [self.model])).select_from(self.model)
+        if not wanted or any(one is self.model for one in wanted):
+            rows = rows.options(*(contains_eager(self._relation(name)) for name in self.relations))
+        return self._related(rows, self.relations)
 
     def _walking(self, statement: Select[Any]) -> Select[Any]:
         """Along the index of what it is sorted by. SQLite does not count on there being many rows in a subtree."""
@@ -300,6 +310,11 @@ def _beyond(column: Any, last: Select[Any], direction: str, next_key: Any) -> li
 
 def _number(statement: Select[Any]) -> int:
     return db.session.scalar(statement) or 0
+
+
+def counted(keys: Select[Any]) -> int:
+    """How many there are, as far as a page counts: one more than `COUNTED` means that there are more."""
+    return _at_most(COUNTED + 1, keys)
 
 
 def _at_most(most: int | None, keys: Select[Any]) -> int:

@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
 from ..models import (
+    Account,
     Beyond,
     Consent,
     Cycle,
@@ -33,6 +34,7 @@ from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
 from .labels import ACCOUNT
+from .masks import CONTACTS, PROPERTIES, hides, mask
 
 # Every action there is, past tense. A test finds those that are recorded but not said here.
 ACTIONS: dict[str, Any] = {
@@ -52,6 +54,7 @@ ACTIONS: dict[str, Any] = {
     "account.imported": _l("Accounts imported"),
     "account.import_undone": _l("Import of accounts undone"),
     "account.properties_changed": _l("Properties changed"),
+    "contact.revealed": _l("Contacts revealed"),
     "property.defined": _l("Property defined"),
     "property.changed": _l("Property changed"),
     "property.converted": _l("Property converted to another type"),
@@ -76,6 +79,8 @@ ACTIONS: dict[str, Any] = {
     "invitation.resent": _l("Invitation sent again"),
     "invitation.withdrawn": _l("Invitation withdrawn"),
     "invitation.accepted": _l("Invitation accepted"),
+    "invitation.imported": _l("Members invited from a file"),
+    "invitation.import_undone": _l("Invitations from a file undone"),
     "invitation.exported": _l("Invitations exported"),
     "article.created": _l("Article added"),
     "article.defined": _l("Article added"),
@@ -176,6 +181,9 @@ ACTIONS: dict[str, Any] = {
     "holding.given": _l("Article given"),
     "holding.updated": _l("Acquired article changed"),
     "holding.deleted": _l("Acquired article deleted"),
+    "holding.taken_back": _l("Article taken back"),
+    "holding.imported": _l("Articles given from a file"),
+    "holding.import_undone": _l("Articles from a file undone"),
     "holding.exported": _l("Acquired articles exported"),
     "license.created": _l("License issued"),
     "license.issued": _l("License issued"),
@@ -430,7 +438,16 @@ def changes_line_by_line(entry: LogEntry) -> str:
 
 def _changes(entry: LogEntry) -> list[str]:
     told = [(name, pair) for name, pair in entry.changes.items() if name not in SAID_OTHERWISE]
-    return [f"{_field(name, pair)}: {_arrow(name, *pair)}" for name, pair in told]
+    return [f"{_field(name, pair)}: {_arrow(name, *_behind_mask(name, pair))}" for name, pair in told]
+
+
+def _behind_mask(name: str, pair: list[Any]) -> list[Any]:
+    """Old and new as the reader may see them: contacts masked for some (X-11)."""
+    about = pair[2] if len(pair) > 2 else {}
+    contact = CONTACTS[Account].get(name) or PROPERTIES.get(about.get("type"))
+    if not hides(contact):
+        return pair
+    return [mask(pair[0], contact), mask(pair[1], contact), *pair[2:]]
 
 
 def _field(name: str, pair: list[Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask_babel import gettext as _
-from sqlalchemy import inspect, or_
+from sqlalchemy import false, inspect, or_
 from werkzeug.datastructures import MultiDict
 
 from . import choosing
@@ -102,6 +102,8 @@ class Listing:
 
     def turn_to_page(self) -> list[Any]:
         """The rows of the page asked for; of the last one where there are not so many."""
+        if self.finding.counted <= COUNTED:
+            self.page = min(self.page, max(1, -(-self.finding.counted // self.size)))
         found = self.finding.rows(self.size + 1, self._before) if self.finding.counted else []
         if not found and self.after is not None:  # the row it was to follow is gone
             self.finding = replace(self.finding, after=None)
@@ -118,9 +120,9 @@ class Listing:
     def _before(self) -> int:
         return (self.page - 1) * self.size
 
-    def all_rows(self) -> Iterator[Any]:
-        """Every row: for exports."""
-        return self.finding.all_rows()
+    def all_values(self, *wanted: Any) -> Iterator[list[Any]]:
+        """What is wanted of every row, some hundred rows at a time: for exports."""
+        return self.finding.all_values(*wanted)
 
     @cached_property
     def finding(self) -> Finding:
@@ -152,7 +154,9 @@ class Listing:
     def _searched_in_rows(self) -> list[Any]:
         if not self.q or hasattr(self.model, "words"):
             return []
-        return [or_(*(self.available[name].contains(self.q) for name in self.search))]
+        columns = [self.available[name] for name in self.search]
+        asked = [field for field in columns if field.expression is not None]  # not masked
+        return [or_(false(), *(field.contains(self.q) for field in asked))]
 
     def _default(self, name: str) -> tuple[Field, str]:
         return self.available[name.removeprefix("-")], "desc" if name.startswith("-") else "asc"

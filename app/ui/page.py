@@ -104,7 +104,7 @@ class ColumnFilter:
 class Column:
     name: str
     label: str
-    kind: str = "text"  # text long number money date moment flag choice country language link email url phone
+    kind: str = "text"  # text long number money date moment flag choice country language link email url phone masked
     sort_url: str = ""  # empty: cannot be sorted
     also_sort_url: str = ""  # to sort by it besides what it is sorted by
     sorted: str = ""  # "", "asc", "desc"

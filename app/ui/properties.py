@@ -22,10 +22,11 @@ from .. import properties, property_types
 from ..errors import Refused
 from ..extensions import holds
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field, Option
+from .columns import Field, Option, is_there
 from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
+from .masks import PROPERTIES, Contact
 from .page import Cell
 
 LAST = "\U0010ffff"  # no text goes on with a letter behind it
@@ -78,7 +79,7 @@ class PropertyField(Field):
         """Whether the row of that key has a value, and one that fulfils a condition."""
         value = aliased(PropertyValue)
         there = select(value.id).where(value.account_id == key, self.of(value))
-        return (there if condition is None else there.where(condition(value))).correlate_except(value).exists()
+        return is_there((there if condition is None else there.where(condition(value))).correlate_except(value))
 
     def chosen(self, value: Any, folded: str) -> Any:
         """Whether a value is one of the choices in whose label a text stands."""
@@ -88,15 +89,21 @@ class PropertyField(Field):
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         if not self.choices or value is None:
-            return Cell(shown(value, self.kind, self.currency), self.kind)
+            return Cell(shown(value, self.kind, self.currency), self.kind_of(value))
         texts = self._labels(value)
         if self.kind == "member":
             return Cell(texts[0])
         return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts) if self.kind == "choices" else ())
 
-    def plain(self, row: Any) -> Any:
-        value = self.value(row)
-        return ", ".join(self._labels(value)) if self.choices and value is not None else value
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return () if self.is_masked else (Account.properties,)
+
+    def plain(self, found: Sequence[Any]) -> Sequence[Any]:
+        values = self._values(found) if self.is_masked else properties.values_of(self.definition, found)
+        if not self.choices:
+            return values
+        return [None if value is None else ", ".join(self._labels(value)) for value in values]
 
     def _labels(self, value: Any) -> list[str]:
         keys = value if isinstance(value, list) else [str(value)]
@@ -141,6 +148,7 @@ def _column(definition: Property) -> Field:
         operators=_OPERATORS[kind],
         searched=definition.type.is_text or definition.type.has_choices or definition.type is PropertyType.MEMBER,
         totaled=kind in {"number", "money"},
+        contact=PROPERTIES.get(definition.type, ""),
         definition=definition,
     )
 
@@ -259,8 +267,8 @@ def held(definitions: Sequence[Property], account: Account) -> dict[str, Any]:
 
 
 def typed(definitions: Sequence[Property], form: FlaskForm) -> dict[Property, Any]:
-    """What the person made of it."""
-    return {d: from_input(d, form[name(d)].data) for d in definitions}
+    """What the person made of it; an input taken out of the form leaves the value alone."""
+    return {d: from_input(d, form[name(d)].data) for d in definitions if name(d) in form}
 
 
 def input_for(definition: Property, label: Any = None, *, checked: bool = True) -> Any:
@@ -269,6 +277,8 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
     validators: list[Any] = [InputRequired(_l("Please fill this in.")) if needed else Optional()]
     if checked:
         validators.append(_Fits(definition))
+    if definition.type in PROPERTIES:
+        validators.append(Contact(PROPERTIES[definition.type]))
     common = {
         "label": label or properties.label_of(definition),
         "description": definition.help(property_types.language()) if checked else "",

@@ -28,8 +28,8 @@ WITH_VIEWS = {"list", "export", "action_post"}  # what of a screen is about its 
 def asked() -> MultiDict[str, str]:
     """The arguments of the list at hand: as the address has them, or the saved view it names, or one's usual view."""
     if "asked" not in g:
-        args = MultiDict(request.args)
-        g.asked = _understood(args) if request.endpoint.rpartition(".")[2] in WITH_VIEWS else args
+        args, endpoint = MultiDict(request.args), request.endpoint or ""  # none: a worker asks, with all spelled out
+        g.asked = _understood(args) if endpoint.rpartition(".")[2] in WITH_VIEWS else args
     return g.asked
 
 

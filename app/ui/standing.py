@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -41,20 +42,28 @@ _LABELS = {
 
 def standings_of(account: Account) -> list[Standing]:
     """All that is true of it; active is what has nothing else to say."""
-    found = [Standing(kind.value) for kind in account.holds] + [Standing.ARCHIVED] * account.is_archived
-    return (found or [Standing.ACTIVE]) + [Standing.CONSENT] * bool(current_scope().agreed(account.id))
+    holds, consents = account.holds, bool(current_scope().agreed(account.id))
+    return _marked((HoldKind.ADMINISTRATIVE in holds, HoldKind.FINANCIAL in holds, account.is_archived, consents))
+
+
+def _marked(marks: tuple[bool, ...]) -> list[Standing]:
+    *own, consents = marks
+    found = [standing for standing, mark in zip(_MARKS, own, strict=True) if mark] or [Standing.ACTIVE]
+    return found + [Standing.CONSENT] * consents
 
 
 def condition(standing: Standing) -> ColumnElement[bool]:
     """The same, asked of the database."""
     if standing is Standing.CONSENT:
         return Account.id.in_(sorted(current_scope().linked.get(Consent.VIEW, ())))
-    marks = {
-        Standing.ADMINISTRATIVE: Account.administrative_hold_at.is_not(None),
-        Standing.FINANCIAL: Account.financial_hold_at.is_not(None),
-        Standing.ARCHIVED: Account.archived_at.is_not(None),
-    }
-    return marks.get(standing, and_(*(~mark for mark in marks.values())))
+    return _MARKS.get(standing, and_(*(~mark for mark in _MARKS.values())))
+
+
+_MARKS = {
+    Standing.ADMINISTRATIVE: Account.administrative_hold_at.is_not(None),
+    Standing.FINANCIAL: Account.financial_hold_at.is_not(None),
+    Standing.ARCHIVED: Account.archived_at.is_not(None),
+}
 
 
 def badge(standing: Standing) -> Cell:
@@ -77,8 +86,15 @@ class StandingField(Field):
         texts = tuple(str(standing.label) for standing in found)
         return Cell(", ".join(texts), "choice", tone=TONES[found[0].value], texts=texts)
 
-    def plain(self, row: Account) -> str:
-        return ", ".join(str(standing.label) for standing in standings_of(row))
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (*_MARKS.values(), condition(Standing.CONSENT))
+
+    def plain(self, *marks_of_all: Sequence[bool]) -> list[str]:
+        """Of many accounts at once, among which few things are true."""
+        marked = [*zip(*marks_of_all, strict=True)]
+        words = {marks: ", ".join(str(one.label) for one in _marked(marks)) for marks in set(marked)}
+        return [words[marks] for marks in marked]
 
 
 def standing_column(name: str, label: Any) -> StandingField:

@@ -23,7 +23,7 @@ from .formats import shown
 from .listing import Listing
 from .page import Totals
 
-LIGHT = 10_000  # rows that are added up without being asked
+LIGHT = 2_000  # rows that are added up without being asked
 
 Sums = dict[str, dict[str, Decimal]]  # a column's name → its total, of amounts by currency
 

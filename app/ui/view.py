@@ -31,6 +31,7 @@ from .export import MOST_AT_ONCE, Sheet, download, later
 from .fields import form_for
 from .formats import shown
 from .listing import DEFAULT_SIZE, Listing
+from .masks import in_words, take_out_contacts
 from .page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, ListPage, Row, Section
 from .totals import totals
 
@@ -343,7 +344,7 @@ class BackOfficeView(ModelView):
         first, *others = fields
         cells = [first.cell(row, url=url, indent=self.indent(row)), *(field.cell(row) for field in others)]
         offered = " ".join(name for name, c in verbs.items() if _fits(c, row))
-        return Row(pk, str(row), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=offered)
+        return Row(pk, in_words(str(row)), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=offered)
 
     def _add_link(self) -> Link | None:
         if not (self._has("add") and may(f"{self.noun}.add")):
@@ -418,7 +419,7 @@ class BackOfficeView(ModelView):
         pk = inspect(row).identity[0]
         edit = self._has("edit") and may(f"{self.noun}.edit") and self.may_edit(row)
         return DetailPage(
-            title=str(row),
+            title=in_words(str(row)),
             kind=self.kind_of(row),
             back=Link(str(self.list_title), self.url("list")),
             sections=self._sections(row),
@@ -476,6 +477,7 @@ class BackOfficeView(ModelView):
             abort(403)
         form = self.form_to_edit(row)
         page = self._form_page(form, self.edit_title, self.url("edit", pk=pk), str(row))
+        take_out_contacts(form)
         if request.method == "POST" and form.validate():
             try:
                 self.change(row, form)

@@ -313,6 +313,11 @@ class _ColumnWriter:
             types == {date} and self.kind == "date" and (texts := _ordinary_days(values))
         ):
             opening, closing = f"{self.style}><v>", "</v></c>"
+        elif types == {datetime} and self.kind == "moment" and (texts := _ordinary_moments(values, self.zone)):
+            opening, closing = f"{self.style}><v>", "</v></c>"
+        elif types == {bool} and self.kind == "flag":
+            texts = ["" if value is None else str(int(value)) for value in values]
+            opening, closing = f'{self.style} t="b"><v>', "</v></c>"
         else:
             return [self.cell(value, row) for value, row in zip(values, rows, strict=True)]
         start = self.start  # a local name, as the next line runs a million times
@@ -368,6 +373,13 @@ def _ordinary_days(values: Sequence[date | None]) -> list[str] | None:
     if min(filter(None, values)).toordinal() < MARCH_1900:
         return None
     return ["" if value is None else str(value.toordinal() - DAY_ZERO) for value in values]
+
+
+def _ordinary_moments(values: Sequence[datetime | None], zone: tzinfo | None) -> list[str] | None:
+    moments = [value and _local(value, zone) for value in values]
+    if min(filter(None, moments), key=datetime.date).toordinal() < MARCH_1900:
+        return None
+    return ["" if moment is None else _serial_with_time(moment) for moment in moments]
 
 
 def _markup(text: str) -> str:

@@ -91,6 +91,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/members/list/", "/members/edit/{member}", "/members/related/account_id/{kuestenfunk}", "/roles/",
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
+            "/invitations/import/", "/invitations/import/{people}", "/invitations/import/{people}/columns",
             "/api-keys/list/", "/api-keys/add", "/api-reference/",
             "/relationships/list/", "/relationships/add", "/relationships/code", "/deadlines/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
@@ -112,6 +113,7 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/", "/settings/", "/outbox/list/", "/articles/list/", "/articles/show/{article}", "/articles/add",
             "/articles/edit/{article}", "/license-types/list/", "/license-types/add", "/license-types/edit/{type}",
             "/plans/list/", "/plans/add", "/plans/edit/{plan}", "/holdings/list/",
+            "/holdings/import/", "/holdings/import/{gifts}", "/holdings/import/{gifts}/columns",
             "/holdings/add?account={kuestenfunk}", "/holdings/related/account_id/{kuestenfunk}",
             "/accounts/show/{kuestenfunk}", "/licenses/list/", "/licenses/related/account_id/{kuestenfunk}",
             "/licenses/show/{license}", "/licenses/suspend/{license}", "/licenses/revoke/{license}",
@@ -180,6 +182,8 @@ NOT_LOOKED_AT = {
     "ExportsView.show": "a line of the page, fetched again and again",
     "ExportsView.file": "a file",
     "ImportsView.progress": "a line of the page, fetched again and again",
+    "InvitationImportsView.progress": "a line of the page, fetched again and again",
+    "HoldingImportsView.progress": "a line of the page, fetched again and again",
     "InvitationsView.export": "a file",
     "OrdersView.index": "leads to the list",
     "OrdersView.export": "a file",
@@ -188,6 +192,7 @@ NOT_LOOKED_AT = {
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
+    "/invitations/import/{people}", "/holdings/import/{gifts}",
     "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
     "/login/", "/forgot/", "/reset/{reset}", "/", "/accounts/list/", "/accounts/list/?q=e&_flt_0_kind=customer",
     "/accounts/show/{fjordline}", "/accounts/add", "/accounts/hold/{kuestenfunk}", "/accounts/move/{kuestenfunk}",
@@ -522,7 +527,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return _define_and_invite() | _offered_and_used() | _ordered() | {
+    return _define_and_invite() | _offered_and_used() | _uploaded_deeds() | _ordered() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -542,6 +547,18 @@ def _uploaded() -> int:
     exporting.make_due()
     browser.post("/exports/add?of=MembersView")
     return int(answer.headers["Location"].rpartition("/")[2])
+
+
+def _uploaded_deeds() -> dict[str, int]:
+    """People to invite and articles to give: to be done, left alone, wrong."""
+    people = f"E-mail,Role,Account\notto@new.example,Viewer,Fjordline\n{ALICE.email},Viewer,\nnobody,Viewer,\n"
+    gifts = "Account,Article number,Quantity\nDeichbau,ART-1,3\nKüstenfunk,ART-9,1\n"
+    found = {}
+    for name, person, noun, text in (("people", ALICE, "invitations", people), ("gifts", DORA, "holdings", gifts)):
+        file = (io.BytesIO(text.encode()), f"{name}.csv")
+        answer = cast.browse(person).post(f"/{noun}/import/", data={"file": file})
+        found[name] = int(answer.headers["Location"].rpartition("/")[2])
+    return found
 
 
 def _define_and_invite() -> dict[str, str | int]:

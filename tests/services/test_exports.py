@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import openpyxl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from app import clock, exporting, files, jobs
 from app.extensions import db
@@ -56,6 +56,21 @@ def test_a_csv_is_made_as_well(alice):
     exporting.make(number)
 
     assert browse(alice).get(f"/exports/file/{number}").text.startswith("\ufeffName,Kind,")
+
+
+def test_a_row_is_said_in_full_and_becomes_no_object(alice):
+    loaded, listener = set(), (Account, "load", lambda row, _context: loaded.add(row.name))
+    event.listen(*listener)
+    try:
+        header, *rows = rows_of(browse(alice).get("/accounts/export?_flt_0_name=Küsten").data)
+    finally:
+        event.remove(*listener)
+
+    [said] = [dict(zip(header, row, strict=True)) for row in rows]
+    assert (said["Name"], said["Kind"], said["Status"], said["Beneath"]) == (
+        "Küstenfunk", "Customer", "Active", "Nordlicht",
+    )  # fmt: skip
+    assert "Küstenfunk" not in loaded
 
 
 def test_it_leaves_a_line_of_history_and_a_mail(alice):

@@ -63,6 +63,13 @@ def test_what_cannot_be_right_is_said_at_its_field_and_everything_typed_is_kept(
     assert words in error and f'value="{wrong}"' in answer.text and 'value="Nina Neu"' in answer.text
 
 
+def test_a_name_that_a_sibling_has_is_refused_at_its_field_when_renaming_too(alice):
+    answer = browse(alice).post(f"/accounts/edit/{account_id('kuestenfunk')}", data=FACTS | {"name": "Deichbau"})
+
+    assert answer.status_code == 422
+    assert "There is an account named “Deichbau” here already." in text_of(answer) and 'value="Nina Neu"' in answer.text
+
+
 def test_countries_are_those_of_the_world_in_the_persons_language(alice):
     page = browse(alice).get("/accounts/add", headers=IN_GERMAN)
 

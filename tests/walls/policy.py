@@ -126,6 +126,7 @@ class Detail:
     permission: str
     of: type
     get: int = 200
+    kind: str = ""  # where rows come in kinds: whose address it is; the others are not there
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class EditForm:
     query: str = ""
     alters: frozenset[str] = frozenset()  # columns besides those of its form
     opens: frozenset[int] = frozenset({200})  # 409: none of the world's rows is in a state for it
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,9 @@ class Deed:
     of: type
     offers: Allowed = anywhere
     alters: frozenset[str] = frozenset()
+    done: frozenset[int] | set[int] = frozenset({302, 422})
+    reveals: bool = False  # its answer shows the row's contacts, whoever asked
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -282,6 +287,20 @@ VALUES = frozenset({"properties", *(column.name for column in PropertyValue.__ta
 DEFINITION = frozenset({column.name for column in Property.__table__.columns} - {"id", "account_id", "account_path"})
 JOINING = {"first_name": "New", "last_name": "Name", "locale": "de", **PASSWORD}
 
+
+def imports_of(kind: str, view: str) -> dict[str, Any]:
+    """The addresses of one kind of import."""
+    permission = f"{kind}.import"
+    verbs = ("check", "start", "undo", "discard")
+    return {
+        f"{view}.upload": Page(permission, post=422),
+        f"{view}.show": Detail(permission, AccountImport, kind=kind),
+        f"{view}.columns": EditForm(permission, AccountImport, {"column": ""}, kind=kind),
+        f"{view}.progress": Detail(permission, AccountImport, get=204, kind=kind),
+        **{f"{view}.{verb}": Deed(permission, AccountImport, alters=ANY, kind=kind) for verb in verbs},
+    }
+
+
 POLICY: dict[str, Any] = {
     "static": Public("the program's own files", args={"filename": "kontor.css"}),
     # --- before anybody is known ---
@@ -319,6 +338,7 @@ POLICY: dict[str, Any] = {
     "AccountsView.show": Detail("account.show", Account),
     "AccountsView.add": AddForm("account.add", Account, ACCOUNT),
     "AccountsView.edit": EditForm("account.edit", Account, ACCOUNT, beneath, alters=VALUES),
+    "AccountsView.reveal": Deed("contact.reveal", Account, done={200, 302}, reveals=True),
     "AccountsView.hold": EditForm("account.hold", Account, HOLD, beneath, alters=frozenset({"administrative_hold_at"})),
     "AccountsView.lift": EditForm("account.hold", Account, LIFT, beneath, alters=frozenset(
         {"financial_hold_at", "lifted_at", "lifted_by", "lift_reason"})),
@@ -326,12 +346,9 @@ POLICY: dict[str, Any] = {
     "AccountsView.action_post": Commands(Account, {
         "archive": "account.archive", "restore": "account.archive",
         "enable_partner": "account.promote", "disable_partner": "account.promote"}),
-    "ImportsView.upload": Page("account.import", post=422),
-    "ImportsView.show": Detail("account.import", AccountImport),
-    "ImportsView.columns": EditForm("account.import", AccountImport, {"column": ""}),
-    "ImportsView.progress": Detail("account.import", AccountImport, get=204),
-    **{f"ImportsView.{verb}": Deed("account.import", AccountImport, alters=ANY)
-        for verb in ("check", "start", "undo", "discard")},
+    **imports_of("account", "ImportsView"),
+    **imports_of("invitation", "InvitationImportsView"),
+    **imports_of("holding", "HoldingImportsView"),
     "ExportsView.list": Page("export.list"),
     "ExportsView.add": Page("member.export", get=0, post=302, query="?of=MembersView"),
     "ExportsView.show": Detail("export.list", ExportFile),

@@ -45,6 +45,7 @@ from app.models import (
     Hold,
     Holding,
     HoldKind,
+    ImportKind,
     ImportStatus,
     Invitation,
     Kind,
@@ -137,7 +138,7 @@ NEEDS = {
     "log_inside": "history.list",
     "message": "message.list",
     "export": "export.list",
-    "account_import": "account.import",
+    "account_import": "invitation.import",  # whoever may import anything; of which kind, the address asks
     "holding": "holding.list",
     "license": "license.list",
     "license_movement": "license_movement.list",
@@ -160,6 +161,12 @@ NEEDS = {
 # once let somebody see everything; that is over.
 LET_IN = {("gletscherbau", "fjordline"): ("view", "licenses")}
 BY_CONSENT = {"account": "view", "license": "licenses", "holding": "licenses", "license_movement": "licenses"}
+
+# What is masked for those who may not see contacts (X-11).
+CONTACTS = {
+    ("account", "contact"), ("account", "email"), ("account", "phone"), ("account", "street"), ("ab_user", "email"),
+    ("invitation", "email"), ("message", "recipient"), ("log_entry", "changes"), ("log_inside", "changes"),
+}  # fmt: skip
 
 
 def partner_of(slug: str) -> str:
@@ -385,7 +392,7 @@ def _fill(account: Account) -> None:
             db.session.add(Login(user_id=person.user_id, key_hash=key, created_at=now, seen_at=now))
         db.session.add(RecoveryCode(user_id=person.user_id, code_hash=""))
         db.session.add_all([_export(person), _key_of(person, now), _view_of(account, person.user_id, now)])
-    db.session.add_all([_import(member), _view_of(account, None, now)])
+    db.session.add_all([*(_import(member, kind) for kind in ImportKind), _view_of(account, None, now)])
     answer = ApiAnswer(account=account, caller="", route="", key=account.slug, request_hash="", status=200, body="")
     answer.at = now
     db.session.add(answer)
@@ -401,11 +408,13 @@ def _export(person: Member) -> Export:
     return made
 
 
-def _import(person: Member) -> AccountImport:
+def _import(person: Member, kind: ImportKind) -> AccountImport:
     """A file that somebody has looked at."""
     now, canary = clock.now(), f"canary-{person.account.slug}-account_import-content"
+    column = {ImportKind.ACCOUNT: "name", ImportKind.INVITATION: "email", ImportKind.HOLDING: "account"}[kind]
     sheet = sheets.Sheet("", ["Name"], [(2, [canary])])
-    taken = AccountImport(account=person.account, user_id=person.user_id, by="", file_name="", mapping=["name"])
+    taken = AccountImport(account=person.account, user_id=person.user_id, by="", file_name="", mapping=[column])
+    taken.kind = kind
     taken.content, taken.plan = sheets.pack(sheet), sheets.packed([])
     taken.locale, taken.status, taken.lease_until = "de", ImportStatus.CHECKED, now
     taken.created_at = taken.checked_at = now
@@ -566,6 +575,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # one's own name and account stand in the frame of every page
     if table == "account" and column in OFFICE and whose == PARENT.get(actor.slug) and may(actor, "portal.show"):
         return True  # a customer is told how to reach whoever looks after them
+    if (table, column) in CONTACTS and not may(actor, "contact.see"):
+        return False
     if table == "property" and whose == actor.slug and actor.role:
         return True  # one's own definitions: in one's history, and in the reference of the API
     if table in CATALOGUE:

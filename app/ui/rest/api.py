@@ -25,6 +25,7 @@ from ...tenancy import may_change
 from ..acting import may
 from ..columns import Field, field_of
 from ..listing import Listing
+from ..masks import CONTACTS, hides
 from ..view import LARGEST_KEY
 from . import question, shapes
 from .bodies import given, plain, told
@@ -173,7 +174,9 @@ class BackOfficeApi(ModelRestApi):
         return self.body(self.add_columns, shapes.required(self.datamodel.obj, self.add_columns))
 
     def shape_to_edit(self) -> shapes.Shape:
-        return self.body(self.edit_columns, [])
+        """Masked contacts cannot be changed: they are no part of it (X-11)."""
+        contacts = CONTACTS.get(self.datamodel.obj, {})
+        return self.body([name for name in self.edit_columns if not hides(contacts.get(name))], [])
 
     def create(self, sent: dict[str, Any]) -> Any:
         """Make the row that was sent; may raise `Refused`."""
@@ -407,4 +410,3 @@ def _again(before: Any) -> Response:
     answer = told(None, before.status, {**place, "X-Idempotency-Replayed": "true"})
     answer.set_data(before.body)
     return answer
-

@@ -7,8 +7,8 @@ from app.extensions import Moment
 from migrations.walls import BETWEEN, SEALED, admit, index_owner, owner, protect
 
 # revision identifiers, used by Alembic.
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

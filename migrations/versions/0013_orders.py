@@ -7,8 +7,8 @@ from app.extensions import Moment
 from migrations.walls import SUBTREE, index_owner, open_the_wall, owner, protect
 
 # revision identifiers, used by Alembic.
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
