@@ -256,11 +256,11 @@ def _list(policy: List, place: Place) -> Iterator[Cell]:
 
 
 def _canary_on(policy: List, place: Place) -> str:
-    """A word that stands on the list, where it has any rows."""
+    """A word that stands on the list, where it has any rows; a new one, since an old one may be behind the page."""
     table = policy.of.__tablename__
     rows = [pk for pk in place.world.ids(table) if place.sees(table, pk)]
-    owners = {place.owner(table, pk) for pk in rows} - {"gestern"}
-    owner = next((slug for slug in sorted(owners) if policy.offers(place.actor.slug, slug)), "")
+    owners = [place.owner(table, pk) for pk in sorted(rows, reverse=True)]
+    owner = next((slug for slug in owners if slug != "gestern" and policy.offers(place.actor.slug, slug)), "")
     return f"canary-{owner}-{'ab_user' if table == 'member' else table}" if owner else ""
 
 
@@ -386,7 +386,8 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
     for pk, within in place.on_rows("saved_view", policy.permission):
         owner_id = place.world.row("saved_view", pk)["owner_id"] if within else 0
         shared = within and owner_id is None
-        seen = shared or owner_id == place.world.user_id(place.actor)  # the wall knows accounts, not whose a view is
+        own = within and owner_id == place.world.user_id(place.actor)  # the wall knows accounts, not whose a view is
+        seen = shared or own
         barred = shared and policy.changes and not may(place.actor, "saved_view.share")
         good = place.answers(404 if not seen else 403 if barred else 302, policy.permission)
         columns = frozenset({"name", "name_key", "owner_id", "query", "habits"})

@@ -698,12 +698,15 @@ class World:
         return next(pk for pk, known in self.slugs.items() if known == slug)
 
     def ids(self, table: str) -> list[int]:
-        """A row of each account, of history two, one of them inside; where a person owns them, a row of each actor."""
+        """A row of each account, of history two, one of them inside; where a person owns them, a row of each actor;
+        of imports one of each kind.
+        """
         found: dict[Any, int] = {}
         for (name, pk), row in self.pristine.items():
             if name == table and (table != "log_entry" or "canary" in row["subject"]):
                 whose = pk if table == "account" else row.get("account_id") or row["user_id"]
                 whose = (whose, row["user_id"]) if table == "export" else whose
+                whose = (whose, row["kind"]) if table == "account_import" else whose
                 found.setdefault((whose, row.get("inside"), row.get("owner_id")), pk)
         return sorted(found.values())
 
