@@ -256,7 +256,7 @@ class BackOfficeView(ModelView):
 
     def list_page(self, url: str, conditions: tuple[Any, ...], *, embedded: bool, related: bool) -> ListPage:
         listing = self.listing(url, conditions)
-        rows = listing.turn_to_page()
+        rows, commands = listing.turn_to_page(), self._own_commands()
         for notice in listing.notices:
             flash(notice, "warning")
         whole = {} if embedded or related else self._of_whole_list(listing, rows, listing.finding.counted)
@@ -268,7 +268,7 @@ class BackOfficeView(ModelView):
             url=url,
             columns=listing.columns(),
             filters=[] if embedded else listing.filters_offered(),
-            rows=self._rows(rows, listing.fields),
+            rows=self._rows(rows, listing.fields, commands),
             paging=listing.paging(),
             q=listing.q,
             searchable=bool(self.search),
@@ -280,7 +280,7 @@ class BackOfficeView(ModelView):
             export_links=[] if embedded or related else self._export_links(listing),
             export_later=None if embedded or related else self._export_later(listing),
             tools=[] if embedded or related else self.tools(),
-            actions=_bulk_actions(self._own_commands()) if rows and (self.related_commands or not related) else [],
+            actions=_bulk_actions(commands) if rows and (self.related_commands or not related) else [],
             action_url=self._action_url(listing) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,
@@ -329,10 +329,11 @@ class BackOfficeView(ModelView):
     def tools(self) -> list[Link]:
         return []
 
-    def _rows(self, rows: builtins.list[Any], fields: dict[str, Field]) -> builtins.list[Row]:
+    def _rows(
+        self, rows: builtins.list[Any], fields: dict[str, Field], verbs: dict[str, Command]
+    ) -> builtins.list[Row]:
         shows = self._has("show") and may(f"{self.noun}.show")
         edits = self._has("edit") and may(f"{self.noun}.edit")
-        verbs = self._own_commands()
         return [self._row(row, [*fields.values()], verbs, shows=shows, edits=edits) for row in rows]
 
     def _row(

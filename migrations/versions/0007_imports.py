@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.extensions import Moment
-from migrations.walls import INSIDE, OWN, protect
+from migrations.walls import INSIDE, OWN, owner, protect
 
 # revision identifiers, used by Alembic.
 revision = "0007"
@@ -16,18 +16,9 @@ EXPORT = ("waiting", "running", "done", "failed")
 IMPORT = ("uploaded", "checked", "importing", "done", "undoing", "undone")
 
 
-def _path():
-    return sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite")
-
-
-def _owner():
+def _maker():
     """The columns of what belongs to an account and was made by a person."""
-    return [
-        sa.Column("user_id", sa.Integer(), sa.ForeignKey("ab_user.id"), nullable=False),
-        sa.Column("account_id", sa.Integer(), sa.ForeignKey("account.id"), nullable=False),
-        sa.Column("account_path", _path(), nullable=False),
-        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
-    ]
+    return [sa.Column("user_id", sa.Integer(), sa.ForeignKey("ab_user.id"), nullable=False), *owner()]
 
 
 def upgrade() -> None:
@@ -52,7 +43,7 @@ def upgrade() -> None:
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("finished_at", Moment(), nullable=True),
         sa.Column("expires_at", Moment(), nullable=False),
-        *_owner(),
+        *_maker(),
     )
     op.create_table(
         "account_import",
@@ -74,7 +65,7 @@ def upgrade() -> None:
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("checked_at", Moment(), nullable=True),
         sa.Column("done_at", Moment(), nullable=True),
-        *_owner(),
+        *_maker(),
     )
     for table in ("export", "account_import"):
         for column in ("user_id", "account_id", "account_path"):

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.extensions import Moment
-from migrations.walls import INSIDE, protect
+from migrations.walls import INSIDE, index_owner, owner, protect
 
 # revision identifiers, used by Alembic.
 revision = "0008"
@@ -26,19 +26,12 @@ def upgrade() -> None:
         sa.Column("owner_id", sa.Integer(), nullable=True),
         sa.Column("query", sa.Text(), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column(
-            "account_path",
-            sa.String(length=240, collation="C").with_variant(sa.String(length=240), "sqlite"),
-            nullable=False,
-        ),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
-        sa.ForeignKeyConstraint(["account_path"], ["account.path"], onupdate="CASCADE"),
+        *owner(),
         sa.ForeignKeyConstraint(["owner_id"], ["ab_user.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
-    for column in ("account_id", "account_path", "owner_id"):
-        op.create_index(f"ix_saved_view_{column}", "saved_view", [column])
+    index_owner("saved_view")
+    op.create_index("ix_saved_view_owner_id", "saved_view", ["owner_id"])
     _unique("own", ["account_id", "of_list", "owner_id", "name_key"], OWNED)
     _unique("shared", ["account_id", "of_list", "name_key"], SHARED)
     protect("saved_view", INSIDE)

@@ -32,7 +32,7 @@ from app.tenancy import unscoped
 from app.ui.history import ACTIONS
 from tests import stock
 from tests.cast import ALICE, BOB, CHARLIE, DORA, account_called, acting_as, hire
-from tests.services.test_imports import found, said, sheet, states
+from tests.services.test_imports import found, said, sheet, states, undone
 
 INVITE, GIVE = ImportKind.INVITATION, ImportKind.HOLDING
 PEOPLE = ["E-mail", "Role"]
@@ -60,13 +60,6 @@ def written(file, kind=INVITE, **options):
     number = upload(file, kind, **options)
     importing.run(number)
     return number
-
-
-def undone(number, person=ALICE):
-    with acting_as(person) as by:
-        imports.undo(db.session.get(AccountImport, number), by=by)
-    importing.run(number)
-    return found(number)
 
 
 def count(model):
