@@ -351,7 +351,7 @@ def carry(account: Account, to: Account) -> int:
     return carried.rowcount
 
 
-def hand_over(row: Any, account: Account) -> None:
+def give_to(row: Any, account: Account) -> None:
     """Give a row to another account in sight: what was written in one becomes the affair of the other."""
     _refuse_foreign(db.session(), account)
     row.account, row.account_path = account, account.path

@@ -35,7 +35,7 @@ from ..models import (
     SubscriptionStatus,
     public_id,
 )
-from ..tenancy import hand_over
+from ..tenancy import give_to
 from . import accounts, offers, quotes, resource_groups, subscriptions
 from .offers import Offer
 
@@ -154,7 +154,7 @@ def place(order: Order, *, seen: str, by: Member) -> None:
         _cancel(former, _("Replaced by %(order)s", order=order))
     total = f"{offer.amount.gross} {offer.amount.currency}"
     record("order.placed", order, account=account, total=total, ordered=offer.in_words())
-    hand_over(order, account)
+    give_to(order, account)
     _agree(order, offer)
     _write(order, offer, account, by)
     save(order)
