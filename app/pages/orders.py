@@ -98,6 +98,7 @@ class OrdersView(BackOfficeView):
         "public_id", "kind", "customer", "status", "gross", "currency", "plan.name", "domain", "reference", "author",
         "placed_at", "created_at",
     ]  # fmt: skip
+    totaled = ("gross",)
     search = ("public_id", "customer", "domain", "reference", "author")
     order = ("-created_at",)
     sections = (
@@ -119,7 +120,8 @@ class OrdersView(BackOfficeView):
         fields = super().fields(names)
         domain = {"value": lambda row: domains.shown(row.domain)}
         recipients = {"value": lambda row: ", ".join(row.credentials_to)}
-        return changed(fields, domain=domain, gross={"kind": "money"}, credentials_to=recipients)
+        gross = {"kind": "money", "minor": (Order.gross_minor, Order.currency)}
+        return changed(fields, domain=domain, gross=gross, credentials_to=recipients)
 
     def _sections(self, row: Order) -> list[Section]:
         """Only what the order says: a renewal has no domain, an order of licenses no plan."""

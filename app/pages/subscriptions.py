@@ -38,7 +38,7 @@ from ..services.subscriptions import Renewal, Terms, today_of
 from ..tenancy import current_scope, in_subtree
 from ..ui.acting import may, me
 from ..ui.archived import archived_link, with_archived
-from ..ui.columns import Field, changed
+from ..ui.columns import Field, alias_of, changed
 from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, currencies, reason_field
 from ..ui.formats import base_price, shown
@@ -124,7 +124,8 @@ class SubscriptionsView(BackOfficeView):
         "account.name": _l("Account"),
         "plan.name": _l("Plan"),
         "status": _l("Status"),
-        "calculation.net_minor": _l("Net per term"),
+        "calculation.net": _l("Net per term"),
+        "currency": _l("Currency"),
         "starts_on": _l("Starts on"),
         "ends_on": _l("Ends on"),
         "billed_from": _l("Charged from"),
@@ -142,8 +143,10 @@ class SubscriptionsView(BackOfficeView):
         "created_by": _l("Created by"),
     }
     list_columns = [
-        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net_minor", "public_id", "starts_on",
+        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "currency", "public_id",
+        "starts_on",
     ]  # fmt: skip
+    totaled = ("calculation.net",)
     add_columns = ["title"]
     edit_columns = ["title", "remark"]
     search = ("title", "public_id", "account.name", "plan.name")
@@ -185,8 +188,9 @@ class SubscriptionsView(BackOfficeView):
         return tools
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        net = {"value": _net_in_words, "kind": "text"}
-        return changed(without_own_account(super().fields(names)), **{"calculation.net_minor": net})
+        smallest = (alias_of(Subscription, "calculation").net_minor, Subscription.currency)
+        net = {"kind": "money", "minor": smallest}
+        return changed(without_own_account(super().fields(names)), **{"calculation.net": net})
 
     def is_muted(self, row: Subscription) -> bool:
         return row.is_over
@@ -511,8 +515,3 @@ def _from_above(row: Subscription) -> bool:
     """Whether it is another account's, or the operator's own: nobody else decides about their own."""
     scope = current_scope()
     return row.account_id != scope.account_id or scope.kind is Kind.OPERATOR
-
-
-def _net_in_words(row: Subscription) -> str:
-    calculation = row.calculation
-    return shown(calculation.net, "money", calculation.currency) if calculation else ""

@@ -22,7 +22,7 @@ from ..ui.acting import may, me
 from ..ui.columns import Field, changed
 from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed
-from ..ui.formats import shown, time_zone
+from ..ui.formats import time_zone
 from ..ui.interface import Table
 from ..ui.page import Action, Cell, DetailPage, Link
 from ..ui.view import BackOfficeView, command
@@ -55,7 +55,8 @@ class UpfrontView(BackOfficeView):
         "account.name": _l("Account"),
         "account.contact": _l("Contact"),
         "account.phone": _l("Phone"),
-        "amount_minor": _l("Amount, net"),
+        "amount": _l("Amount, net"),
+        "currency": _l("Currency"),
         "status": _l("Status"),
         "requested_at": _l("Requested"),
         "requested_by": _l("Requested by"),
@@ -73,14 +74,15 @@ class UpfrontView(BackOfficeView):
     }
     list_columns = [
         "subscription.title", "subscription.public_id", "account.name", "account.contact", "account.phone",
-        "amount_minor", "status", "requested_at", "remark",
+        "amount", "currency", "status", "requested_at", "remark",
     ]  # fmt: skip
+    totaled = ("amount",)
     search = ("subscription.title", "subscription.public_id", "account.name", "remark")
     order = ("-requested_at",)
     related_keys = {"subscription_id": Subscription}
     include_route_methods = {"list", "show", "export", "action_post", "related_list", "call", "payment"}
     sections = (
-        ("overview", _l("Overview"), ("account.name", "account.contact", "account.phone", "amount_minor",
+        ("overview", _l("Overview"), ("account.name", "account.contact", "account.phone", "amount",
                                       "requested_at", "requested_by", "remark")),
         ("way", _l("So far"), ("called_at", "called_by", "call_note", "paid_on", "payment_reference", "email",
                                "sent_at", "expires_at", "activated_at", "withdrawn_at")),
@@ -93,8 +95,8 @@ class UpfrontView(BackOfficeView):
     empty_text = _l("Whoever asks to pay the software of a subscription once stands here.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        amount = {"value": lambda row: shown(row.amount, "money", row.currency), "kind": "text"}
-        return of_one_subscription(changed(super().fields(names), amount_minor=amount))
+        amount = {"kind": "money", "minor": (UpfrontRequest.amount_minor, UpfrontRequest.currency)}
+        return of_one_subscription(changed(super().fields(names), amount=amount))
 
     def tools(self) -> list[Link]:
         calls = self.url("list", **{"_flt_0_status": UpfrontStatus.REQUESTED.value})
