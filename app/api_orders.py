@@ -41,7 +41,10 @@ class OrderApi(BackOfficeApi):
     noun = "order"
     looking = "show"
     description = _l("What has been ordered. Licenses can be ordered here: begun, then placed at the price you saw.")
-    label_columns = OrdersView.label_columns | {"lines": _l("Lines"), "quote": _l("What it costs now")}
+    label_columns = OrdersView.label_columns | {
+        "plan.key": _l("Plan"), "subscription.public_id": _l("Subscription"), "lines": _l("Lines"),
+        "quote": _l("What it costs now"),
+    }  # fmt: skip
     list_columns = [
         "id", "public_id", *WHOSE, "kind", "customer", "status", "gross", "currency", "plan.key",
         "subscription.public_id", "domain", "administrator", "reference", "remark", "author", "ordered_by", "reason",
@@ -91,7 +94,10 @@ class FulfilmentApi(BackOfficeApi):
     datamodel = Table(Fulfilment)
     noun = "fulfilment"
     description = _l("The tasks orders have brought. Claim one before you work on it; say how it ended.")
-    label_columns = FulfilmentsView.label_columns | {"order.kind": _l("Kind"), "order.domain": _l("Domain")}
+    label_columns = FulfilmentsView.label_columns | {
+        "order.id": _l("Order, by its number"), "order.kind": _l("Kind"), "order.domain": _l("Domain"),
+        "order.administrator": _l("User name of the administrator"), "order.location": _l("Data location"),
+    }  # fmt: skip
     list_columns = [
         "id", *WHOSE, "status", "order.id", "order.public_id", "order.kind", "order.domain", "order.administrator",
         "order.location", "line.quantity", "taken_by", "taken_at", "attempts", "reason", "address", "created_at",

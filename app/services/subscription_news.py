@@ -13,7 +13,8 @@ from sqlalchemy.orm import joinedload
 
 from .. import outbox
 from ..extensions import db
-from ..models import Account, Member, Role, Subscription, Token, User
+from ..models import Account, Member, Role, Subscription, Token, UpfrontRequest, User
+from .above import office_of_operator
 
 
 class News(StrEnum):
@@ -24,6 +25,7 @@ class News(StrEnum):
     TRIAL_ENDING = "trial-ending"
     TRIAL_ENDED = "trial-ended"
     CANCELLED = "cancelled"
+    UPFRONT_WANTED = "upfront-wanted"
     ACTIVATION = "activation"
     ACTIVATED = "activated"
 
@@ -39,6 +41,15 @@ def send_link(subscription: Subscription, *, to: str, token: Token, expires_on: 
     locale, path = subscription.account.language, "activate/{secret}"
     facts = {"outbox_id": outbox_id, "token": token, "link_path": path, "until": expires_on}
     _write(subscription, News.ACTIVATION, to=to, locale=locale, **facts)
+
+
+def tell_operator(request: UpfrontRequest, *, outbox_id: int) -> None:
+    """There is a call to be made. The mail goes to the operator's office: its people stand beyond the wall."""
+    office = office_of_operator()
+    if office and office.email:
+        path = f"a/{office.slug}/upfront/show/{request.id}"
+        facts = {"outbox_id": outbox_id, "link_path": path, "remark": request.remark}
+        _write(request.subscription, News.UPFRONT_WANTED, to=office.email, locale=office.language, **facts)
 
 
 def registered_address(account: Account) -> str:

@@ -31,7 +31,7 @@ CAN_BECOME_UPFRONT = (SubscriptionStatus.PENDING, SubscriptionStatus.ACTIVE)
 
 
 def ask(subscription: Subscription, *, remark: str = "", by: Member) -> UpfrontRequest:
-    """Ask to pay the software once. The operator's staff call back; the price is that of today."""
+    """Ask to pay the software once. The operator is told, whose staff call back; the price is that of today."""
     subscriptions.hold(subscription.account)
     _refuse_unaskable(subscription)
     account, on = subscription.account, today_of(subscription)
@@ -51,6 +51,7 @@ def ask(subscription: Subscription, *, remark: str = "", by: Member) -> UpfrontR
     db.session.add(request)
     record("upfront_request.added", request)
     db.session.flush()
+    subscription_news.tell_operator(request, outbox_id=by.account_id)
     return request
 
 
