@@ -124,6 +124,19 @@ def test_outside_its_window_it_says_from_when(bob):
     assert answer.status_code == 409 and "can be renewed from" in answer.text
 
 
+def test_after_the_free_month_whoever_decides_to_pay_is_charged_once(bob):
+    number = stock.subscription(stock.plan(trial_months=1, amounts=AMOUNTS), postponed=True, users=2)
+    browser, path = browse(bob), f"/subscriptions/pay/{number}"
+
+    asked = browser.get(path)
+    assert asked.status_code == 200 and "Go on with Harbour and pay" in asked.text and "€" in asked.text
+    assert all_of(Subscription)[0].billed_from is None
+
+    seen = {"seen": str(all_of(Subscription)[0].version)}
+    assert [browser.post(path, data=seen).status_code for _twice in range(2)] == [302, 409]
+    assert (all_of(Subscription)[0].billed_from, browser.get(path).status_code) == (stock.today(), 409)
+
+
 def test_the_question_names_what_is_cancelled_and_the_day_of_deletion_is_shown(bob):
     number = stock.subscription(stock.plan())
     browser = browse(bob)

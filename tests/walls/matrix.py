@@ -45,6 +45,7 @@ from tests.walls.policy import (
     List,
     OfViews,
     Page,
+    Part,
     Personal,
     Public,
     Related,
@@ -216,12 +217,24 @@ def _page(policy: Page, place: Place) -> Iterator[Cell]:
     for method in ("GET", "HEAD") if policy.get else ():
         good = place.answers(policy.get, policy.permission)
         yield Cell(method, path, {policy.otherwise} if good == {403} else good)
-    if policy.get and policy.whole and place.is_in(policy.permission):
+    if policy.get and place.is_in(policy.permission):
         yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
     if policy.post:
         good, columns = place.answers(policy.post, policy.permission), policy.alters or _changed_by(policy.data)
         yield Cell("POST", path, good, policy.data, changes=columns)
         yield Cell("POST", path, good, policy.data | _strays(place), changes=columns)
+
+
+@_of.register
+def _part(policy: Part, place: Place) -> Iterator[Cell]:
+    def path(pk: int) -> str:
+        return place.path(f"?{policy.about}={pk}")
+
+    for method in ("GET", "HEAD"):
+        yield Cell(method, place.path(), place.answers(200, policy.permission))
+    for pk, seen in place.on_rows("account", policy.permission):
+        good = 200 if seen and place.changes("account", pk) else 403 if seen else 404
+        yield Cell("GET", path(pk), place.answers(good, policy.permission), like="" if seen else path(NEVER_WAS))
 
 
 @_of.register
@@ -398,6 +411,7 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
         yield Cell("POST", place.path(pk=pk), good, policy.data | _strays(place), changes=whole, like=like)
 
 
+@_of.register
 def _address(policy: Address, place: Place) -> Iterator[Cell]:
     table, query = policy.of.__tablename__, f"?{policy.query}" if policy.query else ""
     never = place.path(query, pk=NEVER_WAS)
