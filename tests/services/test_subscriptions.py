@@ -250,13 +250,13 @@ def test_what_is_sent_twice_is_done_once(app):
         do(number, subscriptions.renew, seen=seen)
 
 
-def test_of_six_processes_renewing_at_once_one_does(app):
+def test_of_three_processes_renewing_at_once_one_does(app):
     number = stock.subscription(stock.plan())
     before = the(number)
 
-    done = crowd.compete(app, crowd.renew, (number, before.version), 6)
+    done = crowd.compete(app, crowd.renew, (number, before.version), 3)
 
-    assert sorted(done) == [False] * 5 + [True]
+    assert sorted(done) == [False] * 2 + [True]
     assert the(number).ends_on == add_months(before.starts_on, 2)
     with unscoped("looking", writes=False) as session:
         assert len(session.scalars(select(Calculation.id)).all()) == 2
