@@ -130,7 +130,7 @@ class RelationshipsView(BetweenAccountsView):
         if not (may("account.show") and current_scope().agreed(row.account_id) and _lasts(row)):
             return told
         url = url_for("AccountsView.show", pk=row.account_id)
-        return replace(told, url=url, cells=[replace(told.cells[0], url=url), *told.cells[1:]])
+        return replace(told, url=url, cells=[told.cells[0]._replace(url=url), *told.cells[1:]])
 
     @expose("/add", methods=["GET", "POST"])
     @has_access

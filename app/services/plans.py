@@ -97,6 +97,7 @@ def change_plan(plan: Plan, *, by: Member, **facts: Any) -> None:
 
 def _describe_plan(plan: Plan, facts: dict[str, Any]) -> None:
     describe(plan, facts)
+    facts = {name: value for name, value in facts.items() if value is not None}  # what is left out is as usual
     plan.period, plan.beyond = Cycle(facts["period"]), Beyond(facts.get("beyond", Beyond.REFUSE))
     plan.renewal = RenewalRule(facts.get("renewal", RenewalRule.FROM_END))
     plan.renewal_window = _within(facts.get("renewal_window", 60), 1, LONGEST_WINDOW, "renewal_window")

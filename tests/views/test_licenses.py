@@ -92,12 +92,20 @@ def test_editing_an_article_shows_and_replaces_its_grants(dora):
 
 
 def test_a_price_is_typed_as_people_write_it(dora):
-    data = PLAN | {"product_id": stock.product()}
+    data = PLAN | {"product_id": stock.product(), "prepaid": "y"}
     assert browse(dora).post("/plans/add", data=data).status_code == 302
 
     assert the(PlanPrice).base_minor == 123450
     answer = browse(dora).post("/plans/add", data=data | {"key": "other", "base": "0.005"})
     assert answer.status_code == 422 and "EUR has 2 decimal places." in answer.text
+
+
+def test_half_a_plan_is_no_fault(dora):
+    half = PLAN | {"product_id": stock.product()}
+
+    answer = browse(dora).post("/plans/add", data=half)
+
+    assert answer.status_code == 422 and "Say how it can be paid" in answer.text
 
 
 def test_a_partner_reads_the_catalogue_and_changes_none_of_it(alice):
