@@ -16,7 +16,7 @@ import config
 
 from . import api, cli, jobs, models, outbox
 from .extensions import Words, csrf, db, mail, migrate
-from .pages import errors, join, language, security, signin
+from .pages import activate, credentials, deadlines, errors, join, language, security, signin
 from .ui import acting, headers, markup, menu
 from .ui.interface import BackOffice
 from .ui.rest import entrance
@@ -46,7 +46,10 @@ def create_app(**settings: Any) -> Flask:
 
     app.register_blueprint(signin.public)
     app.register_blueprint(join.joining)
+    app.register_blueprint(activate.activation)
+    app.register_blueprint(credentials.choosing)
     app.register_blueprint(security.security)
+    app.register_blueprint(deadlines.calendar)
     app.cli.add_command(cli.kontor)
 
     app.before_request(acting.bind)

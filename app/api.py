@@ -5,7 +5,7 @@ What a verb does stands in `services/`, as for the screens; what a resource can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from . import clock, properties, property_types
+from .api_orders import FulfilmentApi, OrderApi
 from .errors import Conflict, Refused
 from .extensions import db
 from .models import (
@@ -29,13 +30,19 @@ from .models import (
     Invitation,
     License,
     Member,
+    Meter,
+    Plan,
+    PlanPrice,
     Policy,
     Property,
     PropertyType,
     Role,
+    Subscription,
 )
+from .pages.plans import PlansView
+from .pages.subscriptions import SubscriptionsView
 from .permissions import TABLE, allows
-from .services import accounts, invitations, licenses, members
+from .services import accounts, invitations, licenses, members, subscriptions, surrenders
 from .services import properties as definitions
 from .tenancy import current_scope
 from .ui import properties as property_columns
@@ -314,6 +321,28 @@ ANSWER = of_object(
 )
 
 
+LINE = {"type": "object"}  # as `pricing.Line` tells itself: what, quantity, unit_price, period, part, amount
+CREDIT = of_object(
+    {"currency": WORDS, "net": WORDS, "tax": WORDS, "gross": WORDS, "calculation": {"type": "array", "items": LINE}}
+)
+SURRENDER = of_object(
+    {
+        "quantity": {"type": "integer"},
+        "effective_on": WORDS | {"format": "date"},
+        "left": {"type": "integer"},
+        "in_use": {"type": "integer"},
+        "credit": {"oneOf": [CREDIT, {"type": "null"}]},
+        "no_credit": {"type": ["string", "null"], "enum": [*(why.value for why in surrenders.NoCredit), None]},
+        "message": WORDS,
+    }
+)
+CANCELLING = of_object(
+    {"at_end": {"type": "boolean", "default": False},
+     "reason": {"type": "string", "maxLength": subscriptions.LONGEST_REASON}},
+    [],
+)  # fmt: skip
+
+
 class LicenseApi(BackOfficeApi):
     """What accounts may use, and the one place where use is allowed or refused (M-13)."""
 
@@ -361,6 +390,16 @@ class LicenseApi(BackOfficeApi):
     def release(self, license: License, sent: dict[str, Any]) -> dict[str, Any]:
         return _used(licenses.release, license, sent)
 
+    @query("surrender", _l("What giving so many back for good would mean"), permission="surrender",
+           sends=of_object({"quantity": WHOLE}, []), tells=SURRENDER)  # fmt: skip
+    def preview_surrender(self, license: License, asked: dict[str, Any]) -> dict[str, Any]:
+        return _meant(surrenders.preview(license, asked.get("quantity", 1)))
+
+    @verb("surrender", _l("Give so many back for good that are not in use; all of them or none"),
+          sends=of_object({"quantity": WHOLE}), tells=SURRENDER, once=False)  # fmt: skip
+    def surrender(self, license: License, sent: dict[str, Any]) -> dict[str, Any]:
+        return _keyed(lambda key: _meant(surrenders.surrender(license, sent["quantity"], by=me(), key=key)))
+
     @verb("suspend", _l("Stop all use for the time being"), sends=REASON)
     def suspend(self, license: License, sent: dict[str, Any]) -> None:
         licenses.suspend(license, reason=sent["reason"], by=me())
@@ -372,6 +411,65 @@ class LicenseApi(BackOfficeApi):
     @verb("revoke", _l("Take the license back for good"), sends=REASON)
     def revoke(self, license: License, sent: dict[str, Any]) -> None:
         licenses.revoke(license, reason=sent["reason"], by=me())
+
+
+class PlanApi(BackOfficeApi):
+    """What subscriptions cost, include and allow (L-7)."""
+
+    resource_name = "plan"
+    datamodel = Table(Plan)
+    noun = "plan"
+    looking = "list"
+    description = _l("What subscriptions cost, include and allow; prices by currency and day, as exact decimals.")
+    label_columns = PlansView.label_columns | {
+        "product.key": _l("Product"), "product.type": _l("Type"), "prices": _l("Prices"), "prepaid": _l("Pre-paid"),
+        "postpaid": _l("Post-paid"), "archived_at": _l("Archived"),
+    }  # fmt: skip
+    list_columns = [
+        "id", "key", "product.key", "product.type", "name_en", "name_de", "description_en", "description_de", "period",
+        "prepaid", "postpaid", "trial_months", "renewal", "renewal_window", *PlansView.limit_columns, "beyond",
+        "archived_at",
+    ]  # fmt: skip
+    order = ("key",)
+
+    def fields(self) -> dict[str, Field]:
+        limits = {f"limit_{meter}": {"value": lambda row, m=meter: row.limit(m)} for meter in Meter}
+        prices = Field("prices", self.label_columns["prices"], "json", lambda row: list(map(_price, row.prices)))
+        return changed(super().fields(), **limits) | {"prices": prices}
+
+
+class SubscriptionApi(BackOfficeApi):
+    """The running agreements of accounts (L-5, L-6)."""
+
+    resource_name = "subscription"
+    datamodel = Table(Subscription)
+    noun = "subscription"
+    looking = "show"
+    description = _l("What accounts have agreed on, until when; with the calculation of what a term costs.")
+    label_columns = SubscriptionsView.label_columns | {
+        "plan.key": _l("Plan"), "currency": _l("Currency"), "cause": _l("Cause"), "reason": _l("Reason"),
+        "version": _l("Version"), "calculation": _l("Calculation"),
+    }  # fmt: skip
+    list_columns = [
+        "id", "public_id", "title", *WHOSE, "plan.key", "status", "currency", "payment_mode", "location", "users",
+        "terminals", "disk", "starts_on", "ends_on", "billed_from", "trial_ends_on", "upfront_on", "cause", "reason",
+        "cancelled_on", "delete_on", "remark", "created_at", "version",
+    ]  # fmt: skip
+    order = ("public_id",)
+
+    def fields(self) -> dict[str, Field]:
+        told = Field("calculation", self.label_columns["calculation"], "json", _calculation)
+        return super().fields() | {"calculation": told}
+
+    @verb("renew", _l("Renew it for a term; `version` is the one that was read"),
+          sends=of_object({"version": {"type": "integer", "minimum": 1}}))  # fmt: skip
+    def renew(self, subscription: Subscription, sent: dict[str, Any]) -> None:
+        subscriptions.renew(subscription, seen=sent["version"])
+
+    @verb("cancel", _l("Cancel it, today or at the end of its term"), sends=CANCELLING)
+    def cancel(self, subscription: Subscription, sent: dict[str, Any]) -> None:
+        reason, at_end = sent.get("reason", ""), sent.get("at_end", False)
+        subscriptions.cancel(subscription, by=me(), reason=reason, at_end=at_end)
 
 
 class MeApi(BaseApi):
@@ -394,7 +492,8 @@ class MeApi(BaseApi):
         )
 
 
-RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi)
+RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi, PlanApi, SubscriptionApi,
+             OrderApi, FulfilmentApi)  # fmt: skip
 
 
 def register(backoffice: BackOffice) -> None:
@@ -403,14 +502,36 @@ def register(backoffice: BackOffice) -> None:
         backoffice.add_api(resource)
 
 
+# --- prices and calculations, out -------------------------------------------------------------------------------
+
+
+def _price(price: PlanPrice) -> dict[str, Any]:
+    amounts = {name: str(amount) for name, amount in price.amounts()}
+    return {"currency": price.currency, "valid_from": price.valid_from.isoformat()} | amounts
+
+
+def _calculation(subscription: Subscription) -> dict[str, Any] | None:
+    """As it is stored: every line with what its sum is made of."""
+    stored = subscription.calculation
+    if stored is None:
+        return None
+    sums = {name: str(getattr(stored, name)) for name in ("net", "tax", "gross")}
+    return {"currency": stored.currency, **sums, "lines": stored.lines}
+
+
 # --- licenses, in and out ---------------------------------------------------------------------------------------
 
 
 def _used(deed: Any, license: License, sent: dict[str, Any]) -> dict[str, Any]:
-    """Take or release. The idempotency key is the license's own, which keeps it longer than a day."""
-    key = idempotency_key()
+    """Take or release."""
+    said = {"reference": sent["reference"], "by": me()}
+    return _keyed(lambda key: _answer(deed(license, sent.get("quantity", 1), key=key, **said)))
+
+
+def _keyed(deed: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """A deed whose idempotency key is the license's own, which keeps it longer than a day."""
     try:
-        return _answer(deed(license, sent.get("quantity", 1), reference=sent["reference"], by=me(), key=key))
+        return deed(idempotency_key())
     except Conflict as conflict:
         raise Problem(422, conflict.sentence) from conflict
 
@@ -418,6 +539,20 @@ def _used(deed: Any, license: License, sent: dict[str, Any]) -> dict[str, Any]:
 def _answer(answer: licenses.Answer) -> dict[str, Any]:
     told = {name: plain(value) for name, value in asdict(answer).items()}
     return told | {"warning": answer.warning or None, "message": str(answer)}
+
+
+def _meant(meant: surrenders.Surrender) -> dict[str, Any]:
+    credit = meant.credit
+    amounts = {name: plain(-getattr(credit, name)) for name in ("net", "tax", "gross")} if credit else {}
+    return {
+        "quantity": meant.quantity,
+        "effective_on": plain(meant.on),
+        "left": meant.left,
+        "in_use": meant.license.in_use,
+        "credit": {"currency": credit.currency, **amounts, "calculation": credit.as_json()} if credit else None,
+        "no_credit": plain(meant.nothing),
+        "message": str(meant.nothing.label) if meant.nothing else "",
+    }
 
 
 def _granted() -> dict[int, list[dict[str, Any]]]:

@@ -25,7 +25,11 @@ from .models import (
     ApiAnswer,
     ApiKey,
     Article,
+    ArticlePrice,
+    Calculation,
+    Credential,
     Export,
+    Fulfilment,
     Grant,
     Hold,
     Holding,
@@ -33,27 +37,37 @@ from .models import (
     License,
     LicenseMovement,
     LicenseType,
+    LinkRequest,
     LogEntry,
     Login,
     Member,
     Message,
+    Order,
+    OrderLine,
     OwnedByAccount,
     Plan,
+    PlanPrice,
+    Product,
     Property,
     PropertyValue,
     RecoveryCode,
+    Relationship,
+    ResourceGroup,
     SavedView,
+    Subscription,
     Throttle,
     Token,
+    UpfrontRequest,
     User,
 )
-from .tenancy import Scope
+from .tenancy import Scope, is_agreed
 
 # What is watched, and the word history uses for it.
 WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
-    ApiKey: "api_key", SavedView: "saved_view",
+    ApiKey: "api_key", SavedView: "saved_view", Product: "product", Subscription: "subscription",
+    ResourceGroup: "resource_group", UpfrontRequest: "upfront_request", Order: "order",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -62,14 +76,19 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "price_minor", "secret_hash", "created_by_id", "habits",
+    "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
+    "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
+    "form_key", "answers", "author_id", "author_account_id", "replaces_id", "claimed_domain", "order_id", "line_id",
+    "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
-# article's line.
+# article's line, and so do prices in that of the plan or article they are of, and lines in that of their order.
+# Whatever becomes of a fulfilment a verb tells; what two accounts agree on has a line at each of them.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
-    ApiAnswer, Export, AccountImport,
+    ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation, OrderLine,
+    Fulfilment, Credential,
 }  # fmt: skip
 
 
@@ -96,7 +115,7 @@ def record(
         entry = LogEntry(**_line(session, action, subject, inside=inside))
         if account is not None:
             entry.account = account
-        elif isinstance(subject, Account | OwnedByAccount):
+        elif isinstance(subject, Account | OwnedByAccount) and not _is_anothers(subject):
             entry.account = subject if isinstance(subject, Account) else subject.account
         else:
             entry.account_id = account_id or session.info["scope"].account_id
@@ -187,8 +206,16 @@ def _at(home: tuple[int, str]) -> dict[str, Any]:
 
 
 def _home(row: Any) -> tuple[int, str]:
-    """The account whose history a row belongs to, and its path."""
+    """The account whose history a row belongs to, and its path; of what is done by consent, the acting one."""
+    if _is_anothers(row):
+        scope = db.session().info["scope"]
+        return scope.account_id, scope.path
     return (row.id, row.path) if isinstance(row, Account) else (row.account_id, row.account_path)
+
+
+def _is_anothers(row: Any) -> bool:
+    scope = db.session().info.get("scope")
+    return isinstance(scope, Scope) and is_agreed(scope, row)
 
 
 def _deeds(session: AnySession) -> list[tuple[Any, str]]:

@@ -7,17 +7,15 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_properties
+from . import clock, demo_orders, demo_properties, demo_relationships, demo_subscriptions
 from .extensions import db
 from .models import (
     Account,
     Article,
-    Cycle,
     HoldKind,
     Invitation,
     License,
@@ -25,10 +23,11 @@ from .models import (
     Member,
     Plan,
     Policy,
+    ResourceGroup,
     Role,
     User,
 )
-from .services import accounts, catalog, holds, invitations, licenses, members, signin
+from .services import accounts, catalog, holds, invitations, licenses, members, plans, signin, surrenders
 from .tenancy import acting, scope_for, unscoped
 
 FIRST = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Merle Nils Ole Petra Ruth Silke Uwe".split()
@@ -74,14 +73,6 @@ ARTICLES = [
     ("VOL-100", "Data volume 100 GB", "Datenvolumen 100 GB", {"data-volume": 100}),
     ("ALARM", "Alarm by text message", "Alarm per SMS", {"sms-alerts": 1000}),
     ("SERVICE-DAY", "Commissioning on site, one day", "Inbetriebnahme vor Ort, ein Tag", {}),
-]  # fmt: skip
-PLANS = [
-    ("basic", "Basic", "Basis", Cycle.MONTHLY, "19", 
-     "Monitoring for small sites.", "Überwachung für kleine Standorte."),
-    ("professional", "Professional", "Professional", Cycle.MONTHLY, "99",
-     "All functions, support on working days.", "Alle Funktionen, Support an Werktagen."),
-    ("enterprise", "Enterprise", "Enterprise", Cycle.YEARLY, "4990",
-     "All functions, support around the clock.", "Alle Funktionen, Support rund um die Uhr."),
 ]  # fmt: skip
 USERS_OF = {  # what takes a license into use: a word and how many there are of it
     "assets": ("Kühlhaus", "Pumpwerk", "Generator", "Silo", "Transformator", "Förderband"),
@@ -137,6 +128,10 @@ def build() -> None:
     for email in PARTNERS:
         _licenses_used(given, email, dice)
     _licenses_ended()
+    demo_relationships.build(_person)
+    demo_subscriptions.build(dice, _as)
+    _licenses_given_back(offers)
+    demo_orders.build(_as)
 
 
 def _operator() -> None:
@@ -199,28 +194,27 @@ def _catalogue(dora: Member) -> dict[str, Article]:
         )
         for key, en, de, unit_en, unit_de, policy, percent in LICENSE_TYPES
     }  # fmt: skip
-    for key, en, de, period, price, about_en, about_de in PLANS:
-        catalog.define_plan(
-            key, name_en=en, name_de=de, period=period, price=Decimal(price), currency="EUR",
-            description_en=about_en, description_de=about_de, by=dora,
-        )  # fmt: skip
-    return {
+    demo_subscriptions.catalogue(dora)
+    offers = {
         number: catalog.define_article(
             number, name_en=en, name_de=de, grants=[(types[key].id, count) for key, count in grants.items()], by=dora
         )
         for number, en, de, grants in ARTICLES
     }
+    db.session.flush()
+    demo_orders.price(dora)
+    return offers
 
 
 def _articles_given(offers: dict[str, Article], dice: random.Random) -> list[int]:
     """Every customer starts with a package and some have come back for more; the licenses that count."""
     with _as("dora@kontor.example") as dora:
-        plans = {plan.key: plan for plan in db.session.scalars(select(Plan))}
+        models = {plan.key: plan for plan in db.session.scalars(select(Plan))}
         for account in db.session.scalars(select(Account).where(Account.parent_id.is_not(None)).order_by(Account.id)):
             if account.is_archived:
                 continue
             large = dice.random() < 0.4 or account.slug in {"kuestenfunk", "nordlicht"}
-            catalog.choose_plan(account, plans["professional" if large else "basic"], by=dora)
+            plans.choose_plan(account, models["professional" if large else "basic"], by=dora)
             numbers = ["MON-PRO" if large else "MON-START", *dice.sample(EXTRAS, dice.choice((0, 0, 1, 2)))]
             for count, number in enumerate(numbers):
                 _give(offers[number], account, count, dice, dora)
@@ -282,6 +276,20 @@ def _licenses_ended() -> None:
         licenses.revoke(_license_of("Obsthof Steiermark", "assets"), reason="Vertrag aufgehoben", by=dora)
     with unscoped("some of the demo's licenses have ended"):
         licenses.note_expired()
+
+
+def _licenses_given_back(offers: dict[str, Article]) -> None:
+    """Küstenfunk has bought too many loggers for Pier 4, and has given some of them back."""
+    with clock.back_then(_days_ago(90)), _as("dora@kontor.example") as dora:
+        to, article = _called("Küstenfunk"), db.session.merge(offers["LOG-50"])
+        holding = licenses.give(article, 3, to=to, on=clock.today(to.time_zone), note="PO 4733", by=dora)
+        pier = db.session.scalars(select(ResourceGroup).where(ResourceGroup.name == "Pier 4")).one()
+        loggers = db.session.scalars(select(License).where(License.holding_id == holding.id)).one()
+        loggers.resource_group_id, number = pier.id, loggers.id
+    with clock.back_then(_days_ago(40)), _as("bob@kuestenfunk.example") as bob:
+        loggers = db.session.get(License, number)
+        licenses.consume(loggers, 85, reference="DL-3100 Pier 4", by=bob)
+        surrenders.surrender(loggers, 40, by=bob)
 
 
 def _license_of(account: str, key: str) -> License:

@@ -21,12 +21,16 @@ from . import exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
 from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, exports, imports, licenses, signin
+from .services import conversions, exports, imports, licenses, orders, relationships, signin, subscription_clock
 from .services.properties import Misfits
 
 log = logging.getLogger(__name__)
 SMTP_TIMEOUT = 10  # seconds
 AT_ONCE, MOST_ROUNDS = 500, 2_000  # rows cleared away in one transaction, and transactions in one night
+FORGETTING = (
+    limits.forget_old, relationships.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old,
+    exports.forget_old, imports.forget_old,
+)  # fmt: skip
 
 
 def init_app(app: Flask) -> None:
@@ -60,12 +64,14 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(minute="*"))
     def every_minute() -> None:
-        """Whatever waits for another try, or was left behind."""
+        """Whatever waits for another try, or was left behind; relationships that end, and who is told of it."""
         with app.app_context():
             deliver_due()
             convert_due()
             importing.run_due()
             exporting.make_due()
+            with worker_unit():
+                relationships.note_ended()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:
@@ -75,17 +81,20 @@ def init_app(app: Flask) -> None:
 
     @queue.periodic_task(crontab(minute="20"))
     def every_hour() -> None:
-        """Which licenses have ended: somewhere it is always just past midnight."""
+        """What has ended, and of what people are reminded: somewhere it is always just past midnight."""
         with app.app_context(), worker_unit():
             licenses.note_expired()
+        with app.app_context(), worker_unit():
+            subscription_clock.run()
+        with app.app_context(), worker_unit():
+            orders.release_domains()
 
     app.extensions |= {"deliver": deliver, "convert": convert, "export": export, "import": import_}
 
 
 def clear_away() -> None:
     """Delete what nobody needs any more, a few rows at a time: nobody waits long for the database meanwhile."""
-    past = (limits.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old)
-    for forget in (*past, exports.forget_old, imports.forget_old):
+    for forget in FORGETTING:
         for _round in range(MOST_ROUNDS):
             with worker_unit():
                 cleared = forget(AT_ONCE)

@@ -31,6 +31,9 @@ LIMITS = {
     "code-day": Limit(50, 24 * 60),
     "reset-address": Limit(5, 60),  # links asked for, for one e-mail address
     "reset-ip": Limit(20, 60),
+    "consent-address": Limit(5, 24 * 60),  # codes a partner asks for, for one e-mail address
+    "consent-partner": Limit(50, 24 * 60),  # … for all of them
+    "consent-client": Limit(5, 24 * 60),  # codes sent to one client, whoever asks
     "api-ip": Limit(60, 15),  # wrong API keys from one computer
     "api-key": Limit(1_000, 1),  # requests under one API key
 }

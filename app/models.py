@@ -4,12 +4,24 @@ A chapter says what there is, what may become of it, what one can ask it. No que
 
 Every table says whom it belongs to (`schema/ownership.py`, decision 2):
 `OwnedByAccount` management data, seen from the account and from above · `InsideAccount` seen from the account
-alone · `OwnInside` seen by its person alone, acting there · `OfCatalogue` the operator's offers, seen from
-everywhere · `OwnedByUser` seen by its person alone · `Sealed` never seen from within a scope.
+alone · `OwnInside` seen by its person alone, acting there · `BetweenAccounts` seen from the two accounts it is
+between · `OfCatalogue` the operator's offers, seen from everywhere · `OwnedByUser` seen by its person alone · `Sealed`
+never seen from within a scope. By consent of their account, rows are seen by a partner elsewhere in the tree, too:
+which, a class says with `consent` (decision 0016).
 """
 
 from .schema.common import Archivable, Bilingual, in_language, public_id, sort_key, words_of
-from .schema.ownership import InsideAccount, OfCatalogue, OwnedByAccount, OwnedByUser, OwnInside, Sealed
+from .schema.ownership import (
+    BetweenAccounts,
+    ByConsent,
+    Consent,
+    InsideAccount,
+    OfCatalogue,
+    OwnedByAccount,
+    OwnedByUser,
+    OwnInside,
+    Sealed,
+)
 from .schema.accounts import (
     Account,
     Hold,
@@ -25,9 +37,42 @@ from .schema.accounts import (
     new_path,
 )
 from .schema.properties import ConversionStatus, Property, PropertyType, PropertyValue
-from .schema.catalog import Article, Cycle, Grant, LARGEST_QUANTITY, LARGEST_USE, LicenseType, Plan, Policy
+from .schema.plans import (
+    Beyond,
+    Cycle,
+    DataLocation,
+    Meter,
+    Operation,
+    PaymentMode,
+    Plan,
+    PlanPrice,
+    Product,
+    ProductType,
+    RenewalRule,
+)
+from .schema.catalog import Article, ArticlePrice, Grant, LARGEST_QUANTITY, LARGEST_USE, LicenseType, Policy
 from .schema.licenses import Holding, License, LicenseMovement, LicenseStatus, MovementKind, Source
 from .schema.saved_views import SavedView
+from .schema.relationships import EndedBy, LinkRequest, Relationship, RelationshipStatus
+from .schema.subscriptions import (
+    Calculation,
+    ResourceGroup,
+    Subscription,
+    SubscriptionStatus,
+    SuspensionCause,
+    UpfrontRequest,
+    UpfrontStatus,
+)
+from .schema.orders import (
+    Credential,
+    Fulfilment,
+    FulfilmentStatus,
+    Milestone,
+    Order,
+    OrderKind,
+    OrderLine,
+    OrderStatus,
+)
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
 from .schema.files import AccountImport, Export, ExportStatus, ImportKind, ImportStatus
 from .schema.records import LogEntry, Message, MessageStatus

@@ -18,8 +18,9 @@ def minor_digits(currency: str) -> int:
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
-    """The amount to the currency's smallest unit, half up; the only rounding of money there is."""
-    return amount.quantize(Decimal(1).scaleb(-minor_digits(currency)), rounding=ROUND_HALF_UP)
+    """The amount to the currency's smallest unit, half up; the only rounding of money there is. Nothing has no sign."""
+    units = amount.quantize(Decimal(1).scaleb(-minor_digits(currency)), rounding=ROUND_HALF_UP)
+    return units if units else abs(units)
 
 
 def to_minor(amount: Decimal, currency: str) -> int:

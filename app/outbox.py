@@ -19,10 +19,11 @@ from . import clock, tokens
 from .audit import record
 from .errors import Refused
 from .extensions import Session, db
-from .models import Message, MessageStatus, Token
+from .models import Message, MessageStatus, Purpose, Token
 from .tenancy import unscoped
 
 LINK = "https://link.invalid/"  # stands for the real link until the message leaves
+CODE, HIDDEN = "{code}", "···· ····"  # the same for a code; where it may not be shown, so much is said
 RETRY_AFTER = [timedelta(seconds=seconds) for seconds in (30, 120, 600, 3600, 7200)]
 LEASE = timedelta(minutes=2)  # a worker that has not come back by then is taken to be dead
 
@@ -72,6 +73,8 @@ def _base(token: Token | None) -> str:
 @event.listens_for(Session, "after_commit")
 def _hand_over(session: Session) -> None:
     """Only what is committed is sent: the worker hears of a message now, and would find it by itself anyway."""
+    if session.in_nested_transaction():
+        return
     for message_id in session.info.pop("written_messages", []):
         if is_sending():
             current_app.extensions["deliver"](message_id)
@@ -79,18 +82,23 @@ def _hand_over(session: Session) -> None:
 
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
     session.info.pop("written_messages", None)
 
 
 def bodies(message: Message, token: Token | None) -> tuple[str, str]:
-    """Text and HTML as the recipient reads them, the real link put in."""
+    """Text and HTML as the recipient reads them, the real link or code put in."""
     if token is None:
-        return message.body_text, message.body_html
+        return message.body_text.replace(CODE, HIDDEN), message.body_html.replace(CODE, HIDDEN)
+    return tuple(_filled(body, token) for body in (message.body_text, message.body_html))  # type: ignore
+
+
+def _filled(body: str, token: Token) -> str:
+    if token.purpose is Purpose.CONSENT:
+        code = tokens.code_of(token)
+        return body.replace(CODE, f"{code[:4]} {code[4:]}")
     base, secret = current_app.config["PUBLIC_URL"] + "/", tokens.secret_of(token)
-    return tuple(_with_link(body, base, secret) for body in (message.body_text, message.body_html))  # type: ignore
-
-
-def _with_link(body: str, base: str, secret: str) -> str:
     return body.replace(LINK, base).replace("{secret}", secret).replace("%7Bsecret%7D", secret)
 
 

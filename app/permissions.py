@@ -16,10 +16,11 @@ from .models import Kind, Role
 A, M, S, U, F, V = Role.ADMINISTRATOR, Role.MANAGER, Role.SALES, Role.SUPPORT, Role.FINANCE, Role.VIEWER
 EVERYBODY = {A, M, S, U, F, V}
 
-# Where a permission has a meaning at all: in every account, in those that manage others, or in the operator's alone.
+# Where a permission has a meaning at all: in every account, in those that manage others, or in those of one kind.
 ANYWHERE = frozenset(Kind)
 MANAGING = frozenset({Kind.OPERATOR, Kind.PARTNER})
 OPERATOR = frozenset({Kind.OPERATOR})
+CUSTOMER = frozenset({Kind.CUSTOMER})
 
 
 class Permission(NamedTuple):
@@ -30,7 +31,8 @@ class Permission(NamedTuple):
 
 TABLE: dict[str, Permission] = {
     # fmt: off
-    "dashboard.show":   Permission(_l("See the dashboard"), ANYWHERE, EVERYBODY),
+    "dashboard.show":   Permission(_l("See the dashboard"), MANAGING, EVERYBODY),
+    "portal.show":      Permission(_l("See the customer portal"), CUSTOMER, EVERYBODY),
     "account.list":     Permission(_l("See the accounts below"), MANAGING, EVERYBODY),
     "account.show":     Permission(_l("Open an account's details"), MANAGING, EVERYBODY),
     "account.add":      Permission(_l("Add accounts"), MANAGING, {A, M, S}),
@@ -58,9 +60,18 @@ TABLE: dict[str, Permission] = {
     "invitation.withdraw": Permission(_l("Withdraw invitations"), ANYWHERE, {A, M}),
     "invitation.export": Permission(_l("Export invitations to Excel"), ANYWHERE, {A, M}),
     "invitation.import": Permission(_l("Invite members from an Excel file"), ANYWHERE, {A, M}),
+    "relationship.list": Permission(_l("See clients linked by consent"), MANAGING, EVERYBODY),
+    "relationship.add": Permission(_l("Link clients by their consent"), MANAGING, {A, M}),
+    "relationship.end": Permission(_l("End relationships with clients"), MANAGING, {A, M}),
+    "relationship.export": Permission(_l("Export relationships to Excel"), MANAGING, {A, M, S, F}),
+    "manager.list":     Permission(_l("See who manages the account"), ANYWHERE, EVERYBODY),
+    "manager.end":      Permission(_l("End what others may do here"), ANYWHERE, {A, M}),
+    "deadline.list":    Permission(_l("See deadlines"), ANYWHERE, EVERYBODY),
+    "deadline.subscribe": Permission(_l("Have deadlines in one's own calendar"), ANYWHERE, EVERYBODY),
     "license.list":     Permission(_l("See licenses"), ANYWHERE, EVERYBODY),
     "license.show":     Permission(_l("Open a license's details"), ANYWHERE, EVERYBODY),
     "license.use":      Permission(_l("Take licenses into use and release them"), ANYWHERE, {A, M}),
+    "license.surrender": Permission(_l("Surrender licenses"), ANYWHERE, {A, M}),
     "license.suspend":  Permission(_l("Suspend and reinstate licenses"), MANAGING, {A, M}),
     "license.revoke":   Permission(_l("Revoke licenses"), OPERATOR, {A, M}),
     "license.export":   Permission(_l("Export licenses to Excel"), ANYWHERE, {A, M, S, F}),
@@ -81,12 +92,48 @@ TABLE: dict[str, Permission] = {
     "license_type.edit": Permission(_l("Edit license types"), OPERATOR, {A, M}),
     "license_type.archive": Permission(_l("Archive and restore license types"), OPERATOR, {A, M}),
     "license_type.export": Permission(_l("Export license types to Excel"), OPERATOR, {A, M, S, F}),
+    "product.list":     Permission(_l("See products"), MANAGING, EVERYBODY),
+    "product.add":      Permission(_l("Add products"), OPERATOR, {A, M}),
+    "product.edit":     Permission(_l("Edit products"), OPERATOR, {A, M}),
+    "product.archive":  Permission(_l("Archive and restore products"), OPERATOR, {A, M}),
+    "product.export":   Permission(_l("Export products to Excel"), MANAGING, {A, M, S, F}),
+    "plan.show":        Permission(_l("Open a plan's details"), MANAGING, EVERYBODY),
     "plan.list":        Permission(_l("See plans"), MANAGING, EVERYBODY),
     "plan.choose":      Permission(_l("Choose the plan of accounts"), MANAGING, {A, M}),
     "plan.add":         Permission(_l("Add plans"), OPERATOR, {A, M}),
     "plan.edit":        Permission(_l("Edit plans"), OPERATOR, {A, M}),
     "plan.archive":     Permission(_l("Archive and restore plans"), OPERATOR, {A, M}),
     "plan.export":      Permission(_l("Export plans to Excel"), MANAGING, {A, M, S, F}),
+    "plan.price":       Permission(_l("Set prices of plans and articles"), OPERATOR, {A, M}),
+    "subscription.list": Permission(_l("See subscriptions"), ANYWHERE, EVERYBODY),
+    "subscription.show": Permission(_l("Open a subscription's details"), ANYWHERE, EVERYBODY),
+    "subscription.add": Permission(_l("Add subscriptions"), MANAGING, {A, M, S}),
+    "subscription.edit": Permission(_l("Edit subscriptions"), ANYWHERE, {A, M, S}),
+    "subscription.renew": Permission(_l("Renew subscriptions"), ANYWHERE, {A, M, S}),
+    "subscription.decide": Permission(_l("Decide about the end of a free month"), ANYWHERE, {A, M}),
+    "subscription.cancel": Permission(_l("Cancel subscriptions"), ANYWHERE, {A, M}),
+    "subscription.suspend": Permission(_l("Suspend and reinstate subscriptions"), MANAGING, {A, M}),
+    "subscription.ask_upfront": Permission(_l("Request to pay upfront"), ANYWHERE, {A, M, S}),
+    "subscription.add_group": Permission(_l("Add resource groups"), ANYWHERE, {A, M, S}),
+    "subscription.export": Permission(_l("Export subscriptions to Excel"), ANYWHERE, {A, M, S, F}),
+    "resource_group.list": Permission(_l("See resource groups"), ANYWHERE, EVERYBODY),
+    "resource_group.edit": Permission(_l("Edit resource groups"), ANYWHERE, {A, M, S}),
+    "resource_group.archive": Permission(_l("Archive and restore resource groups"), ANYWHERE, {A, M}),
+    "resource_group.export": Permission(_l("Export resource groups to Excel"), ANYWHERE, {A, M, S, F}),
+    "upfront_request.list": Permission(_l("See upfront requests"), ANYWHERE, EVERYBODY),
+    "upfront_request.show": Permission(_l("Open an upfront request's details"), ANYWHERE, EVERYBODY),
+    "upfront_request.withdraw": Permission(_l("Withdraw upfront requests"), ANYWHERE, {A, M, S}),
+    "upfront_request.call": Permission(_l("Note calls about upfront requests"), OPERATOR, {A, M, S, U}),
+    "upfront_request.pay": Permission(_l("Note upfront payments and send activation links"), OPERATOR, {A, M, F}),
+    "upfront_request.export": Permission(_l("Export upfront requests to Excel"), ANYWHERE, {A, M, S, F}),
+    "order.list":       Permission(_l("See orders"), ANYWHERE, EVERYBODY),
+    "order.show":       Permission(_l("Open an order's details"), ANYWHERE, EVERYBODY),
+    "order.add":        Permission(_l("Write and place orders"), MANAGING, {A, M, S}),
+    "order.cancel":     Permission(_l("Cancel orders"), MANAGING, {A, M, S}),
+    "order.export":     Permission(_l("Export orders to Excel"), ANYWHERE, {A, M, S, F}),
+    "fulfilment.list":  Permission(_l("See what is to be fulfilled"), OPERATOR, EVERYBODY),
+    "fulfilment.fulfil": Permission(_l("Fulfil orders"), OPERATOR, {A, M, U}),
+    "fulfilment.export": Permission(_l("Export fulfilment tasks to Excel"), OPERATOR, {A, M, S, F}),
     "history.list":     Permission(_l("Read the history"), ANYWHERE, {A, M, F}),
     "history.show":     Permission(_l("Read the details of an entry"), ANYWHERE, {A, M, F}),
     "history.export":   Permission(_l("Export the history to Excel"), ANYWHERE, {A, M}),
@@ -109,17 +156,27 @@ TABLE: dict[str, Permission] = {
 
 NOUNS = {
     "dashboard": _l("Dashboard"),
+    "portal": _l("Customer portal"),
     "account": _l("Accounts"),
     "contact": _l("Contacts"),
     "property": _l("Properties"),
     "member": _l("Members"),
     "invitation": _l("Invitations"),
+    "relationship": _l("Relationships"),
+    "manager": _l("Who manages my account"),
+    "deadline": _l("Deadlines"),
     "license": _l("Licenses"),
     "license_movement": _l("Use of licenses"),
     "holding": _l("Acquired articles"),
     "article": _l("Articles"),
     "license_type": _l("License types"),
+    "product": _l("Products"),
     "plan": _l("Plans"),
+    "subscription": _l("Subscriptions"),
+    "resource_group": _l("Resource groups"),
+    "upfront_request": _l("Upfront requests"),
+    "order": _l("Orders"),
+    "fulfilment": _l("Fulfilment"),
     "history": _l("History"),
     "message": _l("Outbox"),
     "export": _l("My exports"),
@@ -138,13 +195,18 @@ BY_PROGRAMS = {
     "member": ("list", "edit", "remove"),
     "invitation": ("list", "add", "resend", "withdraw"),
     "article": ("list", "show"),
-    "license": ("list", "show", "use", "suspend", "revoke"),
+    "license": ("list", "show", "use", "surrender", "suspend", "revoke"),
+    "plan": ("list",),
+    "subscription": ("list", "show", "renew", "cancel"),
+    "order": ("list", "show", "add", "cancel"),
+    "fulfilment": ("list", "fulfil"),
 }
 READING = {"list", "show", "see"}
 
 
-# The verbs that are left to the members of an account on administrative hold: they read, take their data home, go.
-STILL_ALLOWED = {"list", "show", "see", "export", "leave"}
+# The verbs that are left to the members of an account on administrative hold: they read, take their data home, go,
+# and take back what they have consented to.
+STILL_ALLOWED = {"list", "show", "see", "export", "leave", "end"}
 
 
 def allows(kind: Kind, role: Role, permission: str, *, held: bool = False) -> bool:

@@ -1,5 +1,7 @@
 """The wall (decision 2): a session sees the acting account's subtree, or nothing at all.
 
+By consent of a client elsewhere in the tree it sees of that one account what was agreed (decision 0016).
+
 A session is given its scope once, before its first statement, and never another; so whatever its identity map
 holds was loaded through the wall. Unscoped work has a session of its own and says why. The wall stands on six
 feet: criteria on every ORM statement, a look at every row that arrives, a look at every row attached, a check of
@@ -10,9 +12,10 @@ security (`migrations/`) driven by the settings made at the start of each transa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -29,6 +32,7 @@ from sqlalchemy import (
     false,
     inspect,
     literal,
+    or_,
     select,
     update,
 )
@@ -38,10 +42,14 @@ from sqlalchemy.orm import Mapper, ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm import Session as AnySession
 from sqlalchemy.sql.visitors import HasTraverseInternals
 
+from . import clock
 from .errors import NoScope, OutsideScope
 from .extensions import Session, db, flushing, writing
 from .models import (
     Account,
+    BetweenAccounts,
+    ByConsent,
+    Consent,
     InsideAccount,
     Kind,
     LogEntry,
@@ -50,6 +58,7 @@ from .models import (
     OwnedByAccount,
     OwnedByUser,
     OwnInside,
+    Relationship,
     Role,
     Sealed,
     User,
@@ -75,25 +84,35 @@ class Scope:
     held: bool = False  # the account is on administrative hold: its members read, and change nothing
     via: str = ""  # the API key with which a program acts for the person
     scopes: frozenset[str] | None = None  # the permissions it was given; none: a person, who has those of their role
+    linked: Mapping[Consent, frozenset[int]] = field(default_factory=dict, hash=False)  # clients by what they agreed to
 
     @property
     def beyond(self) -> str:
         """The first path after the subtree."""
         return _beyond(self.path)
 
-    def criteria(self, tables: frozenset[Table]) -> tuple[Any, ...]:
-        """One condition for each class behind the wall that has one of those tables."""
-        return tuple(self._criterion(cls) for cls, table in _narrowed_classes() if table in tables)
+    def criteria(self, tables: frozenset[Table], *, to_write: bool = False) -> tuple[Any, ...]:
+        """One condition for each class behind the wall with one of those tables; consent to see is none to write."""
+        return tuple(self._criterion(cls, to_write) for cls, table in _narrowed_classes() if table in tables)
 
-    def _criterion(self, cls: type) -> Any:
+    def _criterion(self, cls: type, to_write: bool) -> Any:
         """A plain expression, not a cached lambda; made once for all statements of the scope."""
-        if cls not in self._criteria:
-            self._criteria[cls] = with_loader_criteria(cls, _within(cls, self), include_aliases=True)
-        return self._criteria[cls]
+        made, condition = (self._criteria_to_write, _writable) if to_write else (self._criteria, _readable)
+        if cls not in made:
+            made[cls] = with_loader_criteria(cls, condition(cls, self), include_aliases=True)
+        return made[cls]
 
     @cached_property
     def _criteria(self) -> dict[type, Any]:
         return {}
+
+    @cached_property
+    def _criteria_to_write(self) -> dict[type, Any]:
+        return {}
+
+    def agreed(self, account_id: int) -> list[Consent]:
+        """What a client elsewhere in the tree has agreed to; nothing where nothing was asked, or it stands beneath."""
+        return [consent for consent in Consent if account_id in self.linked.get(consent, ())]
 
 
 @dataclass(frozen=True)
@@ -160,14 +179,46 @@ def scope_for(member: Member, *, ip: str = "", via: str = "", scopes: frozenset[
         held=member.account.is_held,
         via=via,
         scopes=scopes,
+        linked=_links_of(member.account),
     )
+
+
+def _links_of(partner: Account) -> Mapping[Consent, frozenset[int]]:
+    """The clients that let this partner in now, by what they agreed to; asked in each request (L-4)."""
+    if not (partner.has_links and partner.kind.manages_accounts):
+        return {}
+    linked = defaultdict(set)
+    with unscoped("clients by consent stand elsewhere in the tree", writes=False) as session:
+        lasting = or_(Relationship.ends_at.is_(None), Relationship.ends_at > clock.now())
+        agreed = select(Relationship.account_id, Relationship.scopes).join(Relationship.account)
+        agreed = agreed.where(Relationship.partner_id == partner.id, Relationship.ended_at.is_(None), lasting)
+        agreed = agreed.where(Account.archived_at.is_(None))
+        for client_id, scopes in session.execute(agreed):
+            for consent in scopes:
+                linked[Consent(consent)].add(client_id)
+    return {consent: frozenset(clients) for consent, clients in linked.items()}
 
 
 # --- what a scope sees -----------------------------------------------------------------------------------------
 
 
+def _readable(cls: type, scope: Scope) -> ColumnElement[bool]:
+    """The condition under which rows of that class are seen from the scope; one more only where something is linked."""
+    clients = scope.linked.get(cls.consent) if issubclass(cls, ByConsent) else None
+    return or_(_within(cls, scope), _key_of(cls).in_(sorted(clients))) if clients else _within(cls, scope)
+
+
+def _writable(cls: type, scope: Scope) -> ColumnElement[bool]:
+    return _readable(cls, scope) if getattr(cls, "consent_writes", False) else _within(cls, scope)
+
+
+def _key_of(cls: Any) -> Any:
+    """The column that says whose a row is."""
+    return cls.id if issubclass(cls, Account) else cls.account_id
+
+
 def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
-    """The condition under which rows of that class are seen from the scope."""
+    """The condition under which rows of that class are the scope's own, or stand beneath it."""
     if cls is User:
         return cls.id.in_(select(Member.user_id).where(in_subtree(Member.account_path, scope.path)))
     if issubclass(cls, Account):
@@ -178,6 +229,8 @@ def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
         return (cls.account_id == scope.account_id) & (cls.user_id == scope.user_id)
     if issubclass(cls, InsideAccount):
         return cls.account_id == scope.account_id
+    if issubclass(cls, BetweenAccounts):
+        return (cls.account_id == scope.account_id) | (cls.partner_id == scope.account_id)
     if issubclass(cls, OwnedByAccount):
         return in_subtree(cls.account_path, scope.path)
     if issubclass(cls, OwnedByUser):
@@ -196,6 +249,17 @@ def _beyond(path: str) -> str:
 
 def _sees(scope: Scope, row: Any) -> bool:
     """The same, asked of a row at hand. People are seen through their members, which the statement has checked."""
+    return _is_within(scope, row) or is_agreed(scope, row)
+
+
+def is_agreed(scope: Scope, row: Any) -> bool:
+    """Whether a row is another account's, seen by its consent."""
+    if not (scope.linked and isinstance(row, ByConsent)):
+        return False
+    return getattr(row, _key_of(type(row)).key) in scope.linked.get(row.consent, ())
+
+
+def _is_within(scope: Scope, row: Any) -> bool:
     if isinstance(row, Account):
         return scope.path <= row.path < scope.beyond
     if isinstance(row, LogEntry) and row.inside:
@@ -206,6 +270,8 @@ def _sees(scope: Scope, row: Any) -> bool:
         return row.account_id == scope.account_id and row.user_id == scope.user_id
     if isinstance(row, InsideAccount):
         return row.account_id == scope.account_id
+    if isinstance(row, BetweenAccounts):
+        return scope.account_id in {row.account_id, row.partner_id}
     if isinstance(row, OwnedByAccount):
         return scope.path <= row.account_path < scope.beyond
     if isinstance(row, OwnedByUser):
@@ -217,7 +283,12 @@ def _may_write(scope: Scope, row: Any) -> bool:
     """Whether a row that is seen may be written, as far as the wall goes: the catalogue by the operator alone."""
     if isinstance(row, OfCatalogue):
         return scope.kind is Kind.OPERATOR and row.account_id == scope.account_id
-    return _sees(scope, row)
+    return _is_within(scope, row) or (getattr(row, "consent_writes", False) and is_agreed(scope, row))
+
+
+def may_change(row: Any) -> bool:
+    """Whether a row that is seen may be changed here, as far as the wall goes; what is seen by consent mostly not."""
+    return _may_write(current_scope(), row)
 
 
 @lru_cache(maxsize=1)
@@ -280,6 +351,12 @@ def carry(account: Account, to: Account) -> int:
     return carried.rowcount
 
 
+def give_to(row: Any, account: Account) -> None:
+    """Give a row to another account in sight: what was written in one becomes the affair of the other."""
+    _refuse_foreign(db.session(), account)
+    row.account, row.account_path = account, account.path
+
+
 # --- foot one: criteria on every statement ---------------------------------------------------------------------
 
 
@@ -301,7 +378,8 @@ def _add_criteria(state: ORMExecuteState) -> None:
     if (state.is_update or state.is_delete) and scope.kind is not Kind.OPERATOR:
         if issubclass(state.bind_mapper.class_, OfCatalogue):
             raise OutsideScope("the catalogue is written by the operator alone")
-    state.statement = state.statement.options(*scope.criteria(tables))
+    changes = state.is_update or state.is_delete
+    state.statement = state.statement.options(*scope.criteria(tables, to_write=changes))
 
 
 _BY_CLASS = {"parentmapper", "entity_namespace"}  # how SQLAlchemy marks what came from a class, not from a table
@@ -425,6 +503,9 @@ def _place(session: AnySession, row: Any) -> None:
         row.account_path = account.path
         if account.id is not None:
             row.account_id = account.id
+        if isinstance(row, BetweenAccounts):
+            partner = _account(session, row.partner_id)
+            row.partner_path = partner.path if partner else None
         if isinstance(row, OfCatalogue) and account.kind is not Kind.OPERATOR:
             raise OutsideScope("the catalogue is the operator's")
 
@@ -495,6 +576,9 @@ def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> No
     else:
         low, high, inside, user = scope.path, scope.beyond, scope.path, str(scope.user_id)
     settings = {"kontor.low": low, "kontor.high": high, "kontor.inside": inside, "kontor.user": user}
+    if isinstance(scope, Scope):
+        named = {consent: ",".join(map(str, sorted(clients))) for consent, clients in scope.linked.items()}
+        settings |= {f"kontor.by.{consent.value}": clients for consent, clients in named.items()}
     connection.execute(
         select(*(sql.set_config(name, value, True) for name, value in settings.items())),
         execution_options={"walled": True},

@@ -19,13 +19,18 @@ from sqlalchemy import delete, select, update
 
 from . import clock
 from .extensions import db
-from .models import Invitation, Message, Purpose, Token
+from .models import Credential, Invitation, LinkRequest, Message, Purpose, Token, UpfrontRequest
 
 LIFETIME = {
     Purpose.RESET: timedelta(hours=1),
     Purpose.INVITATION: timedelta(days=7),
     Purpose.SECOND_FACTOR: timedelta(minutes=10),
+    Purpose.CONSENT: timedelta(minutes=10),
+    Purpose.CALENDAR: timedelta(days=3650),  # until it is withdrawn
+    Purpose.ACTIVATION: timedelta(days=14),
+    Purpose.CREDENTIALS: timedelta(days=14),
 }
+CODE_LENGTH = 8  # digits
 KEPT = timedelta(days=30)  # beyond their end, for who looks into what has happened
 
 
@@ -46,6 +51,13 @@ def issue(purpose: Purpose, **facts: Any) -> Token:
 def secret_of(token: Token) -> str:
     """What the link carries: 256 bits, made anew from the server's key each time it is needed."""
     return derived(f"token:{token.purpose.value}:{token.nonce}")
+
+
+def code_of(token: Token) -> str:
+    """What a person reads out of a mail and somebody else types: few digits, so tries are counted. The row keeps
+    nothing of it; it is made from the server's key and the nonce."""
+    made = derived(f"code:{token.purpose.value}:{token.nonce}")
+    return f"{int.from_bytes(base64.urlsafe_b64decode(made + '=')) % 10**CODE_LENGTH:0{CODE_LENGTH}}"
 
 
 def derived(label: str) -> str:
@@ -96,7 +108,8 @@ def revoke(purpose: Purpose, **facts: Any) -> None:
 
 def forget_old(most: int) -> int:
     """Clear away some of those long past; how many it were. What an invitation or a mail names stays with it."""
-    named = [select(row.id).where(row.token_id == Token.id).exists() for row in (Invitation, Message)]
+    naming = (Invitation, LinkRequest, Message, UpfrontRequest, Credential)
+    named = [select(row.id).where(row.token_id == Token.id).exists() for row in naming]
     old = select(Token.id).where(Token.expires_at < clock.now() - KEPT, *(~one for one in named)).limit(most)
     return db.session.execute(
         delete(Token).where(Token.id.in_(old)), execution_options={"synchronize_session": False}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
@@ -26,6 +25,7 @@ from .models import (
     ApiKey,
     ApiKeyStatus,
     Article,
+    Consent,
     Holding,
     HoldKind,
     Invitation,
@@ -47,30 +47,59 @@ from .models import (
 from .pages import api_keys as key_pages
 from .pages.api_reference import ApiReferenceView
 from .pages.dashboard import DashboardView
+from .pages.deadlines import DeadlinesView
 from .pages.exports import ExportsView
 from .pages.imports import HoldingImportsView, ImportsView, InvitationImportsView
+from .pages.order_wizard import OrderWizard
+from .pages.orders import FulfilmentsView, OrdersView
+from .pages.plans import PlansView, ProductsView
+from .pages.portal import PortalView
 from .pages.properties import PropertiesView
+from .pages.relationships import ManagersView, RelationshipsView
+from .pages.resource_groups import ResourceGroupsView
 from .pages.saved_views import SavedViewsView
 from .pages.settings import SettingsView
-from .services import accounts, api_keys, catalog, contacts, holds, invitations, license_use, licenses, members, moves
+from .pages.subscriptions import SubscriptionsView
+from .pages.surrender import SurrenderView, surrender_action, surrender_link
+from .pages.upfront import UpfrontView
+from .services import (
+    accounts,
+    api_keys,
+    catalog,
+    contacts,
+    holds,
+    invitations,
+    license_use,
+    licenses,
+    members,
+    moves,
+    plans,
+)
 from .services.import_columns import ID_LABEL, ids_for
-from .tenancy import current_scope
+from .tenancy import current_scope, may_change
 from .ui import masks
 from .ui import properties as property_columns
 from .ui.acting import may, me
+from .ui.archived import BY_STATUS, CatalogueView, archived_alone, archived_link, archiving, with_archived
 from .ui.columns import Field, Kept, changed
-from .ui.fields import LocalDecimalField, choices, reason_field
+from .ui.fields import choices, reason_field
 from .ui.formats import month_name, price_in_words, read_whole_number, shown, time_zone
 from .ui.history import action_column, action_in_words, actor_in_words, changes_in_words, changes_line_by_line
 from .ui.interface import BackOffice, Table
 from .ui.labels import ACCOUNT, ACCOUNT_HELPS
 from .ui.listing import Listing
 from .ui.page import Action, Cell, DetailPage, Empty, Fact, FieldGroup, FormPage, Link, Section
-from .ui.saved_views import asked
 from .ui.standing import Standing, badge, standing_column, standings_of
-from .ui.view import BackOfficeView, command, find, key_of, render_part
+from .ui.view import (
+    BackOfficeView,
+    account_asked_for,
+    command,
+    key_of,
+    render_part,
+    without_own_account,
+)
 
-BY_STATUS = "_flt_0_standing"  # the list's filter
+SECTIONS_BY_CONSENT = {"articles": Consent.LICENSES, "licenses": Consent.LICENSES}
 PLACES = 20  # offered at a time where an account could be moved to
 
 
@@ -134,6 +163,8 @@ class AccountsView(BackOfficeView):
         ("accounts", _l("Accounts beneath"), "AccountsView", "parent_id"),
         ("members", _l("Members"), "MembersView", "account_id"),
         ("invitations", _l("Invitations"), "InvitationsView", "account_id"),
+        ("subscriptions", _l("Subscriptions"), "SubscriptionsView", "account_id"),
+        ("orders", _l("Orders"), "OrdersView", "account_id"),
         ("articles", _l("Articles"), "HoldingsView", "account_id"),
         ("licenses", _l("Licenses"), "LicensesView", "account_id"),
         ("history", _l("History"), "HistoryView", "account_id"),
@@ -144,11 +175,11 @@ class AccountsView(BackOfficeView):
 
     def left_out(self) -> tuple[Any, ...]:
         own = Account.id == current_scope().account_id
-        return (own,) if _with_archived() else (own, Account.archived_at.is_not(None))
+        return (own,) if with_archived() else (own, Account.archived_at.is_not(None))
 
     def tools(self) -> list[Link]:
-        tools = [_archived_link(self)]
-        if _with_archived() and not _archived_alone():
+        tools = [archived_link(self)]
+        if with_archived() and not archived_alone():
             tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):
             tools.append(Link(_("Edit table"), url_for("PropertiesView.list"), "columns", modal=True))
@@ -170,7 +201,7 @@ class AccountsView(BackOfficeView):
         if "standing" in fields:
             fields["standing"] = standing_column("standing", self.label_columns["standing"])
         if names:
-            return changed(fields, plan={"value": lambda one: price_in_words(one.plan) if one.plan else ""})
+            return changed(fields, plan={"value": _plan_in_words})
         whose = request.view_args.get("pk") if request.endpoint == "AccountsView.related_list" else None
         wanted = properties.definitions_of(whose or current_scope().account_id)
         return fields | property_columns.columns([definition for definition in wanted if definition.as_column])
@@ -192,7 +223,8 @@ class AccountsView(BackOfficeView):
 
     def _sections(self, row: Account) -> Any:
         sections = super()._sections(row)
-        if own := property_columns.columns(_own_properties()):
+        own = property_columns.columns(_own_properties())
+        if own and not current_scope().agreed(row.id):
             facts = [Fact(str(field.label), field.cell(row)) for field in own.values()]
             sections.insert(len(self.sections), Section("properties", _("Properties"), facts))
         return [*_holds_of(row), *sections]
@@ -214,13 +246,17 @@ class AccountsView(BackOfficeView):
         return [badge(standing) for standing in standings_of(row) if standing is not Standing.ACTIVE]
 
     def has_section(self, row: Account, key: str) -> bool:
+        """A client by consent shows what it has agreed to."""
+        if agreed := current_scope().agreed(row.id):
+            return SECTIONS_BY_CONSENT.get(key) in agreed
         return key != "accounts" or row.kind.manages_accounts
 
     def links(self, row: Account) -> list[Link]:
         """*Invite member*, and *Switch to account* where one is a member (M-14)."""
-        if row.is_archived or row.id == current_scope().account_id:
+        if row.is_archived or not _is_beneath(row):
             return []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
+        links += [_subscribe_link(row)] if may("subscription.add") else []
         links += [_give_link(row)] if may("holding.add") else []
         mine = select(Member.id).where(Member.account_id == row.id, Member.user_id == current_scope().user_id)
         if db.session.scalar(mine) is not None:
@@ -235,7 +271,10 @@ class AccountsView(BackOfficeView):
             ("lift", _("Lift hold"), "lock-open", may("account.hold") and row.holds),
             ("move", _("Move"), "sitemap", may("account.move")),
         ]
-        return [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
+        asked = [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
+        if may("license.surrender") and not row.is_archived:
+            asked.append(surrender_action(row.id, back=self.url("show", pk=row.id)))
+        return asked
 
     def _single_actions(self, row: Account) -> list[Action]:
         """*Reveal contacts* besides, to whom they are masked (X-11)."""
@@ -542,11 +581,11 @@ class InvitationsView(BackOfficeView):
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
         kept = {key: request.args[key] for key in ("account", "back") if key in request.args}
-        page = super()._form_page(form, title, self.url("add", **kept), _account_asked_for().name)
+        page = super()._form_page(form, title, self.url("add", **kept), account_asked_for().name)
         return replace(page, submit_label=_("Send invitation"))
 
     def create(self, form: Any) -> Invitation:
-        return invitations.invite(form.email.data, role=Role(form.role.data), account=_account_asked_for(), by=me())
+        return invitations.invite(form.email.data, role=Role(form.role.data), account=account_asked_for(), by=me())
 
     def created_message(self, row: Invitation) -> str:
         return _("%(email)s is invited.", email=row.email)
@@ -569,55 +608,6 @@ class InvitationsView(BackOfficeView):
         for invitation in chosen:
             invitations.withdraw(invitation, by=me())
         return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
-
-
-class CatalogueView(BackOfficeView):
-    """What the operator offers. Archived, it is out of sight and offered no longer; whoever has it keeps it."""
-
-    edit_title = _l("Edit %(name)s")
-    order = ("name",)
-    extra_args = ("archived",)
-    include_route_methods = {"list", "add", "edit", "export", "action_post"}
-
-    def conditions(self) -> tuple[Any, ...]:
-        return () if _with_archived() else (self.datamodel.obj.archived_at.is_(None),)
-
-    def tools(self) -> list[Link]:
-        return [_archived_link(self)]
-
-    def is_muted(self, row: Any) -> bool:
-        return row.is_archived
-
-    def badges(self, row: Any) -> list[Cell]:
-        return [Cell(_("Archived"), "choice", tone="yellow")] if row.is_archived else []
-
-
-def archiving(
-    *, confirm: Any, confirm_one: Any = "", archived: Callable[[int], str], restored: Callable[[int], str]
-) -> tuple[Any, Any]:
-    """The verbs *archive* and *restore* of something on offer, each with the words for how many it was."""
-
-    @command(
-        "archive",
-        _l("Archive"),
-        confirm=confirm,
-        confirm_one=confirm_one,
-        icon="archive",
-        danger=True,
-        offered=lambda offer: not offer.is_archived,
-    )
-    def archive(_view: CatalogueView, chosen: list[Any]) -> str:
-        for offer in chosen:
-            catalog.archive(offer, by=me())
-        return archived(len(chosen))
-
-    @command("restore", _l("Restore"), icon="restore", permission="archive", offered=lambda offer: offer.is_archived)
-    def restore(_view: CatalogueView, chosen: list[Any]) -> str:
-        for offer in chosen:
-            catalog.restore(offer, by=me())
-        return restored(len(chosen))
-
-    return archive, restore
 
 
 class ArticlesView(CatalogueView):
@@ -744,63 +734,6 @@ class LicenseTypesView(CatalogueView):
     )
 
 
-class PlansView(CatalogueView):
-    """The price models accounts can have (M-10)."""
-
-    route_base = "/plans"
-    datamodel = Table(Plan)
-    noun = "plan"
-    list_title = _l("Plans")
-    list_lead = _l("The price models accounts can have. Choose an account's under “Edit” on its page.")
-    add_title = add_label = _l("Add plan")
-    label_columns = {
-        "name": _l("Name"),
-        "key": _l("Key"),
-        "price": _l("Base price"),
-        "period": _l("Billed"),
-        "currency": _l("Currency"),
-        "description": _l("Description"),
-        "name_en": _l("Name in English"),
-        "name_de": _l("Name in German"),
-        "description_en": _l("Description in English"),
-        "description_de": _l("Description in German"),
-    }
-    help_columns = LicenseTypesView.help_columns
-    list_columns = ["name", "key", "price", "currency", "period", "description"]
-    totaled = ("price",)
-    edit_columns = ["name_en", "name_de", "currency", "period", "description_en", "description_de"]
-    add_columns = ["key", *edit_columns]
-    search = ("name", "key", "description")
-    empty_title = _l("No plans yet")
-    empty_text = _l("Add the price models your accounts can choose from.")
-
-    def _init_forms(self) -> None:
-        super()._init_forms()
-        price = {"price": LocalDecimalField(_l("Base price"), [InputRequired(_l("Please fill this in."))])}
-        self.add_form = type("PlanForm", (self.add_form,), price)
-        self.edit_form = type("PlanForm", (self.edit_form,), price)
-
-    def fields(self, names: Any = None) -> dict[str, Field]:
-        return changed(super().fields(names), price={"kind": "money", "minor": (Plan.price_minor, Plan.currency)})
-
-    def field_groups(self, fields: Any) -> Any:
-        by_name = {field.name: field for field in fields}
-        groups = [("key", "name_en", "name_de"), ("price", "currency", "period"), ("description_en", "description_de")]
-        return [FieldGroup("", [by_name[name] for name in names if name in by_name]) for names in groups]
-
-    def create(self, form: Any) -> Plan:
-        return catalog.define_plan(by=me(), **{name: form[name].data for name in (*self.add_columns, "price")})
-
-    def change(self, row: Plan, form: Any) -> None:
-        catalog.change_plan(row, by=me(), **{name: form[name].data for name in (*self.edit_columns, "price")})
-
-    archive, restore = archiving(
-        confirm=_l("Archive these plans? They can be chosen no longer; accounts that have them keep them."),
-        archived=lambda num: ngettext("One plan was archived.", "%(num)s plans were archived.", num),
-        restored=lambda num: ngettext("One plan was restored.", "%(num)s plans were restored.", num),
-    )
-
-
 class HoldingsView(BackOfficeView):
     """The articles accounts have acquired (M-11); the operator gives them without an order."""
 
@@ -842,7 +775,7 @@ class HoldingsView(BackOfficeView):
     empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return _without_own_account(super().fields(names))
+        return without_own_account(super().fields(names))
 
     def tools(self) -> list[Link]:
         return _import_links("holding")
@@ -851,11 +784,11 @@ class HoldingsView(BackOfficeView):
         """Articles are given on the account's page."""
 
     def defaults(self) -> dict[str, Any]:
-        return {"quantity": 1, "acquired_on": clock.today(_account_asked_for().time_zone)}
+        return {"quantity": 1, "acquired_on": clock.today(account_asked_for().time_zone)}
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
-        url = self.url("add", account=_account_asked_for().id, back=request.args.get("back", ""))
-        page = super()._form_page(form, title, url, _account_asked_for().name)
+        url = self.url("add", account=account_asked_for().id, back=request.args.get("back", ""))
+        page = super()._form_page(form, title, url, account_asked_for().name)
         lead = _("Without an order. What the article grants becomes licenses at once.")
         return replace(page, submit_label=_("Give article"), lead=lead)
 
@@ -863,10 +796,13 @@ class HoldingsView(BackOfficeView):
         facts = {name: form[name].data for name in ("quantity", "note")}
         article = db.session.get(Article, form.article_id.data)
         on, until = form.acquired_on.data, form.valid_until.data
-        return licenses.give(article, to=_account_asked_for(), on=on, until=until, by=me(), **facts)
+        return licenses.give(article, to=account_asked_for(), on=on, until=until, by=me(), **facts)
 
     def created_message(self, row: Holding) -> str:
         return _("%(account)s now has %(article)s.", account=row.account.name, article=str(row))
+
+
+OVER = (LicenseStatus.EXPIRED, LicenseStatus.REVOKED, LicenseStatus.SURRENDERED)
 
 
 class LicensesView(BackOfficeView):
@@ -926,7 +862,7 @@ class LicensesView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         """The status is that of this day, whether or not anybody has noted the end."""
-        fields, today = _without_own_account(super().fields(names)), self._today()
+        fields, today = without_own_account(super().fields(names)), self._today()
         return changed(
             fields,
             status={"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
@@ -937,7 +873,7 @@ class LicensesView(BackOfficeView):
         return clock.today(time_zone())
 
     def is_muted(self, row: License) -> bool:
-        return row.status_on(self._today()) in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}
+        return row.status_on(self._today()) in OVER
 
     def badges(self, row: License) -> list[Cell]:
         return [self.fields(["status"])["status"].cell(row)]
@@ -960,7 +896,7 @@ class LicensesView(BackOfficeView):
         )
 
     def detail_page(self, row: License) -> DetailPage:
-        return replace(super().detail_page(row), lead=f"{row.type.name} · {row.account.name}")
+        return replace(super().detail_page(row), lead=f"{row.type.name} · {row.account}")
 
     def links(self, row: License) -> list[Link]:
         if not may("license_movement.export"):
@@ -968,12 +904,21 @@ class LicensesView(BackOfficeView):
         url = url_for("MovementsView.export", **{"_flt_1_license.public_id": row.public_id})
         return [Link(_("Export movements"), url, "download")]
 
+    def tools(self) -> list[Link]:
+        """Of the own licenses; those of accounts beneath are given back on their pages."""
+        scope = current_scope()
+        if scope.kind.manages_accounts or not may("license.surrender"):
+            return []
+        return [surrender_link(scope.account_id, back=self.url("list"))]
+
     def questions(self, row: License) -> list[Action]:
         status = row.status_on(clock.today(row.account.time_zone))
         asked = []
+        if may("license.surrender") and may_change(row) and status is LicenseStatus.ACTIVE and row.available:
+            asked.append(surrender_action(row.account_id, row, back=self.url("show", pk=row.id)))
         if may("license.suspend") and _from_above(row) and status in {LicenseStatus.ACTIVE, LicenseStatus.UPCOMING}:
             asked.append(self._question(row, "suspend", _("Suspend"), "player-pause"))
-        if may("license.revoke") and status not in {LicenseStatus.EXPIRED, LicenseStatus.REVOKED}:
+        if may("license.revoke") and may_change(row) and status not in OVER:
             asked.append(self._question(row, "revoke", _("Revoke"), "ban", danger=True))
         return asked
 
@@ -1052,7 +997,7 @@ class MovementsView(BackOfficeView):
     empty_text = _l("Every use and release through the API stands here.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        fields = _without_own_account(super().fields(names))
+        fields = without_own_account(super().fields(names))
         of_one_license = {"license.public_id", "account.name"} if "key" in (request.view_args or {}) else set()
         return {name: field for name, field in fields.items() if name not in of_one_license}
 
@@ -1128,21 +1073,13 @@ def _year_chart(license: License) -> dict[str, Any]:
 def _from_above(license: License) -> bool:
     """Whether it is another account's license, or the operator's own: nobody else decides about their own."""
     scope = current_scope()
+    if not may_change(license):
+        return False
     return license.account_id != scope.account_id or scope.kind is Kind.OPERATOR
 
 
-def _without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
-    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
-    scope, place = g.get("scope"), (request.view_args or {}).get("key")
-    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
-        return {name: field for name, field in fields.items() if name != "account.name"}
-    return fields
-
-
-def _account_asked_for() -> Account:
-    """The account a form is about: one beneath, named in the address, or the own."""
-    asked = request.args.get("account")
-    return find(Account, current_scope().account_id if asked is None else key_of(asked))
+def _subscribe_link(account: Account) -> Link:
+    return Link(_("Add subscription"), url_for("SubscriptionsView.add", account=account.id), icon="refresh", modal=True)
 
 
 def _give_link(account: Account) -> Link:
@@ -1162,7 +1099,11 @@ def _with_plan(form: Any, current: Plan | None = None) -> Any:
 def _choose_plan(account: Account, form: Any) -> None:
     if "plan_id" in form:
         plan = db.session.get(Plan, form.plan_id.data) if form.plan_id.data else None
-        catalog.choose_plan(account, plan, by=me())
+        plans.choose_plan(account, plan, by=me())
+
+
+def _plan_in_words(account: Account) -> str:
+    return price_in_words(account.plan, clock.today(time_zone()), account.currency) if account.plan else ""
 
 
 HISTORY_FACTS = ("at", "actor", "on_behalf_of", "via", "acting_account", "subject", "account.name", "ip")
@@ -1360,26 +1301,11 @@ class RolesView(BaseView):
 
 
 def _is_beneath(account: Account) -> bool:
-    return account.id != current_scope().account_id
+    return account.id != current_scope().account_id and may_change(account)
 
 
 def _own_properties() -> list[Property]:
     return properties.definitions_for(current_scope())
-
-
-def _with_archived() -> bool:
-    """Whether the list shows archived rows too, or asks for them by their status."""
-    return asked().get("archived") == "1" or _archived_alone()
-
-
-def _archived_alone() -> bool:
-    return "archived" in asked().getlist(BY_STATUS)
-
-
-def _archived_link(view: BackOfficeView) -> Link:
-    if _with_archived():
-        return Link(_("Hide archived"), view.url("list"), "archive-off")
-    return Link(_("Show archived"), view.url("list", archived=1), "archive")
 
 
 def _hold_form(kinds: list[HoldKind]) -> Any:
@@ -1422,21 +1348,31 @@ def _import_links(noun: str) -> list[Link]:
 
 def register(backoffice: BackOffice) -> None:
     """The menu, from top to bottom."""
+    start = {"category": "Start", "category_label": _l("Start")}
     partner = {"category": "Partner", "category_label": _l("Partner")}
     account = {"category": "Account", "category_label": _l("Account")}
     contracts = {"category": "Contracts", "category_label": _l("Contracts")}
     catalogue = {"category": "Catalogue", "category_label": _l("Catalogue")}
     add = backoffice.add_view
-    add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), category="Start", category_label=_l("Start"))
+    add(DashboardView, "Dashboard", icon="home", label=_l("Dashboard"), **start)
+    add(PortalView, "Portal", icon="home", label=_l("Portal"), **start)
+    add(DeadlinesView, "Deadlines", icon="calendar-event", label=_l("Deadlines"), **start)
     add(AccountsView, "Accounts", icon="building", label=_l("Accounts"), **partner)
+    add(RelationshipsView, "Relationships", icon="heart-handshake", label=_l("Relationships"), **partner)
+    add(SubscriptionsView, "Subscriptions", icon="refresh", label=_l("Subscriptions"), **contracts)
+    add(OrdersView, "Orders", icon="shopping-cart", label=_l("Orders"), **contracts)
+    add(FulfilmentsView, "Fulfilment", icon="bolt", label=_l("Fulfilment"), **contracts)
     add(LicensesView, "Licenses", icon="license", label=_l("Licenses"), **contracts)
     add(HoldingsView, "Acquired articles", icon="box", label=_l("Acquired articles"), **contracts)
+    add(UpfrontView, "Upfront requests", icon="coin", label=_l("Upfront requests"), **contracts)
     add(MovementsView, "Use of licenses", icon="gauge", label=_l("Use of licenses"), **contracts)
     add(ArticlesView, "Articles", icon="package", label=_l("Articles"), **catalogue)
     add(LicenseTypesView, "License types", icon="file-certificate", label=_l("License types"), **catalogue)
+    add(ProductsView, "Products", icon="box", label=_l("Products"), **catalogue)
     add(PlansView, "Plans", icon="receipt", label=_l("Plans"), **catalogue)
     add(MembersView, "Members", icon="users", label=_l("Members"), **account)
     add(InvitationsView, "Invitations", icon="user-plus", label=_l("Invitations"), **account)
+    add(ManagersView, "Who manages my account", icon="user-shield", label=_l("Who manages my account"), **account)
     add(RolesView, "Roles", icon="shield-lock", label=_l("Roles"), **account)
     add(OutboxView, "Outbox", icon="mail", label=_l("Outbox"), **account)
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
@@ -1447,5 +1383,8 @@ def register(backoffice: BackOffice) -> None:
     backoffice.add_view_no_menu(InvitationImportsView)
     backoffice.add_view_no_menu(HoldingImportsView)
     backoffice.add_view_no_menu(SavedViewsView)
+    backoffice.add_view_no_menu(ResourceGroupsView)
+    backoffice.add_view_no_menu(OrderWizard)
     backoffice.add_view_no_menu(ApiReferenceView)
+    backoffice.add_view_no_menu(SurrenderView)
     add(SettingsView, "Settings", icon="settings", label=_l("Settings"), **account)

@@ -23,6 +23,9 @@ CATALOGUE_WRITTEN = (
     "strpos({path}, '/') = length({path}) "
     "AND ({path} = current_setting('kontor.low', true) OR current_setting('kontor.high', true) = '~')"
 )
+BETWEEN = f"({INSIDE}) OR ({INSIDE.replace('{path}', 'partner_path')})"
+SEALED = "current_setting('kontor.high', true) = '~'"  # for work without a scope alone
+BY_CONSENT = "{key} = ANY (string_to_array(nullif(current_setting('kontor.by.{consent}', true), ''), ',')::int[])"
 OWN = "current_setting('kontor.user', true) IN ('0', user_id::text)"
 
 
@@ -66,6 +69,20 @@ def protect_catalogue(table: str) -> None:
     protect(table, CATALOGUE_WRITTEN)
     if op.get_bind().dialect.name == "postgresql":
         op.execute(f"CREATE POLICY catalogue ON {table} FOR SELECT USING ({CATALOGUE})")
+
+
+def admit(table: str, consent: str, *, key: str = "account_id", writing: bool = False) -> None:
+    """Let partners see the rows of clients that have given that consent, and with `writing` add and change them.
+
+    A policy of its own beside `wall`, for the accounts that `tenancy` names at the start of a transaction.
+    """
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    rule = BY_CONSENT.format(key=key, consent=consent)
+    op.execute(f"CREATE POLICY consent ON {table} FOR SELECT USING ({rule})")
+    if writing:
+        op.execute(f"CREATE POLICY consent_adds ON {table} FOR INSERT WITH CHECK ({rule})")
+        op.execute(f"CREATE POLICY consent_changes ON {table} FOR UPDATE USING ({rule}) WITH CHECK ({rule})")
 
 
 def only_add_to(table: str) -> None:

@@ -117,12 +117,17 @@ def _fill(url: str, data: Path, build: Callable[[], object] = cast.build) -> Non
     with app.app_context():
         upgrade()
         build()
-        if url.startswith("sqlite"):
-            with db.engine.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("BEGIN")
+        put_into_one_file()
         db.engine.dispose()
+
+
+def put_into_one_file() -> None:
+    """So that SQLite's database can be copied."""
+    if db.engine.dialect.name == "sqlite":
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("BEGIN")
 
 
 def _renew(app: Flask, database: str) -> None:

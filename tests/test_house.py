@@ -15,14 +15,15 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 
 # From the cellar to the roof (docs: the rooms and floors); a module imports from its own floor or from below.
 FLOORS = [
-    {"app.errors", "app.clock", "app.money"},
+    {"app.errors", "app.clock", "app.money", "app.periods", "app.pricing", "app.tax"},
     {"app.extensions", "app.schema", "app.models", "app.reading", "app.regions", "app.sheet_reader"},
     {"app.tenancy", "app.permissions", "app.audit", "app.outbox", "app.tokens", "app.limits", "app.passwords"}
-    | {"app.properties", "app.property_types", "app.vat", "app.idempotency"}
+    | {"app.properties", "app.property_types", "app.vat", "app.domains", "app.idempotency"}
     | {"app.bulk", "app.files", "app.handover", "app.sheets"},
     {"app.services"},
     {"app.ui"},
-    {"app.views", "app.pages", "app.api", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
+    {"app.views", "app.pages", "app.api", "app.api_orders", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
+    | {"app.demo_relationships", "app.demo_subscriptions", "app.demo_orders"}
     | {"app.exporting", "app.importing", "app.fab_strings"},
     {"app"},
 ]
@@ -156,7 +157,7 @@ def test_nobody_reaches_past_the_session():
 
 
 def test_work_without_the_wall_is_rare_and_says_why():
-    doors = [(module, call) for module, call in calls("unscoped") if module not in {"app.demo", "app.cli"}]
+    doors = [(module, call) for module, call in calls("unscoped") if not module.startswith(("app.demo", "app.cli"))]
     reasons = [call.args[0].value for _module, call in doors if call.args and isinstance(call.args[0], ast.Constant)]
 
     assert len(reasons) == len(doors)

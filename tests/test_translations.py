@@ -54,7 +54,8 @@ KEYWORDS = ["_l", "lazy_gettext", "lazy_ngettext:1,2", "lazy_pgettext:1c,2"]  # 
 # Words that are the same in both languages.
 SAME = {
     "Administrator", "Code", "Dashboard", "Filter", "Manager", "Maximum", "Minimum", "Name", "Partner", "Person",
-    "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position",
+    "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position", "Cloud", "Domain",
+    "Portal", "SaaS", "Terminals", "Version",
 }  # fmt: skip
 
 Key = tuple[str | None, str]  # context and sentence; of plural forms the first
@@ -163,7 +164,7 @@ def _problems_of_call(call: ast.Call, in_function: bool) -> Iterator[tuple[int, 
         if name not in LAZY and not in_function:
             yield call.lineno, f"{name}() outside of functions speaks one language for ever; use _l"
     elif name in SHOWN_TO_PEOPLE:
-        for argument in call.args[1:2] if name == "Section" else call.args[:1]:  # a section's key comes first
+        for argument in call.args[1:2] if name in {"Action", "Section"} else call.args[:1]:  # their key comes first
             if _is_words(argument):
                 yield argument.lineno, f"{name}({ast.unparse(argument)})"
 

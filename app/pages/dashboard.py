@@ -5,9 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from flask import render_template, url_for
+from flask import abort, redirect, render_template, url_for
 from flask_appbuilder import BaseView, expose
-from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from sqlalchemy import select
 
@@ -28,8 +27,12 @@ class DashboardView(BaseView):
     default_view = "show"
 
     @expose("/")
-    @has_access
     def show(self) -> Any:
+        """Where an account begins; a customer's begins with the portal."""
+        if may("portal.show"):
+            return redirect(url_for("PortalView.show"))
+        if not may("dashboard.show"):
+            abort(403)
         remember_account()
         return render_template("dashboard.html", tiles=_tiles(), lists=_lists(), steps=_steps())
 
@@ -58,8 +61,10 @@ def _tile(label: str, number: int, url: str, icon: str, tone: str) -> Any:
 
 
 def _lists() -> list[tuple[str, str]]:
-    """What is fetched below the tiles: the newest accounts, the latest deeds."""
+    """What is fetched below the tiles: what comes up, the newest accounts, the latest deeds."""
     lists = []
+    if may("deadline.list"):
+        lists.append((_("Next deadlines"), url_for("DeadlinesView.list")))
     if may("account.list"):
         lists.append((_("Newest accounts"), url_for("AccountsView.list", sort="-created_at", size=10)))
     if may("history.list"):

@@ -53,6 +53,10 @@ class Purpose(StrEnum):
     RESET = "reset"
     INVITATION = "invitation"
     SECOND_FACTOR = "second-factor"
+    CONSENT = "consent"
+    CALENDAR = "calendar"
+    ACTIVATION = "activation"
+    CREDENTIALS = "credentials"
 
 
 class Token(Sealed, Model):

@@ -13,15 +13,15 @@ from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User as FabUser
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, inspect, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from ..extensions import Moment
 from .common import sort_key, stored, words_of
-from .ownership import PATH, OwnedByAccount
+from .ownership import PATH, ByConsent, Consent, OwnedByAccount
 
 if TYPE_CHECKING:
-    from .catalog import Plan
+    from .plans import Plan
     from .properties import PropertyValue
 
 SEARCHED = ("name", "contact", "email", "phone", "city")  # an account's texts the quick search looks through
@@ -122,7 +122,7 @@ _HOLD_LABELS = {
 }
 
 
-class Account(Model):
+class Account(ByConsent, Model):
     """A company with data of its own, somewhere in the one tree whose root is the operator.
 
     `path` spells the way from the root ("k3…/9q…/"); all that is beneath starts with it, so a subtree is a range.
@@ -141,6 +141,8 @@ class Account(Model):
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
     )
+
+    consent = Consent.VIEW
 
     id: Mapped[int] = mapped_column(primary_key=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
@@ -168,6 +170,7 @@ class Account(Model):
     administrative_hold_at: Mapped[datetime | None] = mapped_column(Moment)  # since when; the rest says `Hold`
     financial_hold_at: Mapped[datetime | None] = mapped_column(Moment)
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    has_links: Mapped[bool] = mapped_column(default=False, server_default=false())  # clients have let it in, once
     # use_alter: the plan belongs to an account, too, and one table has to be made first
     plan_id: Mapped[int | None] = mapped_column(
         ForeignKey("plan.id", name="fk_account_plan", use_alter=True), index=True

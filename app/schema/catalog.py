@@ -1,9 +1,8 @@
-"""What the operator offers: license types, articles and what they grant, plans."""
+"""What the operator offers: license types, articles, what they grant and what they cost."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,10 +11,10 @@ from flask_babel import lazy_pgettext
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .. import money
 from ..extensions import Moment
 from .common import Archivable, Bilingual, in_language, public_id, stored
 from .ownership import OfCatalogue
+from .plans import Priced, price_on
 
 
 class Policy(StrEnum):
@@ -80,10 +79,18 @@ class Article(Bilingual, Archivable, OfCatalogue, Model):
     grants: Mapped[list[Grant]] = relationship(
         back_populates="article", cascade="all, delete-orphan", order_by="Grant.id", lazy="selectin"
     )
+    prices: Mapped[list[ArticlePrice]] = relationship(
+        back_populates="article", cascade="all, delete-orphan", lazy="selectin",
+        order_by="(ArticlePrice.currency, ArticlePrice.valid_from)",
+    )  # fmt: skip
 
     @property
     def description(self) -> str:
         return in_language(self, "description")
+
+    def price_on(self, day: date, currency: str) -> ArticlePrice | None:
+        """What a piece costs from that day on; none where it is not sold in that currency."""
+        return price_on(self.prices, day, currency)
 
 
 class Grant(OfCatalogue, Model):
@@ -107,38 +114,21 @@ class Grant(OfCatalogue, Model):
         return f"{self.quantity} × {self.type}"
 
 
-class Cycle(StrEnum):
-    """How often a plan's price is due."""
+class ArticlePrice(Priced, OfCatalogue, Model):
+    """What one piece of an article costs."""
 
-    MONTHLY = "monthly"
-    YEARLY = "yearly"
-
-    @property
-    def label(self) -> Any:
-        return _CYCLE_LABELS[self]
-
-
-_CYCLE_LABELS = {Cycle.MONTHLY: lazy_pgettext("cycle", "Monthly"), Cycle.YEARLY: lazy_pgettext("cycle", "Yearly")}
-
-
-class Plan(Bilingual, Archivable, OfCatalogue, Model):
-    """A price model: what an account pays for the service, and how often (M-10)."""
-
-    __tablename__ = "plan"
-    __table_args__ = (CheckConstraint("price_minor >= 0", name="ck_plan_price"),)
+    __tablename__ = "article_price"
+    __table_args__ = (
+        UniqueConstraint("article_id", "currency", "valid_from", name="uq_article_price_day"),
+        CheckConstraint("unit_minor >= 0", name="ck_article_price"),
+    )
+    AMOUNTS = ("unit",)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(String(60), unique=True)  # its name in the API
-    description_en: Mapped[str] = mapped_column(Text, default="")
-    description_de: Mapped[str] = mapped_column(Text, default="")
-    period: Mapped[Cycle] = mapped_column(stored(Cycle), default=Cycle.MONTHLY)
-    price_minor: Mapped[int] = mapped_column(BigInteger)  # in the currency's smallest unit
-    currency: Mapped[str] = mapped_column(String(3), default="EUR")
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id"))
+    unit_minor: Mapped[int] = mapped_column(BigInteger)
 
-    @property
-    def price(self) -> Decimal:
-        return money.from_minor(self.price_minor, self.currency)
+    article: Mapped[Article] = relationship(back_populates="prices")
 
-    @property
-    def description(self) -> str:
-        return in_language(self, "description")
+    def __str__(self) -> str:
+        return f"{self.article.number} {self.currency} {self.valid_from}"

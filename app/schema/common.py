@@ -35,9 +35,9 @@ def words_of(*texts: str | None) -> str:
     return "\n".join(sort_key(text or "") for text in texts)[:400]
 
 
-def public_id(prefix: str) -> str:
+def public_id(prefix: str, length: int = 8) -> str:
     """A name for people to say and type, telling nobody how many there are: `LIC-2026-7F3K9QXM`."""
-    word = "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(8))
+    word = "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(length))
     return f"{prefix}-{clock.today().year}-{word}"
 
 

@@ -15,20 +15,22 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ..extensions import Moment
 from .catalog import Article, LicenseType, Policy
 from .common import stored
-from .ownership import OwnedByAccount
+from .ownership import Consent, OwnedByAccount
+from .subscriptions import Calculation, ResourceGroup
 
 
 class Source(StrEnum):
     """How an account came by an article."""
 
     GIVEN = "given"  # by the operator, without an order
+    ORDERED = "ordered"
 
     @property
     def label(self) -> Any:
         return _SOURCE_LABELS[self]
 
 
-_SOURCE_LABELS = {Source.GIVEN: _l("Given by the operator")}
+_SOURCE_LABELS = {Source.GIVEN: _l("Given by the operator"), Source.ORDERED: _l("Ordered")}
 
 
 class Holding(OwnedByAccount, Model):
@@ -39,7 +41,10 @@ class Holding(OwnedByAccount, Model):
         UniqueConstraint("account_id", "id", name="uq_holding_of_account"),
         CheckConstraint("quantity > 0", name="ck_holding_quantity"),
         CheckConstraint("valid_until > acquired_on", name="ck_holding_days"),
+        Index("uq_holding_order_line", "order_line_id", unique=True),  # a line is granted once
     )
+
+    consent = Consent.LICENSES
 
     id: Mapped[int] = mapped_column(primary_key=True)
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id"), index=True)
@@ -48,6 +53,7 @@ class Holding(OwnedByAccount, Model):
     valid_until: Mapped[date | None] = mapped_column()  # the first day on which its licenses count no longer
     note: Mapped[str] = mapped_column(String(200), default="")
     source: Mapped[Source] = mapped_column(stored(Source), default=Source.GIVEN)
+    order_line_id: Mapped[int | None] = mapped_column(ForeignKey("order_line.id", name="fk_holding_order_line"))
     created_at: Mapped[datetime] = mapped_column(Moment)
 
     article: Mapped[Article] = relationship()
@@ -62,6 +68,7 @@ class LicenseStatus(StrEnum):
     SUSPENDED = "suspended"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    SURRENDERED = "surrendered"  # all of it given back by its holder
 
     @property
     def label(self) -> Any:
@@ -74,11 +81,12 @@ _LICENSE_LABELS = {
     LicenseStatus.SUSPENDED: lazy_pgettext("license", "Suspended"),
     LicenseStatus.EXPIRED: lazy_pgettext("license", "Expired"),
     LicenseStatus.REVOKED: lazy_pgettext("license", "Revoked"),
+    LicenseStatus.SURRENDERED: lazy_pgettext("license", "Surrendered"),
 }
 
 
 class License(OwnedByAccount, Model):
-    """The right of an account to use so much of something, until it ends, is suspended or revoked (M-13).
+    """The right of an account to use so much of something, until it ends, is suspended, revoked or given back (M-13).
 
     `in_use` is moved by one conditional UPDATE alone (`services/licenses.py`); `ceiling` is what the policy of its
     type makes of the quantity, kept here so that the database itself can hold the one against the other.
@@ -95,17 +103,25 @@ class License(OwnedByAccount, Model):
     )
 
     MOVES: ClassVar = {
-        LicenseStatus.ACTIVE: {LicenseStatus.SUSPENDED, LicenseStatus.EXPIRED, LicenseStatus.REVOKED},
+        LicenseStatus.ACTIVE: {
+            LicenseStatus.SUSPENDED, LicenseStatus.EXPIRED, LicenseStatus.REVOKED, LicenseStatus.SURRENDERED,
+        },
         LicenseStatus.SUSPENDED: {LicenseStatus.ACTIVE, LicenseStatus.EXPIRED, LicenseStatus.REVOKED},
         LicenseStatus.EXPIRED: set(),
         LicenseStatus.REVOKED: set(),
-    }
+        LicenseStatus.SURRENDERED: set(),
+    }  # fmt: skip
+
+    consent = Consent.LICENSES
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(String(60), unique=True)
     type_id: Mapped[int] = mapped_column(ForeignKey("license_type.id"), index=True)
     article_id: Mapped[int | None] = mapped_column(ForeignKey("article.id"), index=True)
     holding_id: Mapped[int | None] = mapped_column(index=True)
+    resource_group_id: Mapped[int | None] = mapped_column(  # the part of a subscription it belongs to (L-11)
+        ForeignKey("resource_group.id", name="fk_license_resource_group"), index=True
+    )
     quantity: Mapped[int] = mapped_column()
     ceiling: Mapped[int] = mapped_column()
     in_use: Mapped[int] = mapped_column(default=0)
@@ -119,6 +135,7 @@ class License(OwnedByAccount, Model):
 
     type: Mapped[LicenseType] = relationship(lazy="joined", innerjoin=True)
     article: Mapped[Article | None] = relationship()
+    resource_group: Mapped[ResourceGroup | None] = relationship()
     holding: Mapped[Holding | None] = relationship(
         primaryjoin="License.holding_id == Holding.id", foreign_keys="License.holding_id"
     )
@@ -138,7 +155,7 @@ class License(OwnedByAccount, Model):
 
     def status_on(self, day: date) -> LicenseStatus:
         """How it stands on that day, whether or not anybody has noted that it has ended."""
-        if self.status is LicenseStatus.REVOKED:
+        if self.status in {LicenseStatus.REVOKED, LicenseStatus.SURRENDERED}:
             return self.status
         if self.status is LicenseStatus.EXPIRED or (self.valid_until is not None and self.valid_until <= day):
             return LicenseStatus.EXPIRED
@@ -152,18 +169,23 @@ class License(OwnedByAccount, Model):
 
 class MovementKind(StrEnum):
     CONSUMED = "consumed"
-    RELEASED = "released"
+    RELEASED = "released"  # back to the account's pool
+    SURRENDERED = "surrendered"  # back to the operator, for good: the quantity falls, not what is in use (L-12)
 
     @property
     def label(self) -> Any:
         return _MOVEMENT_LABELS[self]
 
 
-_MOVEMENT_LABELS = {MovementKind.CONSUMED: _l("Taken into use"), MovementKind.RELEASED: _l("Released")}
+_MOVEMENT_LABELS = {
+    MovementKind.CONSUMED: _l("Taken into use"),
+    MovementKind.RELEASED: _l("Released"),
+    MovementKind.SURRENDERED: _l("Surrendered"),
+}
 
 
 class LicenseMovement(OwnedByAccount, Model):
-    """Some of a license taken into use or released, by what, and how much was in use then. Only added to."""
+    """Some of a license taken into use, released or surrendered, and how much was in use then. Only added to."""
 
     __tablename__ = "license_movement"
     __table_args__ = (
@@ -174,17 +196,23 @@ class LicenseMovement(OwnedByAccount, Model):
         Index("ix_license_movement_reference", "license_id", "reference"),
     )
 
+    consent = Consent.LICENSES
+
     id: Mapped[int] = mapped_column(primary_key=True)
     license_id: Mapped[int] = mapped_column()
     at: Mapped[datetime] = mapped_column(Moment, index=True)
     kind: Mapped[MovementKind] = mapped_column(stored(MovementKind))
     quantity: Mapped[int] = mapped_column()
     in_use: Mapped[int] = mapped_column()  # of the license, afterwards
-    reference: Mapped[str] = mapped_column(String(200))  # who or what uses it
+    reference: Mapped[str] = mapped_column(String(200))  # who or what uses it; of a surrender none
     actor: Mapped[str] = mapped_column(String(140))
     key: Mapped[str | None] = mapped_column(String(120))  # the caller's, so that a repeated call has no effect
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # to be said again to that key
+    calculation_id: Mapped[int | None] = mapped_column(  # the credit of a surrender, and how it came about
+        ForeignKey("calculation.id", name="fk_license_movement_calculation")
+    )
 
+    calculation: Mapped[Calculation | None] = relationship()
     license: Mapped[License] = relationship(
         primaryjoin="LicenseMovement.license_id == License.id", foreign_keys="LicenseMovement.license_id"
     )

@@ -1,4 +1,4 @@
-"""The verbs of the catalogue: license types, articles with what they grant, plans (M-10 … M-13).
+"""The verbs of the catalogue: license types, articles with what they grant (M-11 … M-13); `plans` says the rest.
 
 All of it is the operator's to say; the wall keeps everybody else from writing it (`OfCatalogue`). Put away, a row is
 offered no longer; what was made of it stays.
@@ -7,14 +7,13 @@ offered no longer; what was made of it stays.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import BigInteger, cast, select, update
 
-from .. import clock, money
+from .. import clock
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
@@ -23,7 +22,6 @@ from ..models import (
     LARGEST_USE,
     Account,
     Article,
-    Cycle,
     Grant,
     License,
     LicenseStatus,
@@ -31,14 +29,14 @@ from ..models import (
     Member,
     Plan,
     Policy,
+    Product,
     public_id,
 )
 
 LIVING = (LicenseStatus.ACTIVE, LicenseStatus.SUSPENDED)  # what is kept of a license that may still be used
-LARGEST_PRICE = 10**15  # in smallest units; a JSON number and a spreadsheet hold it exactly
 NAMED = 3  # licenses told of that stand in the way
 
-Offer = TypeVar("Offer", LicenseType, Article, Plan)
+Offer = TypeVar("Offer", LicenseType, Article, Product, Plan)
 
 
 # --- license types ---------------------------------------------------------------------------------------------
@@ -46,8 +44,8 @@ Offer = TypeVar("Offer", LicenseType, Article, Plan)
 
 def define_license_type(key: str, *, by: Member, **facts: Any) -> LicenseType:
     """A new kind of right. The key is its name in the API and never changes."""
-    _hold_catalogue(by)
-    type_ = LicenseType(account=by.account, key=_free_key(LicenseType, key))
+    hold_catalogue(by)
+    type_ = LicenseType(account=by.account, key=free_key(LicenseType, key))
     _describe_license_type(type_, facts)
     db.session.add(type_)
     record("license_type.defined", type_)
@@ -60,7 +58,7 @@ def change_license_type(type_: LicenseType, *, by: Member, **facts: Any) -> None
 
     Raises `Refused` when licenses are used beyond what the new policy allows.
     """
-    _hold_catalogue(by)
+    hold_catalogue(by)
     before = type_.policy, type_.overage_percent
     _describe_license_type(type_, facts)
     record("license_type.changed", type_)
@@ -121,9 +119,9 @@ def _refuse_overused(overused: Any) -> None:
 
 def define_article(number: str = "", *, grants: list[tuple[int, int]], by: Member, **facts: Any) -> Article:
     """A new article, with what it grants: (id of a license type, quantity). Without a number it is given one."""
-    _hold_catalogue(by)
+    hold_catalogue(by)
     article = Article(account=by.account, number=_free_number(number), created_at=clock.now())
-    _describe(article, facts)
+    describe(article, facts)
     gives = _grant(article, grants, by)
     db.session.add(article)
     record("article.defined", article, grants=gives)
@@ -133,11 +131,11 @@ def define_article(number: str = "", *, grants: list[tuple[int, int]], by: Membe
 
 def change_article(article: Article, *, number: str, grants: list[tuple[int, int]], by: Member, **facts: Any) -> None:
     """Change an article. What it grants counts from the next time it is acquired; licenses there are stay."""
-    _hold_catalogue(by)
+    hold_catalogue(by)
     before = granted(article)
     after = _grant(article, grants, by)
     article.number = _free_number(number, article)
-    _describe(article, facts)
+    describe(article, facts)
     record("article.changed", article, **({} if before == after else {"grants": (before, after)}))
     db.session.flush()
 
@@ -169,70 +167,6 @@ def _grant(article: Article, wanted: list[tuple[int, int]], by: Member) -> str:
     return granted(article)
 
 
-# --- plans ------------------------------------------------------------------------------------------------------
-
-
-def define_plan(key: str, *, by: Member, **facts: Any) -> Plan:
-    """A new plan: a price model. `price` is the base price of a period, an exact amount of `currency`."""
-    _hold_catalogue(by)
-    plan = Plan(account=by.account, key=_free_key(Plan, key))
-    _describe_plan(plan, facts)
-    db.session.add(plan)
-    record("plan.defined", plan, price=_priced(plan))
-    db.session.flush()
-    return plan
-
-
-def change_plan(plan: Plan, *, by: Member, **facts: Any) -> None:
-    """Change a plan."""
-    _hold_catalogue(by)
-    before = _priced(plan)
-    _describe_plan(plan, facts)
-    record("plan.changed", plan, **({} if before == _priced(plan) else {"price": (before, _priced(plan))}))
-    db.session.flush()
-
-
-def _describe_plan(plan: Plan, facts: dict[str, Any]) -> None:
-    _describe(plan, facts)
-    plan.period, plan.currency = Cycle(facts["period"]), facts["currency"]
-    plan.price_minor = _exact(facts["price"], plan.currency)
-
-
-def _priced(plan: Plan) -> str:
-    return f"{plan.price} {plan.currency}"
-
-
-def _exact(amount: Decimal, currency: str) -> int:
-    """The amount in smallest units; a price is never rounded."""
-    if amount < 0:
-        raise Refused(_("A price is not below zero."), field="price")
-    if money.rounded(amount, currency) != amount:
-        digits = money.minor_digits(currency)
-        raise Refused(
-            ngettext("%(currency)s has one decimal place.", "%(currency)s has %(num)s decimal places.", digits,
-                     currency=currency),
-            field="price",
-        )  # fmt: skip
-    units = money.to_minor(amount, currency)
-    if units >= LARGEST_PRICE:
-        raise Refused(_("This is too much."), field="price")
-    return units
-
-
-def choose_plan(account: Account, plan: Plan | None, *, by: Member) -> None:
-    """Give an account a plan, another one, or none; decided by an account above it (M-10)."""
-    if account.plan_id == (plan.id if plan else None):
-        return
-    if account.id == by.account_id:
-        raise Refused(_("The plan is chosen by the account above."), field="plan_id")
-    if plan is not None and plan.is_archived:
-        raise Refused(_("%(name)s is archived and offered no longer.", name=plan.name), field="plan_id")
-
-    before, account.plan = account.plan, plan
-    account.plan_id = plan.id if plan else None
-    record("account.plan_chosen", account, plan=(before.key if before else None, plan.key if plan else None))
-
-
 # --- all of them -----------------------------------------------------------------------------------------------
 
 
@@ -254,12 +188,12 @@ def restore(offer: Offer, *, by: Member) -> None:
     record(f"{offer.__tablename__}.restored", offer)
 
 
-def _hold_catalogue(by: Member) -> None:
+def hold_catalogue(by: Member) -> None:
     """One writer at a time, so that of two with the same key or number the second is told."""
     db.session.execute(select(Account.id).where(Account.id == by.account_id).with_for_update(key_share=True))
 
 
-def _describe(offer: Article | Plan, facts: dict[str, Any]) -> None:
+def describe(offer: Article | Plan | Product, facts: dict[str, Any]) -> None:
     _name(offer, facts)
     for name in ("description_en", "description_de"):
         setattr(offer, name, (facts.get(name) or "").strip())
@@ -273,7 +207,7 @@ def _name(offer: Offer, facts: dict[str, Any]) -> None:
     offer.name_en, offer.name_de = names[0] or names[1], names[1] or names[0]
 
 
-def _free_key(model: type[LicenseType] | type[Plan], key: str) -> str:
+def free_key(model: type[LicenseType] | type[Product] | type[Plan], key: str) -> str:
     key = key.strip()
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", key):
         raise Refused(_("A key is made of small letters, digits, hyphens, underscores and dots."), field="key")

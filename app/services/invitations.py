@@ -91,7 +91,7 @@ def examine(email: str, *, role: Role, account: Account, by: Member, known: Know
 
     Raises `AlreadyThere` for a member or somebody invited, `Refused` for what `invite` would refuse besides.
     """
-    email = _address(email)
+    email = address(email)
     _refuse_archived(account)
     _refuse_above_own(role, by)
     _refuse_known(email, account, by, known)
@@ -173,7 +173,8 @@ def _write(invitation: Invitation, token: Token, by: Member) -> None:
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
-def _address(email: str) -> str:
+def address(email: str) -> str:
+    """An e-mail address as it is kept. Raises `Refused` for what is none."""
     email = signin.normal(email)
     try:
         validate_email(email, check_deliverability=False)

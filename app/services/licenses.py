@@ -40,12 +40,14 @@ from ..models import (
     LogEntry,
     Member,
     MovementKind,
+    OrderLine,
     Policy,
-    Role,
+    Source,
     User,
     public_id,
 )
 from .catalog import LIVING, Offer
+from .members import administrators_of
 
 MARKS = (100, 80)  # percent of the quantity in use at which the administrators are told
 LONGEST_REFERENCE, LONGEST_KEY, LONGEST_REASON = 200, 120, 300
@@ -59,6 +61,7 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    SURRENDERED = "surrendered"
     ARCHIVED = "account_archived"
     HELD = "account_on_hold"
     NOT_HELD = "not_held"
@@ -74,6 +77,7 @@ _REASON_LABELS = {
     Reason.SUSPENDED: _l("The license is suspended."),
     Reason.EXPIRED: _l("The license has expired."),
     Reason.REVOKED: _l("The license has been revoked."),
+    Reason.SURRENDERED: _l("The license has been given back."),
     Reason.ARCHIVED: _l("The account is archived."),
     Reason.HELD: _l("The account is on hold."),
     Reason.NOT_HELD: _l("So much is not in use under this reference."),
@@ -110,23 +114,31 @@ def give(
     on: date,
     until: date | None = None,
     note: str = "",
+    line: OrderLine | None = None,
     by: Member,
 ) -> Holding:
-    """Let an account have an article without an order; what it grants become licenses at once (M-12).
+    """Let an account have an article; what it grants become licenses at once (M-12).
 
-    `until` is the first day on which they count no longer. Raises `Refused` for what is archived.
+    `until` is the first day on which they count no longer. `line` is that of the order it comes from: what was
+    ordered is given, too, when it is offered no longer. Raises `Refused` for what is archived.
     """
-    article = _to_be_given(article, quantity, to, on, until, by)
+    article = _to_be_given(article, quantity, to, on, until, by, owed=line is not None)
 
     holding = Holding(
         account=to, article=article, quantity=quantity, acquired_on=on, valid_until=until, note=note.strip(),
+        source=Source.ORDERED if line else Source.GIVEN, order_line_id=line.id if line else None,
         created_at=clock.now(),
     )  # fmt: skip
     db.session.add(holding)
-    record("holding.given", holding, article=article.number)
+    record("holding.ordered" if line else "holding.given", holding, article=article.number)
     db.session.flush()
+    group_id = line.order.resource_group_id if line else None
     for grant in _grants_of(article):
-        issue(grant.type, grant.quantity * quantity, to=to, on=on, until=until, holding=holding, by=by)
+        license = issue(
+            grant.type, grant.quantity * quantity, to=to, on=on, until=until, holding=holding, owed=bool(line), by=by
+        )
+        license.resource_group_id = group_id
+    db.session.flush()
     return holding
 
 
@@ -135,10 +147,10 @@ def examine(article: Article, quantity: int, *, to: Account, by: Member) -> None
     _only_the_operator(by)
     _refuse_archived(to)
     _refuse_withdrawn(article)
-    _check_quantity(quantity)
+    check_quantity(quantity)
     for grant in article.grants:
         _refuse_withdrawn(grant.type)
-        _check_quantity(grant.quantity * quantity)
+        check_quantity(grant.quantity * quantity)
 
 
 def take_back(holding: Holding, *, by: Member) -> None:
@@ -181,10 +193,11 @@ def issue(
     on: date,
     until: date | None = None,
     holding: Holding | None = None,
+    owed: bool = False,
     by: Member,
 ) -> License:
-    """A new license over so many, from that day on. Raises `Refused` for what is archived or too much."""
-    type_ = _to_be_given(type_, quantity, to, on, until, by)
+    """A new license over so many, from that day on. Raises `Refused` for what is too much, or archived and not owed."""
+    type_ = _to_be_given(type_, quantity, to, on, until, by, owed=owed)
 
     license = License(
         account=to, type=type_, holding=holding, article=holding.article if holding else None,
@@ -197,12 +210,17 @@ def issue(
     return license
 
 
-def _to_be_given(offer: Offer, quantity: int, to: Account, on: date, until: date | None, by: Member) -> Offer:
-    """What is on offer as it is now, kept so until this is done. Raises `Refused` where it cannot be given so."""
+def _to_be_given(
+    offer: Offer, quantity: int, to: Account, on: date, until: date | None, by: Member, *, owed: bool
+) -> Offer:
+    """What is on offer, or owed by an order, as it is now, kept so until this is done.
+
+    Raises `Refused` where it cannot be given so.
+    """
     _only_the_operator(by)
     _refuse_archived(to)
-    offer = _on_offer(offer)
-    _check_quantity(quantity)
+    offer = _on_offer(offer, owed=owed)
+    check_quantity(quantity)
     _check_days(on, until)
     return offer
 
@@ -221,10 +239,11 @@ def _refuse_archived(account: Account) -> None:
         raise Refused(_("%(name)s is archived; restore it first.", name=account.name))
 
 
-def _on_offer(offer: Offer) -> Offer:
+def _on_offer(offer: Offer, *, owed: bool) -> Offer:
     kept = select(type(offer)).where(type(offer).id == offer.id).with_for_update(read=True)
     found = db.session.scalars(kept.execution_options(populate_existing=True)).one()
-    _refuse_withdrawn(found)
+    if not owed:
+        _refuse_withdrawn(found)
     return found
 
 
@@ -233,7 +252,7 @@ def _refuse_withdrawn(offer: Offer) -> None:
         raise Refused(_("%(name)s is archived and offered no longer.", name=offer.name), field="article_id")
 
 
-def _check_quantity(quantity: int) -> None:
+def check_quantity(quantity: int) -> None:
     if type(quantity) is not int or not 1 <= quantity <= LARGEST_QUANTITY:
         raise Refused(_("A quantity is a whole number from 1 to 1,000,000,000."), field="quantity")
 
@@ -248,12 +267,12 @@ def _check_days(on: date, until: date | None) -> None:
 
 def check(license: License, quantity: int = 1) -> Answer:
     """Whether so much more could be taken into use now. Changes nothing and promises nothing."""
-    _check_quantity(quantity)
-    return _verdict(_as_it_is(license), quantity)
+    check_quantity(quantity)
+    return _verdict(as_it_is(license), quantity)
 
 
 def _verdict(license: License, quantity: int) -> Answer:
-    reason = _against(license)
+    reason = against(license)
     if reason is None and license.in_use > license.ceiling - quantity:
         reason = Reason.FULL
     return _answer(license, reason, over=license.in_use + quantity > license.quantity)
@@ -301,23 +320,23 @@ def held_by(license: License, reference: str) -> int:
 
 
 def signed() -> ColumnElement[int]:
-    """The quantity of a movement, below zero where it was released."""
-    consumed = LicenseMovement.kind == MovementKind.CONSUMED
-    return case((consumed, LicenseMovement.quantity), else_=-LicenseMovement.quantity)
+    """What a movement adds to what is in use: below zero where it was released, nothing where it was surrendered."""
+    moves = {MovementKind.CONSUMED: LicenseMovement.quantity, MovementKind.RELEASED: -LicenseMovement.quantity}
+    return case(*((LicenseMovement.kind == kind, quantity) for kind, quantity in moves.items()), else_=0)
 
 
 def _begin(license: License, quantity: int, reference: str, key: str) -> tuple[License, str]:
     """The license, held: whoever comes at the same moment waits, and then sees what this one has done."""
-    _check_quantity(quantity)
+    check_quantity(quantity)
     reference = " ".join(reference.replace("\x00", "").split())
     if not reference or len(reference) > LONGEST_REFERENCE:
         raise Refused(_("Name who or what uses it, in up to 200 characters."), field="reference")
     if len(key) > LONGEST_KEY or "\x00" in key:
         raise Refused(_("A key has up to 120 characters."), field="key")
-    return _as_it_is(license, hold=True), reference
+    return as_it_is(license, hold=True), reference
 
 
-def _as_it_is(license: License, *, hold: bool = False) -> License:
+def as_it_is(license: License, *, hold: bool = False) -> License:
     """The license, its type and its account, read anew; held on wish."""
     statement = (
         select(License)
@@ -350,7 +369,7 @@ def _earlier(license: License, kind: MovementKind, quantity: int, reference: str
 
 def _take(license: License, quantity: int) -> bool:
     """The one statement that decides. Written so that no sum can leave the range of the column."""
-    day = _today(license)
+    day = today_of(license)
     living = select(Account.id).where(Account.archived_at.is_(None), Account.administrative_hold_at.is_(None))
     return _move(
         license,
@@ -389,13 +408,13 @@ def _write_down(
     db.session.flush()
 
 
-def _against(license: License) -> Reason | None:
+def against(license: License) -> Reason | None:
     """What speaks against using it at all."""
     if license.account.is_archived:
         return Reason.ARCHIVED
     if license.account.is_held:
         return Reason.HELD
-    status = license.status_on(_today(license))
+    status = license.status_on(today_of(license))
     return None if status is LicenseStatus.ACTIVE else Reason(status.value)
 
 
@@ -412,7 +431,7 @@ def _answer(license: License, reason: Reason | None, *, over: bool = False) -> A
     )
 
 
-def _today(license: License) -> date:
+def today_of(license: License) -> date:
     return clock.today(license.account.time_zone)
 
 
@@ -424,14 +443,7 @@ def _tell(license: License, by: Member) -> None:
     mark = next((mark for mark in MARKS if license.in_use * 100 >= license.quantity * mark), 0)
     if not mark or not _claim(license, License.told < mark, mark):
         return
-    administrators = (
-        select(Member)
-        .join(Member.user)
-        .options(contains_eager(Member.user))
-        .where(Member.account_id == license.account_id, Member.role == Role.ADMINISTRATOR, User.active.is_(True))
-        .order_by(Member.id)
-    )
-    for member in db.session.scalars(administrators):
+    for member in administrators_of(license.account_id):
         _write(license, member.user, mark, by)
 
 
@@ -513,7 +525,7 @@ def note_expired() -> int:
         .order_by(License.id)
         .with_for_update(of=License, skip_locked=True)
     )
-    ended = [license for license in db.session.scalars(ending) if license.valid_until <= _today(license)]
+    ended = [license for license in db.session.scalars(ending) if license.valid_until <= today_of(license)]
     for license in ended:
         license.status = LicenseStatus.EXPIRED
         record("license.expired", license)
@@ -542,11 +554,11 @@ def _settled(license: License, by: Member) -> License:
     """The license, held and as it is now; not the own one, unless the operator's."""
     if license.account_id == by.account_id and by.account.kind is not Kind.OPERATOR:
         raise Refused(_("Only accounts above suspend, reinstate and revoke a license."))
-    return _as_it_is(license, hold=True)
+    return as_it_is(license, hold=True)
 
 
 def _refuse_unless_it_may(license: License, status: LicenseStatus) -> None:
-    now = license.status_on(_today(license))
+    now = license.status_on(today_of(license))
     now = LicenseStatus.ACTIVE if now is LicenseStatus.UPCOMING else now
     if status not in License.MOVES[now]:
         raise Refused(

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
 
 from .. import clock
 from ..audit import record
@@ -54,6 +55,13 @@ def remove(member: Member, *, by: Member) -> None:
     saved_views.forget_those_of(member)
     record("member.left" if member.user_id == by.user_id else "member.removed", member)
     db.session.delete(member)
+
+
+def administrators_of(account_id: int) -> list[Member]:
+    """Who is written to when an account is to be told something, the first joined first."""
+    found = select(Member).join(Member.user).options(contains_eager(Member.user)).order_by(Member.id)
+    found = found.where(Member.account_id == account_id, Member.role == Role.ADMINISTRATOR, User.active.is_(True))
+    return list(db.session.scalars(found))
 
 
 def _spare_the_last_administrator(member: Member) -> None:

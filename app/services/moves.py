@@ -19,8 +19,8 @@ from .. import property_types as types
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
-from ..models import Account, Kind, Member, Property, PropertyValue, Role
-from ..tenancy import carry, hold_the_tree, in_subtree
+from ..models import Account, Consent, Kind, Member, Property, PropertyValue, Role
+from ..tenancy import carry, current_scope, hold_the_tree, in_subtree
 from .accounts import MAX_DEPTH, has_name_beneath
 
 AT_ONCE = 500  # accounts in memory while the index of their values is made anew
@@ -66,6 +66,8 @@ def refuse(account: Account, *, to: Account, by: Member) -> None:
     """Raise `Refused`, with the reason in words, where the account cannot be moved to that place."""
     if account.parent_id is None or account.id == by.account_id or by.role is not Role.ADMINISTRATOR:
         raise Refused(_("Only an Administrator of an account above moves %(name)s.", name=account.name))
+    if not to.is_within(by.account):
+        raise Refused(_("%(name)s does not stand beneath you.", name=to.name))
     if to.is_within(account):
         raise Refused(_("%(name)s cannot be moved beneath itself.", name=account.name))
     if to.id == account.parent_id:
@@ -90,8 +92,13 @@ def preview(account: Account, *, to: Account) -> Preview:
 
 def places(account: Account) -> Select[tuple[Account]]:
     """Where it could be moved to, as far as the acting account sees."""
-    elsewhere = (~_beneath(account), Account.id != account.parent_id)
+    elsewhere = (~_beneath(account), Account.id != account.parent_id, ~Account.id.in_(_by_consent()))
     return select(Account).where(Account.kind != Kind.CUSTOMER, Account.archived_at.is_(None), *elsewhere)
+
+
+def _by_consent() -> list[int]:
+    """Clients that stand elsewhere: seen, but nothing is moved to them."""
+    return sorted(current_scope().linked.get(Consent.VIEW, ()))
 
 
 def _beneath(account: Account) -> ColumnElement[bool]:

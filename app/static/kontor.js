@@ -79,6 +79,7 @@
   dialog?.addEventListener("cancel", (event) => { event.preventDefault(); closeDialog(); });
   dialog?.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
+    if ($(":popover-open", dialog)) return; // it closes that alone, by itself
     event.preventDefault();
     if (!$(".dropdown-active", dialog)) closeDialog();
   });

@@ -154,7 +154,7 @@
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]") || $(".dropdown-menu.show")) return;
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open], .dropdown-menu.show, :popover-open")) return;
     const deed = keys[event.key];
     if (!deed || !$("#shortcuts-on").checked) return;
     const row = document.activeElement.closest?.("tbody tr[data-label]");

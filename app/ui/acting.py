@@ -22,7 +22,7 @@ from ..models import HoldKind, Member, User
 from ..services import holds, signin
 from ..tenancy import Scope, enter, scope_for, unscoped
 
-PUBLIC_BLUEPRINTS = {"public", "join", "static"}
+PUBLIC_BLUEPRINTS = {"public", "join", "activation", "calendar", "credentials", "static"}
 
 
 class AccountInPath:

@@ -22,9 +22,13 @@ from .page import Cell
 TONES = {
     "operator": "purple", "partner": "azure", "customer": "secondary",
     "pending": "yellow", "accepted": "green", "expired": "red",
-    "active": "green", "administrative": "red", "financial": "yellow", "archived": "yellow",
+    "active": "green", "consent": "azure", "administrative": "red", "financial": "yellow", "archived": "yellow",
     "upcoming": "azure", "suspended": "yellow", "revoked": "red",
-    "consumed": "azure", "released": "green", "overage": "azure", "soft": "yellow",
+    "consumed": "azure", "released": "green", "surrendered": "secondary", "overage": "azure", "soft": "yellow",
+    "trial": "azure", "cancelled": "red", "deleted": "secondary", "withdrawn": "secondary",
+    "requested": "red", "called": "yellow", "paid": "azure",
+    "draft": "secondary", "placed": "azure", "in-fulfilment": "blue", "completed": "green",
+    "in-progress": "blue", "fulfilled": "green",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
     "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
     "undoing": "azure", "undone": "secondary",
@@ -112,7 +116,11 @@ class Field:
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
-        return Cell(shown(value, self.kind, self.currency), self.kind_of(value), url, tone, indent)
+        return Cell(shown(value, self.kind, self.currency_of(row)), self.kind_of(value), url, tone, indent)
+
+    def currency_of(self, row: Any) -> str:
+        """That of the amount in this row; empty for what is no amount."""
+        return getattr(row, self.minor[1].key) if self.minor else self.currency
 
     def kind_of(self, value: Any) -> str:
         """What a value is shown as; nobody writes to a mask, or calls it."""

@@ -13,7 +13,7 @@ from wtforms import BooleanField, DateField, DecimalField, SelectChoice, SelectF
 from wtforms.validators import Email, InputRequired, Length, Optional
 
 from ..extensions import Moment, db
-from ..models import Article, Plan, Role, sort_key
+from ..models import Article, Plan, Product, Role, sort_key
 from ..permissions import may_grant
 from ..regions import TIME_ZONES
 from ..tenancy import current_scope
@@ -117,6 +117,12 @@ def articles() -> list[SelectChoice]:
     return choices((one.id, f"{one.name} ({one.number})") for one in _by_name(offered))
 
 
+def products() -> list[SelectChoice]:
+    """What plans can be of."""
+    offered = db.session.scalars(select(Product).where(Product.archived_at.is_(None)))
+    return choices((one.id, one.name) for one in _by_name(offered))
+
+
 def plans() -> list[SelectChoice]:
     """What can be chosen; none is a choice, too."""
     offered = db.session.scalars(select(Plan).where(Plan.archived_at.is_(None)))
@@ -133,6 +139,7 @@ def _number_or_none(value: Any) -> int | None:
 
 SPECIAL = {
     "article_id": (SelectField, {"choices": articles, "coerce": int}),
+    "product_id": (SelectField, {"choices": products, "coerce": int}),
     "plan_id": (SelectField, {"choices": plans, "coerce": _number_or_none}),
     "country": (SelectField, {"choices": countries}),
     "language": (SelectField, {"choices": languages}),

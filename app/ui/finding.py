@@ -103,9 +103,9 @@ class Finding:
         found = db.session.execute(self._sorted(*wanted).execution_options(yield_per=AT_ONCE))
         yield from found.partitions()
 
-    def of_all(self, statement: Select[Any]) -> Select[Any]:
-        """A statement about the table, asked of all the rows there are, in no order."""
-        statement = self._related(statement)
+    def of_all(self, statement: Select[Any], *relations: str) -> Select[Any]:
+        """A statement about the table and those relations, asked of all the rows there are, in no order."""
+        statement = self._related(statement, tuple(sorted({*self._asked_about, *relations})))
         if self._hits is not None:
             return self._by_number(statement)
         statement = statement.where(*self._all_tests(self._driver))

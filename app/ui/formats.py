@@ -15,7 +15,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from .. import regions
-from ..models import Plan
+from ..models import Plan, PlanPrice
 from ..reading import read_date as read_date
 from ..reading import read_decimal as read_decimal
 from ..reading import read_whole_number as read_whole_number
@@ -63,9 +63,17 @@ def _number(digits: str, currency: str, language: str) -> str:
     return format_decimal(number, locale=language, decimal_quantization=False)
 
 
-def price_in_words(plan: Plan) -> str:
-    """A plan with what it costs: "Standard · €49.00 monthly"."""
-    return f"{plan.name} · {shown(plan.price, 'money', plan.currency)} {str(plan.period.label).lower()}"
+def price_in_words(plan: Plan, day: date, currency: str) -> str:
+    """A plan with what it costs that day: "Standard · €49.00 monthly"; without, where it has no such price."""
+    price = plan.price_on(day, currency)
+    if price is None:
+        return plan.name
+    return f"{plan.name} · {base_price(price)} {str(plan.period.label).lower()}"
+
+
+def base_price(price: PlanPrice) -> str:
+    """What a period costs: "€49.00"."""
+    return shown(price.amount("base"), "money", price.currency)
 
 
 def month_name(day: date) -> str:

@@ -12,7 +12,24 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import case
 
-from ..models import Account, Cycle, HoldKind, Kind, LogEntry, Policy, PropertyType, Role, sort_key
+from ..models import (
+    Account,
+    Beyond,
+    Consent,
+    Cycle,
+    DataLocation,
+    HoldKind,
+    Kind,
+    LogEntry,
+    PaymentMode,
+    Policy,
+    ProductType,
+    PropertyType,
+    RenewalRule,
+    Role,
+    SuspensionCause,
+    sort_key,
+)
 from .columns import Field, Option
 from .filters import Operator
 from .formats import CODES, shown
@@ -89,6 +106,76 @@ ACTIONS: dict[str, Any] = {
     "plan.restored": _l("Plan restored"),
     "plan.deleted": _l("Plan deleted"),
     "plan.exported": _l("Plans exported"),
+    "plan.priced": _l("Price set"),
+    "product.created": _l("Product added"),
+    "product.defined": _l("Product added"),
+    "product.updated": _l("Product changed"),
+    "product.changed": _l("Product changed"),
+    "product.archived": _l("Product archived"),
+    "product.restored": _l("Product restored"),
+    "product.deleted": _l("Product deleted"),
+    "product.exported": _l("Products exported"),
+    "article.priced": _l("Price set"),
+    "subscription.created": _l("Subscription added"),
+    "subscription.added": _l("Subscription added"),
+    "subscription.updated": _l("Subscription changed"),
+    "subscription.edited": _l("Subscription changed"),
+    "subscription.renewed": _l("Subscription renewed"),
+    "subscription.decided_to_pay": _l("Decided to pay after the free month"),
+    "subscription.trial_ended": _l("Suspended: the free month has ended"),
+    "subscription.suspended": _l("Subscription suspended"),
+    "subscription.reinstated": _l("Subscription reinstated"),
+    "subscription.cancelled": _l("Subscription cancelled"),
+    "subscription.kept": _l("Cancellation taken back"),
+    "subscription.cancellation_took_effect": _l("Cancellation took effect"),
+    "subscription.expired": _l("Subscription expired"),
+    "subscription.activated": _l("Subscription activated, paid upfront"),
+    "subscription.deletion_took_effect": _l("Data of the subscription deleted"),
+    "subscription.deleted": _l("Subscription deleted"),
+    "subscription.exported": _l("Subscriptions exported"),
+    "subscription.started": _l("Subscription started"),
+    "subscription.upgraded": _l("Subscription upgraded"),
+    "order.created": _l("Order begun"),
+    "order.begun": _l("Order begun"),
+    "order.updated": _l("Order changed"),
+    "order.edited": _l("Draft changed"),
+    "order.deleted": _l("Draft discarded"),
+    "order.discarded": _l("Draft discarded"),
+    "order.placed": _l("Order placed"),
+    "order.started": _l("Fulfilment begun"),
+    "order.put_back": _l("Back to placed"),
+    "order.completed": _l("Order completed"),
+    "order.failed": _l("Order failed"),
+    "order.cancelled": _l("Order cancelled"),
+    "order.domain_released": _l("Domain released"),
+    "order.password_chosen": _l("Password of the instance chosen"),
+    "order.exported": _l("Orders exported"),
+    "fulfilment.taken": _l("Task taken"),
+    "fulfilment.put_back": _l("Task put back"),
+    "fulfilment.fulfilled": _l("Task fulfilled"),
+    "fulfilment.failed": _l("Task failed"),
+    "fulfilment.retried": _l("Task tried again"),
+    "fulfilment.cancelled": _l("Task cancelled"),
+    "fulfilment.exported": _l("Fulfilment tasks exported"),
+    "holding.ordered": _l("Article ordered"),
+    "resource_group.created": _l("Resource group added"),
+    "resource_group.added": _l("Resource group added"),
+    "resource_group.updated": _l("Resource group changed"),
+    "resource_group.changed": _l("Resource group changed"),
+    "resource_group.archived": _l("Resource group archived"),
+    "resource_group.restored": _l("Resource group restored"),
+    "resource_group.deleted": _l("Resource group deleted"),
+    "resource_group.exported": _l("Resource groups exported"),
+    "upfront_request.created": _l("Payment upfront requested"),
+    "upfront_request.added": _l("Payment upfront requested"),
+    "upfront_request.updated": _l("Upfront request changed"),
+    "upfront_request.called": _l("Call about paying upfront noted"),
+    "upfront_request.paid": _l("Upfront payment noted"),
+    "upfront_request.sent": _l("Activation link sent"),
+    "upfront_request.activated": _l("Upfront payment activated"),
+    "upfront_request.withdrawn": _l("Upfront request withdrawn"),
+    "upfront_request.deleted": _l("Upfront request deleted"),
+    "upfront_request.exported": _l("Upfront requests exported"),
     "account.plan_chosen": _l("Price model chosen"),
     "holding.created": _l("Article acquired"),
     "holding.given": _l("Article given"),
@@ -104,6 +191,7 @@ ACTIONS: dict[str, Any] = {
     "license.suspended": _l("License suspended"),
     "license.reinstated": _l("License reinstated"),
     "license.revoked": _l("License revoked"),
+    "license.surrendered": _l("License surrendered"),
     "license.expired": _l("License expired"),
     "license.deleted": _l("License deleted"),
     "license.exported": _l("Licenses exported"),
@@ -115,6 +203,13 @@ ACTIONS: dict[str, Any] = {
     "saved_view.created": _l("View saved"),
     "saved_view.updated": _l("Saved view changed"),
     "saved_view.deleted": _l("Saved view deleted"),
+    "relationship.asked": _l("Code asked for"),
+    "relationship.linked": _l("Client linked by consent"),
+    "relationship.ended": _l("Relationship ended"),
+    "relationship.expired": _l("Relationship over"),
+    "relationship.exported": _l("Relationships exported"),
+    "calendar.made": _l("Address for a calendar made"),
+    "calendar.withdrawn": _l("Address for a calendar withdrawn"),
     "history.exported": _l("History exported"),
     "message.exported": _l("Outbox exported"),
     "message.resent": _l("Message sent again"),
@@ -183,11 +278,68 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "overage_percent": _l("Tolerated overage in %"),
     "grants": _l("Grants"),
     "period": _l("Billed"),
-    "price": _l("Base price"),
-    "plan": _l("Price model"),
+    "price": _l("Price"),
+    "plan": _l("Plan"),
+    "title": _l("Title"),
+    "payment_mode": _l("Payment"),
+    "location": _l("Data location"),
+    "locations": _l("Data locations"),
+    "users": _l("Named users"),
+    "terminals": _l("Terminals"),
+    "disk": _l("Disk space in GB"),
+    "starts_on": _l("Starts on"),
+    "ends_on": _l("Ends on"),
+    "billed_from": _l("Charged from"),
+    "trial_ends_on": _l("Free until"),
+    "upfront_on": _l("Paid upfront since"),
+    "cause": _l("Cause"),
+    "cancelled_on": _l("Cancelled as of"),
+    "delete_on": _l("Deleted on"),
+    "remark": _l("Remark"),
+    "name": _l("Name"),
+    "description": _l("Description"),
+    "subscription": _l("Subscription"),
+    "call_note": _l("Note of the call"),
+    "paid_on": _l("Paid on"),
+    "requested_at": _l("Requested"),
+    "requested_by": _l("Requested by"),
+    "called_at": _l("Called"),
+    "called_by": _l("Called by"),
+    "sent_at": _l("Link sent"),
+    "activated_at": _l("Activated"),
+    "withdrawn_at": _l("Withdrawn"),
+    "payment_reference": _l("Payment reference"),
+    "customer": _l("Customer"),
+    "author": _l("Ordered by"),
+    "ordered_by": _l("Ordering account"),
+    "product_type": _l("Product type"),
+    "postponed": _l("Postponed billing"),
+    "domain": _l("Domain"),
+    "administrator": _l("User name of the administrator"),
+    "credentials_to": _l("Credentials go to"),
+    "reference": _l("Own reference"),
+    "placed_at": _l("Placed"),
+    "started_at": _l("Fulfilment begun"),
+    "ended_at": _l("Ended"),
+    "ordered": _l("Ordered"),
+    "total": _l("Total"),
+    "email": _l("E-mail"),
+    "prepaid": _l("Pre-paid"),
+    "postpaid": _l("Post-paid"),
+    "included_users": _l("Users included"),
+    "included_terminals": _l("Terminals included"),
+    "included_disk": _l("GB included"),
+    "limit_users": _l("Users at most"),
+    "limit_terminals": _l("Terminals at most"),
+    "limit_disk": _l("GB at most"),
+    "beyond": _l("Above the limits"),
+    "renewal": _l("Renewal counts"),
+    "renewal_window": _l("Renewable, days before the end"),
+    "trial_months": _l("Free months"),
     "article": _l("Article"),
     "license_type": _l("License type"),
     "quantity": _l("Quantity"),
+    "credit": _l("Credit"),
     "acquired_on": _l("Acquired on"),
     "valid_from": _l("Starts on"),
     "valid_until": _l("Ends on"),
@@ -196,6 +348,7 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "source": _l("Source"),
     "prefix": _l("Begins with"),
     "scopes": _l("May do"),
+    "consents": _l("Agreed"),
     "created_by": _l("Acts for"),
     "last_used_at": _l("Last used"),
     "of_list": _l("List"),
@@ -204,15 +357,21 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "revoked_at": _l("Revoked"),
 }
 
-DAYS = {"acquired_on", "valid_from", "valid_until"}
-WORDS: dict[str, Any] = {
-    "role": Role, "kind": Kind, "type": PropertyType, "hold": HoldKind, "policy": Policy, "period": Cycle,
+DAYS = {
+    "acquired_on", "valid_from", "valid_until", "starts_on", "ends_on", "billed_from", "trial_ends_on", "upfront_on",
+    "cancelled_on", "delete_on", "paid_on",
+}  # fmt: skip
+WORDS: dict[str, tuple[Any, ...]] = {
+    "role": (Role,), "kind": (Kind,), "type": (PropertyType, ProductType), "hold": (HoldKind,), "policy": (Policy,),
+    "period": (Cycle,), "payment_mode": (PaymentMode,), "location": (DataLocation,), "cause": (SuspensionCause,),
+    "beyond": (Beyond,), "renewal": (RenewalRule,), "consents": (Consent,),
 }  # fmt: skip
 
 SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
     "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
-    "public_id", "source", "created_by", "revoked_at",
+    "public_id", "source", "created_by", "revoked_at", "requested_at", "requested_by", "called_at", "called_by",
+    "sent_at", "activated_at", "withdrawn_at",
 }  # fmt: skip
 
 
@@ -312,7 +471,8 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return shown(value, "flag")
     if name in WORDS and value:
-        return str(WORDS[name](value).label)
+        values = value if isinstance(value, list) else [value]
+        return ", ".join(_word(name, one) for one in values)
     if name in DAYS and value:
         return shown(date.fromisoformat(value), "date")
     if isinstance(value, dict):
@@ -320,6 +480,10 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(one[f"label_{_language()}"]) if isinstance(one, dict) else str(one) for one in value)
     return shown(value, name if name in CODES else "text")
+
+
+def _word(name: str, value: Any) -> str:
+    return next((str(kind(value).label) for kind in WORDS[name] if value in set(kind)), str(value))
 
 
 def _value(value: Any, about: dict[str, str]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, and_, case
 
-from ..models import Account, HoldKind
+from ..models import Account, Consent, HoldKind
+from ..tenancy import current_scope
 from .columns import TONES, Field
 from .filters import Operator
 from .page import Cell
@@ -23,6 +24,7 @@ class Standing(StrEnum):
     FINANCIAL = "financial"
     ARCHIVED = "archived"
     ACTIVE = "active"
+    CONSENT = "consent"  # a client that stands elsewhere in the tree and has let the acting account in
 
     @property
     def label(self) -> Any:
@@ -34,21 +36,26 @@ _LABELS = {
     Standing.FINANCIAL: HoldKind.FINANCIAL.label,
     Standing.ARCHIVED: _l("Archived"),
     Standing.ACTIVE: _l("Active"),
+    Standing.CONSENT: _l("By consent"),
 }
 
 
 def standings_of(account: Account) -> list[Standing]:
     """All that is true of it; active is what has nothing else to say."""
-    holds = account.holds
-    return _marked((HoldKind.ADMINISTRATIVE in holds, HoldKind.FINANCIAL in holds, account.is_archived))
+    holds, consents = account.holds, bool(current_scope().agreed(account.id))
+    return _marked((HoldKind.ADMINISTRATIVE in holds, HoldKind.FINANCIAL in holds, account.is_archived, consents))
 
 
 def _marked(marks: tuple[bool, ...]) -> list[Standing]:
-    return [standing for standing, mark in zip(Standing, marks, strict=False) if mark] or [Standing.ACTIVE]
+    *own, consents = marks
+    found = [standing for standing, mark in zip(_MARKS, own, strict=True) if mark] or [Standing.ACTIVE]
+    return found + [Standing.CONSENT] * consents
 
 
 def condition(standing: Standing) -> ColumnElement[bool]:
     """The same, asked of the database."""
+    if standing is Standing.CONSENT:
+        return Account.id.in_(sorted(current_scope().linked.get(Consent.VIEW, ())))
     return _MARKS.get(standing, and_(*(~mark for mark in _MARKS.values())))
 
 
@@ -63,13 +70,16 @@ def badge(standing: Standing) -> Cell:
     return Cell(str(standing.label), "choice", tone=TONES[standing.value])
 
 
+_GRAVEST_FIRST = [standing for standing in Standing if standing is not Standing.CONSENT]
+
+
 @dataclass(frozen=True)
 class StandingField(Field):
     """Sorted by what is gravest; filtered by what is true."""
 
     @property
     def order(self) -> Any:
-        return case({condition(standing): n for n, standing in enumerate(Standing)}, else_=len(Standing))
+        return case({condition(standing): n for n, standing in enumerate(_GRAVEST_FIRST)}, else_=len(Standing))
 
     def cell(self, row: Account, *, url: str = "", indent: int = 0) -> Cell:
         found = standings_of(row)
@@ -78,7 +88,7 @@ class StandingField(Field):
 
     @property
     def parts(self) -> tuple[Any, ...]:
-        return tuple(_MARKS.values())
+        return (*_MARKS.values(), condition(Standing.CONSENT))
 
     def plain(self, *marks_of_all: Sequence[bool]) -> list[str]:
         """Of many accounts at once, among which few things are true."""

@@ -42,7 +42,7 @@ def totals(listing: Listing, rows: list[Any], count: int) -> Totals | None:
 
 def of_these(rows: list[Any], fields: list[Field]) -> Sums:
     """What the columns come to over rows at hand."""
-    return {field.name: _added((_currency(field, row), field.value(row)) for row in rows) for field in fields}
+    return {field.name: _added((field.currency_of(row), field.value(row)) for row in rows) for field in fields}
 
 
 def of_all(finding: Finding, fields: list[Field]) -> Sums:
@@ -55,7 +55,8 @@ def of_all(finding: Finding, fields: list[Field]) -> Sums:
 def _of_rows(finding: Finding, fields: list[Field]) -> Sums:
     currency = next((field.minor[1] for field in fields if field.minor), literal(""))
     summed = [func.sum(field.minor[0] if field.minor else field.expression) for field in fields]
-    statement = finding.of_all(select(currency, *summed).select_from(finding.model)).group_by(currency)
+    relations = {field.name.partition(".")[0] for field in fields if "." in field.name}
+    statement = finding.of_all(select(currency, *summed).select_from(finding.model), *relations).group_by(currency)
     found = db.session.execute(statement).all()
     return {
         field.name: _added((row[0] if field.minor else "", _amount(field, row[0], row[n])) for row in found)
@@ -69,10 +70,6 @@ def _of_properties(finding: Finding, fields: list[Any]) -> Sums:
     sums = select(value.definition_id, exact_sum(value.number)).group_by(value.definition_id)
     sums = sums.where(value.definition_id.in_(names), value.account_id.in_(finding.keys()))
     return {names[number]: _added([("", total)]) for number, total in db.session.execute(sums)}
-
-
-def _currency(field: Field, row: Any) -> str:
-    return getattr(row, field.minor[1].key) if field.minor else ""
 
 
 def _amount(field: Field, currency: str, total: Any) -> Any:

@@ -20,10 +20,10 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect, select
 from werkzeug.datastructures import MultiDict
 
-from ..errors import Refused
+from ..errors import Conflict, Refused
 from ..extensions import db
-from ..models import Member
-from ..tenancy import acting, current_scope
+from ..models import Account, Member
+from ..tenancy import acting, current_scope, may_change
 from . import bulk, choosing, saved_views
 from .acting import from_htmx, may
 from .columns import Field, field_of
@@ -181,7 +181,8 @@ class BackOfficeView(ModelView):
         return getattr(self.datamodel.obj, key) == pk
 
     def may_edit(self, row: Any) -> bool:
-        return True
+        """Whether it is for the acting account to change; what is seen by a client's consent mostly is not."""
+        return may_change(row)
 
     def indent(self, row: Any) -> int:
         return 0
@@ -349,7 +350,7 @@ class BackOfficeView(ModelView):
         edit_url = f"{edited_at}{pk}" if edited_at and self.may_edit(row) else ""
         first, *others = fields
         cells = [first.cell(row, url=url, indent=self.indent(row)), *(field.cell(row) for field in others)]
-        offered = " ".join(name for name, c in verbs.items() if c.offered is None or c.offered(row))
+        offered = " ".join(name for name, c in verbs.items() if _fits(c, row))
         return Row(pk, in_words(str(row)), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=offered)
 
     def _add_link(self) -> Link | None:
@@ -402,7 +403,7 @@ class BackOfficeView(ModelView):
         with acting(g.scope) as session:
             later(sheet, type(self).__name__, by=session.get(Member, current_scope().member_id))
         flash(_("The list is long: the file is being made, and you get a mail when it is ready."), "success")
-        return _leave_form(url_for("ExportsView.list"))
+        return leave_form(url_for("ExportsView.list"))
 
     def sheet(self) -> Sheet:
         """The list on its way into a file; its filters and its order are in the address of the request."""
@@ -456,7 +457,7 @@ class BackOfficeView(ModelView):
         return [
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
             for name, c in self._own_commands().items()
-            if c.offered is None or c.offered(row)
+            if _fits(c, row)
         ] + self.questions(row)
 
     # --- add and edit ---
@@ -472,7 +473,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, self._form_page(form, self.add_title, self.url("add")))
             flash(self.created_message(row), "success")
-            return _leave_form(self.url("list"))
+            return leave_form(self.url("list"))
         return self._render_form(form, self._form_page(form, self.add_title, self.url("add")))
 
     @expose("/edit/<int:pk>", methods=["GET", "POST"])
@@ -491,7 +492,7 @@ class BackOfficeView(ModelView):
             except Refused as refusal:
                 return self._refused(form, refusal, page)
             flash(_("“%(name)s” was saved.", name=str(row)), "success")
-            return _leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
+            return leave_form(self.url("show", pk=pk) if self._has("show") else self.url("list"))
         return self._render_form(form, page)
 
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
@@ -502,7 +503,7 @@ class BackOfficeView(ModelView):
             form=form,
             groups=self.field_groups(names),
             submit_label=_("Save"),
-            cancel_url=_safe_back(self.url("list")),
+            cancel_url=safe_back(self.url("list")),
             modal=from_htmx(),
         )
 
@@ -513,7 +514,8 @@ class BackOfficeView(ModelView):
             form[refusal.field].errors = [*form[refusal.field].errors, refusal.sentence]
         else:
             form.form_errors.append(refusal.sentence)
-        return self._render_form(form, page)
+        shown, status = self._render_form(form, page)
+        return shown, 409 if isinstance(refusal, Conflict) and not page.modal else status  # the dialog shows 422
 
     def _question(self, row: Any, verb: str, label: str, icon: str, **looks: Any) -> Action:
         """A verb whose page of that name asks something first."""
@@ -537,7 +539,7 @@ class BackOfficeView(ModelView):
         except Refused as refusal:
             return self._refused(form, refusal, page)
         flash(said, "success")
-        return _leave_form(then or page.cancel_url)
+        return leave_form(then or page.cancel_url)
 
     def _render_form(self, form: Any, page: FormPage) -> Any:
         template = "_form.html" if page.modal else "form.html"
@@ -558,7 +560,9 @@ class BackOfficeView(ModelView):
         if request.form.get("all"):
             return self._do_to_all(chosen_command)
         rows = self._chosen(request.values.getlist("rowid"))
-        back = _safe_back(self.url("list"))
+        if not all(map(may_change, rows)):
+            abort(403)
+        back = safe_back(self.url("list"))
         try:
             said = getattr(self, chosen_command.method)(rows)
             db.session.flush()
@@ -572,7 +576,7 @@ class BackOfficeView(ModelView):
     def _do_to_all(self, verb: Command) -> Any:
         """Do a verb on all rows the list has, and tell of those that were refused."""
         listing, agreed = self.listing(self.url("list"), self.conditions()), request.form.get("all", "")[:12]
-        deed, back = getattr(self, verb.method), _safe_back(self.url("list"))
+        deed, back = getattr(self, verb.method), safe_back(self.url("list"))
         try:
             agreed = int(agreed) if agreed.isdecimal() and agreed.isascii() else 0
             outcome = bulk.on_all(listing, deed, offered=verb.offered, agreed=agreed)
@@ -611,6 +615,11 @@ def _bulk_actions(commands: dict[str, Command]) -> list[Action]:
     return [Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in commands.items()]
 
 
+def _fits(verb: Command, row: Any) -> bool:
+    """Whether a verb can be done to a row."""
+    return may_change(row) and (verb.offered is None or verb.offered(row))
+
+
 def find(model: type, pk: int | None, *loads: Any) -> Any:
     """The row of that key on this side of the wall, or 404; also where the number is larger than any key."""
     possible = pk is not None and 0 <= pk <= LARGEST_KEY
@@ -631,15 +640,30 @@ def render_part(template: str, **said: Any) -> str:
     return render_template("part.html", part=template, modal=False, **said)
 
 
-def _leave_form(url: str) -> Any:
+def leave_form(url: str) -> Any:
     """After a form has done its work: on to the page that shows it, from the dialog as from a page."""
-    target = _safe_back(url)
+    target = safe_back(url)
     if from_htmx():
         return Response(status=204, headers={"HX-Redirect": target})
     return redirect(target)
 
 
-def _safe_back(default: str) -> str:
+def safe_back(default: str) -> str:
     """Where the person came from, if that is a page of this account."""
     back = request.form.get("back") or request.args.get("back") or ""
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
+
+
+def account_asked_for() -> Account:
+    """The account a form is about: one beneath, named in the address, or the own."""
+    asked = request.args.get("account")
+    account = find(Account, current_scope().account_id if asked is None else key_of(asked))
+    return account if may_change(account) else abort(403)
+
+
+def without_own_account(fields: dict[str, Field]) -> dict[str, Field]:
+    """Whose a row is says nothing where all are one account's: to customers, and on an account's own page."""
+    scope, place = g.get("scope"), (request.view_args or {}).get("key")
+    if place == "account_id" or (scope is not None and not scope.kind.manages_accounts):
+        return {name: field for name, field in fields.items() if name != "account.name"}
+    return fields

@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,10 +22,26 @@ from sqlalchemy import select
 from app import exporting, tokens
 from app import properties as values
 from app.extensions import db
-from app.models import HoldKind, License, LogEntry, Member, Message, Policy, PropertyType, Role, Token, User
-from app.services import holds, invitations, licenses, members, properties, saved_views
+from app.models import (
+    Credential,
+    HoldKind,
+    License,
+    LogEntry,
+    Member,
+    Message,
+    OrderKind,
+    Plan,
+    Policy,
+    PropertyType,
+    Role,
+    Subscription,
+    Token,
+    UpfrontRequest,
+    User,
+)
+from app.services import holds, invitations, licenses, members, properties, resource_groups, saved_views, upfront
 from app.tenancy import unscoped
-from tests import cast, stock
+from tests import buying, cast, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
 from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
@@ -49,7 +65,7 @@ TOO_WIDE = """() => {
 }"""
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/")
+WITHOUT_ACCOUNT = ("/logout/", "/login/code/", "/no-account/", "/join/", "/activate/", "/credentials/")
 
 NOBODY = None
 VERA = Person("vera@nordlicht.example", "nordlicht")  # may only look
@@ -62,7 +78,8 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         NOBODY,
         [
             "/login/", "/forgot/", "/reset/{reset}", "/reset/no-such-secret", "/join/{for_somebody_new}",
-            "/join/{for_gregor}", "/join/no-such-secret",
+            "/join/{for_gregor}", "/join/no-such-secret", "/activate/{link}",
+            "/credentials/{credentials}",
         ],
     ),
     (
@@ -78,10 +95,15 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
             "/invitations/import/", "/invitations/import/{people}", "/invitations/import/{people}/columns",
             "/api-keys/list/", "/api-keys/add", "/api-reference/",
+            "/relationships/list/", "/relationships/add", "/relationships/code", "/deadlines/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
             "/invitations/related/account_id/{kuestenfunk}", "/members/leave",
             "/accounts/list/?view={view}&sort=-name", "/views/add?list=accounts&state=sort=-name", "/views/edit/{view}",
+            "/orders/new", "/orders/list/", "/orders/show/{order}", "/orders/show/{done}", "/orders/cancel/{order}",
+            "/orders/change/{order}", "/orders/related/account_id/{kuestenfunk}", "/orders/plan/{draft}",
+            "/orders/customer/{draft}", "/orders/instance/{draft}", "/orders/summary/{draft}",
+            "/orders/subscription/{renewal}", "/orders/products/{purchase}",
             "/properties/", "/properties/add", *(f"/properties/add?type={type_}" for type_ in PropertyType),
             "/properties/edit/{text}", "/properties/edit/{choices}", "/properties/convert/{text}",
             "/properties/convert/{text}?type=choice", "/properties/convert/{text}?type=money",
@@ -98,13 +120,24 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/accounts/show/{kuestenfunk}", "/licenses/list/", "/licenses/related/account_id/{kuestenfunk}",
             "/licenses/show/{license}", "/licenses/suspend/{license}", "/licenses/revoke/{license}",
             "/license-movements/list/", "/license-movements/related/license_id/{license}",
+            "/products/list/", "/products/add", "/products/edit/{product}", "/plans/show/{plan}", "/plans/price/{plan}",
+            "/fulfilments/board", "/fulfilments/list/", "/fulfilments/fulfil/{task}", "/fulfilments/fail/{task}",
+            "/plans/compare", "/subscriptions/list/", "/subscriptions/add", "/subscriptions/add?account={kuestenfunk}",
+            "/subscriptions/show/{free}", "/subscriptions/edit/{subscription}", "/subscriptions/pay/{free}",
+            "/subscriptions/suspend/{subscription}", "/subscriptions/related/account_id/{kuestenfunk}",
+            "/upfront/list/", "/upfront/show/{request}", "/upfront/call/{request}", "/upfront/payment/{request}",
+            "/upfront/related/subscription_id/{subscription}",
         ],
     ),
     (BOB, [
-        "/", "/roles/", "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
-        "/holdings/list/",
+        "/portal/", "/surrender/", "/surrender/?license={license}", "/roles/", "/managers/list/", "/deadlines/",
+        "/outbox/show/{message}", "/join/{for_vera}", "/licenses/list/", "/licenses/show/{license}",
+        "/holdings/list/", "/subscriptions/show/{subscription}", "/subscriptions/renew/{subscription}",
+        "/subscriptions/cancel/{subscription}", "/subscriptions/ask-upfront/{other}",
+        "/subscriptions/add-group/{subscription}", "/resource-groups/list/", "/resource-groups/edit/{group}",
+        "/resource-groups/related/subscription_id/{subscription}",
     ]),
-    (HELD, ["/", "/members/list/", "/settings/"]),
+    (HELD, ["/portal/", "/members/list/", "/settings/"]),
     (VERA, ["/accounts/list/", "/settings/", "/join/{for_vera}"]),
     (EVE, ["/login/code/", "/security/", "/security/second-factor/off", "/security/recovery-codes"]),
     (GREGOR, ["/no-account/"]),
@@ -115,6 +148,10 @@ NOT_LOOKED_AT = {
     "public.language": "leads back to the page it came from",
     "AccountsView.index": "leads to the list",
     "MembersView.index": "leads to the list",
+    "RelationshipsView.index": "leads to the list",
+    "RelationshipsView.export": "a file",
+    "ManagersView.index": "leads to the list",
+    "calendar.feed": "for calendar programs",
     "OutboxView.index": "leads to the list",
     "HistoryView.index": "leads to the list",
     "InvitationsView.index": "leads to the list",
@@ -124,12 +161,21 @@ NOT_LOOKED_AT = {
     "ArticlesView.index": "leads to the list",
     "LicenseTypesView.index": "leads to the list",
     "PlansView.index": "leads to the list",
+    "ProductsView.index": "leads to the list",
+    "SubscriptionsView.index": "leads to the list",
+    "ResourceGroupsView.index": "leads to the list",
+    "UpfrontView.index": "leads to the list",
+    "SubscriptionsView.preview": "the price within the form, seen there",
     "LicensesView.export": "a file",
     "MovementsView.export": "a file",
     "HoldingsView.export": "a file",
     "ArticlesView.export": "a file",
     "LicenseTypesView.export": "a file",
     "PlansView.export": "a file",
+    "ProductsView.export": "a file",
+    "SubscriptionsView.export": "a file",
+    "ResourceGroupsView.export": "a file",
+    "UpfrontView.export": "a file",
     "ApiKeysView.index": "leads to the list",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
@@ -141,6 +187,10 @@ NOT_LOOKED_AT = {
     "InvitationImportsView.progress": "a line of the page, fetched again and again",
     "HoldingImportsView.progress": "a line of the page, fetched again and again",
     "InvitationsView.export": "a file",
+    "OrdersView.index": "leads to the list",
+    "OrdersView.export": "a file",
+    "FulfilmentsView.index": "leads to the list",
+    "FulfilmentsView.export": "a file",
     "OutboxView.preview": "the mail itself, in a frame of the message's page",
 }
 ON_A_PHONE = {
@@ -155,7 +205,9 @@ ON_A_PHONE = {
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
     "/properties/edit/{choices}", "/properties/convert/{text}?type=choice", "/views/edit/{view}",
     "/accounts/list/?view={view}&sort=-name",
-    "/api-keys/add", "/api-reference/",
+    "/api-keys/add", "/api-reference/", "/relationships/add", "/managers/list/", "/deadlines/",
+    "/orders/new", "/orders/plan/{draft}", "/orders/customer/{draft}",
+    "/orders/summary/{draft}", "/orders/show/{order}", "/orders/products/{purchase}", "/fulfilments/board",
 }  # fmt: skip
 
 
@@ -498,7 +550,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return _define_and_invite() | _offered_and_used() | _uploaded_deeds() | {
+    return _define_and_invite() | _offered_and_used() | _uploaded_deeds() | _ordered() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -570,7 +622,50 @@ def _offered_and_used() -> dict[str, int]:
         license = db.session.scalars(select(License)).one()
         for number in range(3):
             licenses.consume(license, 6, reference=f"Greenhouse {number}", by=bob)
-    return {"type": type_, "article": article, "plan": plan, "license": license.id}
+    return {"type": type_, "article": article, "plan": plan, "license": license.id} | _subscribed()
+
+
+def _subscribed() -> dict[str, int | str]:
+    """A subscription of several parts, one in its free month, one with a link to activate it, one to call about."""
+    amounts = {"base": Decimal("49.9"), "users": Decimal("3.33"), "upfront": Decimal(900), "infrastructure": Decimal(9)}
+    plan = stock.plan("cloud", amounts=amounts, included_users=3, trial_months=1, limit_disk=20)
+    number, other = stock.subscription(plan, users=5), stock.subscription(plan, title="Other")
+    waiting = stock.subscription(plan, title="Waiting", pending=True)
+    free = stock.subscription(plan, title="Free", postponed=True)
+    with cast.acting_as(BOB) as bob:
+        group = resource_groups.add(db.session.get(Subscription, number), "Pier 4")
+        called = upfront.ask(db.session.get(Subscription, number), by=bob)
+        paid = upfront.ask(db.session.get(Subscription, waiting), by=bob)
+        places: dict[str, int | str] = {"subscription": number, "other": other, "free": free, "group": group.id}
+        places |= {"request": called.id, "product": db.session.get(Plan, plan).product_id}
+        wanted = paid.id
+    with cast.acting_as(DORA) as dora:
+        upfront.note_payment(db.session.get(UpfrontRequest, wanted), on=stock.today(), reference="", by=dora)
+    with unscoped("reading a mail", writes=False) as session:
+        token = session.get(Token, session.get(UpfrontRequest, wanted).token_id)
+        return places | {"link": tokens.secret_of(token)}
+
+
+def _ordered() -> dict[str, int | str]:
+    """An order at every stop: a draft, placed, completed, with a task at work; and drafts of the other kinds."""
+    plan, edge = buying.plan_of("cloud"), buying.plan_of("on-premise", period="yearly", renewal_window=366)
+    buying.subscription(edge, starts_on=stock.today() - timedelta(days=1))
+    done = buying.fulfilled(buying.placed(plan))
+    order = buying.placed(plan, slug="kuestenfunk", domain="kuestenfunk.example", to_customer=False)
+    failed = buying.placed(plan, slug="kuestenfunk", domain="failed.example", to_customer=False)
+    (task,), (other,) = buying.tasks(order), buying.tasks(failed)
+    for one in (task, other):
+        buying.work("take", one)
+    buying.work("fail", other, reason="No data center has room")
+    buying.priced("USR-5")
+    with unscoped("reading a mail", writes=False) as session:
+        credential = session.scalars(select(Credential).order_by(Credential.id)).first()
+        secret = tokens.secret_of(session.get(Token, credential.token_id))
+    return {
+        "done": done, "order": order, "task": task, "credentials": secret,
+        "draft": buying.draft(plan, new=buying.NEUFUNK | {"name": "Draft"}, domain="draft.example"),
+        "renewal": buying.begun(OrderKind.RENEW), "purchase": buying.begun(OrderKind.LICENSES),
+    }  # fmt: skip
 
 
 def _remove(person: Person) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from sqlalchemy import delete, func, select, update
 
 from app.errors import OutsideScope, Refused
 from app.extensions import db
-from app.models import Account, Article, Grant, License, LicenseType, LogEntry, Plan, Policy, in_language
+from app.models import Article, Grant, License, LicenseType, LogEntry, Plan, Policy, Product, in_language
 from app.services import catalog, licenses
 from app.tenancy import unscoped
 from tests import stock
@@ -17,7 +15,6 @@ from tests.cast import ALICE, BOB, account_called, account_id, acting_as
 
 TYPE = {**stock.NAMES, "policy": "hard", "overage_percent": None}
 ARTICLE = {"name_en": "Pack", "name_de": "Paket"}
-PLAN = {"name_en": "Basic", "name_de": "Basis", "period": "yearly", "price": Decimal("19.90"), "currency": "EUR"}
 
 
 def last_line() -> LogEntry:
@@ -212,70 +209,13 @@ def test_an_archived_type_is_granted_by_no_new_article_and_stays_with_the_old(ap
         catalog.change_article(db.session.get(Article, number), number="A", grants=[(type_, 5)], by=by, **ARTICLE)
 
 
-# --- plans --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("price", "currency", "units"), [("19.90", "EUR", 1990), ("0", "EUR", 0), ("1200", "JPY", 1200)]
-)
-def test_a_price_is_kept_exactly(app, dora, price, currency, units):
-    with acting_as(dora) as by:
-        plan = catalog.define_plan("basic", by=by, **PLAN | {"price": Decimal(price), "currency": currency})
-
-    assert (plan.price_minor, plan.price) == (units, Decimal(price))
-
-
-@pytest.mark.parametrize(("price", "currency"), [("0.005", "EUR"), ("0.5", "JPY"), ("-1", "EUR"), ("1e14", "EUR")])
-def test_a_price_is_never_rounded_and_within_reason(app, dora, price, currency):
-    with acting_as(dora) as by, pytest.raises(Refused) as refusal:
-        catalog.define_plan("basic", by=by, **PLAN | {"price": Decimal(price), "currency": currency})
-
-    assert refusal.value.field == "price"
-
-
-def choose(person, slug: str, plan_id: int | None) -> None:
-    with acting_as(person) as by:
-        plan = db.session.get(Plan, plan_id) if plan_id else None
-        catalog.choose_plan(account_called(slug), plan, by=by)
-
-
-def test_a_partner_chooses_the_plan_of_a_customer(app, alice):
-    choose(alice, "kuestenfunk", stock.plan("basic"))
-    choose(alice, "kuestenfunk", stock.plan("large"))
-
-    assert last_line().action == "account.plan_chosen"
-    assert last_line().changes["plan"] == ["basic", "large"]
-    with acting_as(BOB) as by:
-        assert by.account.plan.key == "large"
-
-
-def test_nobody_chooses_their_own(app, bob):
-    number = stock.plan()
-
-    with pytest.raises(Refused, match="account above"):
-        choose(bob, "kuestenfunk", number)
-
-
-def test_an_archived_one_is_chosen_no_more_and_stays_where_it_was(app, alice, dora):
-    number = stock.plan()
-    choose(alice, "kuestenfunk", number)
-    with acting_as(dora) as by:
-        catalog.archive(db.session.get(Plan, number), by=by)
-
-    choose(alice, "kuestenfunk", number)  # no change
-    with pytest.raises(Refused, match="archived"):
-        choose(alice, "deichbau", number)
-    with unscoped("looking", writes=False) as session:
-        assert session.scalar(select(Account.plan_id).where(Account.slug == "kuestenfunk")) == number
-
-
 # --- putting away ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("model", "make"),
-    [(LicenseType, stock.license_type), (Article, stock.article), (Plan, stock.plan)],
-    ids=["license_type", "article", "plan"],
+    [(LicenseType, stock.license_type), (Article, stock.article), (Product, stock.product), (Plan, stock.plan)],
+    ids=["license_type", "article", "product", "plan"],
 )
 def test_what_is_archived_can_be_restored_and_both_are_noted(app, dora, model, make):
     number = make()

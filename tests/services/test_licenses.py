@@ -30,7 +30,7 @@ from app.models import (
     Policy,
     Role,
 )
-from app.services import accounts, catalog, holds, licenses, signin
+from app.services import accounts, catalog, holds, licenses, signin, surrenders
 from app.services.licenses import Answer, Reason
 from app.tenancy import unscoped
 from tests import crowd, stock
@@ -65,7 +65,7 @@ def do(verb, number: int, by: Person, **facts) -> None:
 
 def now_of(number: int) -> License:
     with unscoped("looking at a license", writes=False):
-        return licenses._as_it_is(db.session.get(License, number))
+        return licenses.as_it_is(db.session.get(License, number))
 
 
 def movements_of(number: int) -> list[tuple[str, int, int, str]]:
@@ -652,9 +652,11 @@ def test_lists_find_a_license_by_the_status_it_has_that_day(app, alice, dora, st
         LicenseStatus.EXPIRED: stock.license_of(since=20, days=10),
         LicenseStatus.SUSPENDED: stock.license_of(),
         LicenseStatus.REVOKED: stock.license_of(),
+        LicenseStatus.SURRENDERED: stock.license_of(quantity=1),
     }
     do(licenses.suspend, numbers[LicenseStatus.SUSPENDED], alice, reason="x")
     do(licenses.revoke, numbers[LicenseStatus.REVOKED], dora, reason="x")
+    do(surrenders.surrender, numbers[LicenseStatus.SURRENDERED], alice, quantity=1)
 
     with acting_as(alice):
         found = db.session.scalars(select(License).where(licenses.status_column(stock.today()) == status)).all()

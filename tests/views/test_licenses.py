@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import event, select
 
 from app.extensions import db
-from app.models import Account, Article, Grant, Holding, License, LicenseStatus, LicenseType, Plan, Policy, Role
+from app.models import Account, Article, Grant, Holding, License, LicenseStatus, LicenseType, PlanPrice, Policy, Role
 from app.services import licenses
 from app.tenancy import unscoped
 from tests import stock
 from tests.cast import ALICE, BOB, DORA, account_id, acting_as, browse, hire
 
 TYPE = {**stock.NAMES, "key": "loggers", "policy": "overage", "overage_percent": "10"}
-PLAN = {"key": "pro", "name_en": "Pro", "name_de": "", "price": "1,234.50", "currency": "EUR", "period": "monthly"}
+PLAN = {"key": "pro", "name_en": "Pro", "name_de": "", "base": "1,234.50", "currency": "EUR", "period": "monthly"}
 HTMX = {"HX-Request": "true"}
 
 
@@ -92,11 +92,20 @@ def test_editing_an_article_shows_and_replaces_its_grants(dora):
 
 
 def test_a_price_is_typed_as_people_write_it(dora):
-    assert browse(dora).post("/plans/add", data=PLAN).status_code == 302
+    data = PLAN | {"product_id": stock.product(), "prepaid": "y"}
+    assert browse(dora).post("/plans/add", data=data).status_code == 302
 
-    assert the(Plan).price_minor == 123450
-    answer = browse(dora).post("/plans/add", data=PLAN | {"key": "other", "price": "0.005"})
+    assert the(PlanPrice).base_minor == 123450
+    answer = browse(dora).post("/plans/add", data=data | {"key": "other", "base": "0.005"})
     assert answer.status_code == 422 and "EUR has 2 decimal places." in answer.text
+
+
+def test_half_a_plan_is_no_fault(dora):
+    half = PLAN | {"product_id": stock.product()}
+
+    answer = browse(dora).post("/plans/add", data=half)
+
+    assert answer.status_code == 422 and "Say how it can be paid" in answer.text
 
 
 def test_a_partner_reads_the_catalogue_and_changes_none_of_it(alice):

@@ -36,6 +36,7 @@ from tests.walls.policy import (
     ANY,
     POLICY,
     AddForm,
+    Address,
     ApiAdd,
     ApiDeed,
     ApiItem,
@@ -49,6 +50,7 @@ from tests.walls.policy import (
     List,
     OfViews,
     Page,
+    Part,
     Personal,
     Public,
     Related,
@@ -126,6 +128,10 @@ class Place:
 
     def sees(self, table: str, pk: int) -> bool:
         return self.world.may_see(self.actor, table, self.world.row(table, pk))
+
+    def changes(self, table: str, pk: int) -> bool:
+        """Whether a row that is seen is theirs to change, too; what is seen by consent is not."""
+        return self.world.may_touch(self.actor, table, self.world.row(table, pk))
 
     def owner(self, table: str, pk: int) -> str:
         return self.world.owner(table, self.world.row(table, pk))
@@ -268,13 +274,26 @@ def _of(policy: Any, place: Place) -> Iterator[Cell]:
 def _page(policy: Page, place: Place) -> Iterator[Cell]:
     path = place.path(policy.query)
     for method in ("GET", "HEAD") if policy.get else ():
-        yield Cell(method, path, place.answers(policy.get, policy.permission))
+        good = place.answers(policy.get, policy.permission)
+        yield Cell(method, path, {policy.otherwise} if good == {403} else good)
     if policy.get and place.is_in(policy.permission):
         yield Cell("GET", path, {policy.get}, shows=place.actor.slug)
     if policy.post:
         good, columns = place.answers(policy.post, policy.permission), policy.alters or _changed_by(policy.data)
         yield Cell("POST", path, good, policy.data, changes=columns)
         yield Cell("POST", path, good, policy.data | _strays(place), changes=columns)
+
+
+@_of.register
+def _part(policy: Part, place: Place) -> Iterator[Cell]:
+    def path(pk: int) -> str:
+        return place.path(f"?{policy.about}={pk}")
+
+    for method in ("GET", "HEAD"):
+        yield Cell(method, place.path(), place.answers(200, policy.permission))
+    for pk, seen in place.on_rows("account", policy.permission):
+        good = 200 if seen and place.changes("account", pk) else 403 if seen else 404
+        yield Cell("GET", path(pk), place.answers(good, policy.permission), like="" if seen else path(NEVER_WAS))
 
 
 @_of.register
@@ -399,9 +418,10 @@ def _add_into(policy: AddForm, place: Place) -> Iterator[Cell]:
         return place.path(f"?{policy.into}={pk}")
 
     for pk, seen in place.on_rows("account", policy.permission):
-        good = place.answers({200} if seen else {404}, policy.permission)
+        offered = seen and place.changes("account", pk)
+        good = place.answers({200} if offered else {403} if seen else {404}, policy.permission)
         yield Cell("GET", path(pk), good, like="" if seen else path(NEVER_WAS))
-        done = place.answers({302, 422} if seen else {404}, policy.permission)
+        done = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)
         yield Cell("POST", path(pk), done, policy.data, like="" if seen else path(NEVER_WAS))
 
 
@@ -412,9 +432,9 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     never, strays = place.path(query, pk=NEVER_WAS), _strays(place)
     columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
-        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = {200} if offered else {403} if seen else {404}
-        saved = {302, 422} if offered else good
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
+        good = set(policy.opens) if offered else {403} if seen else {404}
+        saved = ({302, 422} if 200 in policy.opens else set()) | policy.opens - {200} if offered else good
         like = "" if seen else never
         yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)
@@ -453,18 +473,33 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
 
 
 @_of.register
+def _address(policy: Address, place: Place) -> Iterator[Cell]:
+    table, query = policy.of.__tablename__, f"?{policy.query}" if policy.query else ""
+    never = place.path(query, pk=NEVER_WAS)
+    for pk, seen in place.on_rows(table, policy.permission):
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        for method, good, data in (("GET", policy.get, None), ("POST", policy.post, policy.data | _strays(place))):
+            if good:
+                expects = place.answers(good if offered else 403 if seen else 404, policy.permission)
+                yield Cell(method, place.path(query, pk=pk), expects, data, like="" if seen else never)
+
+
+@_of.register
 def _commands(policy: Commands, place: Place) -> Iterator[Cell]:
     table, path = policy.of.__tablename__, place.path()
     yield Cell("POST", path, place.answers(404), _bulk("delete", [1]))
     yield Cell("POST", path, place.answers(404), _bulk("", [1]))
     for verb, permission in policy.verbs.items():
-        own = [pk for pk, seen in place.on_rows(table, permission) if seen]
+        seen_here = [pk for pk, seen in place.on_rows(table, permission) if seen]
+        own = [pk for pk in seen_here if place.changes(table, pk)]
         own.sort(key=lambda pk: place.owner(table, pk) == place.actor.slug)  # the acting account itself last
         foreign = place.foreign(table)
         some = place.of_each_kind(table, foreign)
         done, not_found = place.answers(302, permission), place.answers(404, permission)
         for pk in own:
             yield Cell("POST", path, done, _bulk(verb, [pk]), changes=ANY)
+        for pk in set(seen_here) - set(own):
+            yield Cell("POST", path, place.answers(403, permission), _bulk(verb, [pk]))
         yield from (Cell("POST", path, done, _bulk(verb, own), changes=ANY) for _once in own[:1])
         alone = [[pk] for pk in some] if place.is_in(permission) else []
         mixed = [[own[0], pk] for pk in some if own]
@@ -566,13 +601,13 @@ def _api_item(policy: ApiItem, place: Place) -> Iterator[Cell]:
     table = policy.of.__tablename__
     for pk, seen in place.on_rows(table, policy.permission):
         there = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = _api_answers(place, 200 if there else 404, policy.permission)
+        good = _api_answers(place, policy.done if there else 404, policy.permission)
         yield Cell("GET", place.path(pk=pk), good, like="" if there else place.path(pk=NEVER_WAS))
 
 
 @_api.register
 def _api_add(policy: ApiAdd, place: Place) -> Iterator[Cell]:
-    yield Cell("POST", place.path(), _api_answers(place, 201, policy.permission), json=policy.json)
+    yield Cell("POST", place.path(), _api_answers(place, policy.done, policy.permission), json=policy.json)
     yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json={})
     yield Cell("POST", place.path(), _api_answers(place, 422, policy.permission), json=policy.json | _strays(place))
 
@@ -582,8 +617,9 @@ def _api_deed(policy: ApiDeed, place: Place) -> Iterator[Cell]:
     """409: the row is in no state for it. Where a row is not there, the answer is that of one that never was."""
     table, method = policy.of.__tablename__, next(iter(place.rule.methods - {"HEAD", "OPTIONS"}))
     for pk, seen in place.on_rows(table, policy.permission):
-        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = {200, 409, 422} if offered else {policy.instead} if seen else {404}
+        offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
+        instead = policy.instead if seen and place.changes(table, pk) else 403
+        good = {200, 409, 422} if offered else {instead} if seen else {404}
         like = "" if seen else place.path(pk=NEVER_WAS)
         answers = _api_answers(place, good, policy.permission)
         yield Cell(method, place.path(pk=pk), answers, json=policy.json, changes=ANY, like=like)

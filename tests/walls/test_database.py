@@ -98,7 +98,7 @@ def test_what_was_said_for_one_transaction_does_not_hold_in_the_next(charlie, py
 
 @pytest.mark.parametrize("person", [CHARLIE, BOB], ids=["a partner", "a customer"])
 @pytest.mark.parametrize(
-    "deed", ["UPDATE article SET name_en = 'x'", "DELETE FROM article_grant", "UPDATE plan SET price_minor = 0"]
+    "deed", ["UPDATE article SET name_en = 'x'", "DELETE FROM article_grant", "UPDATE plan_price SET base_minor = 0"]
 )
 def test_everybody_reads_the_catalogue_and_nobody_but_the_operator_changes_it(app, python_down, person, deed):
     stock.article(grants={stock.license_type(): 5})

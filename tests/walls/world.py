@@ -34,8 +34,14 @@ from app.models import (
     ApiAnswer,
     ApiKey,
     Article,
+    ArticlePrice,
+    Calculation,
+    Consent,
+    Credential,
+    EndedBy,
     Export,
     ExportStatus,
+    Fulfilment,
     Grant,
     Hold,
     Holding,
@@ -48,22 +54,37 @@ from app.models import (
     LicenseMovement,
     LicenseStatus,
     LicenseType,
+    LinkRequest,
     LogEntry,
     Login,
     Member,
     Message,
     MessageStatus,
     MovementKind,
+    Order,
+    OrderKind,
+    OrderLine,
+    OrderStatus,
+    PaymentMode,
     Plan,
+    PlanPrice,
     Policy,
+    Product,
+    ProductType,
     Property,
     PropertyType,
     Purpose,
     RecoveryCode,
+    Relationship,
+    ResourceGroup,
     Role,
     SavedView,
+    Subscription,
+    SubscriptionStatus,
     Throttle,
     Token,
+    UpfrontRequest,
+    UpfrontStatus,
     User,
 )
 from app.permissions import BY_PROGRAMS, allows
@@ -86,7 +107,7 @@ SLUGS = ("kontor", *PARENT)
 
 # Texts that keep their meaning: addresses, codes of a fixed form, what is compared with something.
 PLAIN = {
-    "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "action",
+    "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "partner_path", "action",
     "view", "noun", "query", "format", "file", "of_list",
 }  # fmt: skip
 
@@ -99,6 +120,8 @@ NEVER_SHOWN = {
     "property": ("label_en_key", "label_de_key"),
     "api_key": ("secret_hash",),
     "saved_view": ("name_key", "query"),
+    "credential": ("password_hash",),
+    "purchase": ("form_key", "claimed_domain"),
 }
 
 # What only the account itself sees, nobody above.
@@ -122,10 +145,23 @@ NEEDS = {
     "license_movement": "license_movement.list",
     "article": "holding.list",  # whoever sees what was acquired reads its name
     "license_type": "license.list",
-    "plan": "plan.list",
+    "product": "subscription.list",  # whoever sees what was agreed on reads what it is about
+    "subscription": "subscription.list",
+    "resource_group": "resource_group.list",
+    "upfront_request": "upfront_request.list",
+    "plan": "subscription.list",
     "api_key": "api_key.list",
     "saved_view": "saved_view.list",
+    "relationship": "manager.list",
+    "purchase": "order.list",
+    "order_line": "order.list",
+    "fulfilment": "order.list",  # how a line stands is part of its order
 }
+
+# Who lets whom in, to what: Gletscherbau, a customer of Alpenwerk, lets Fjordline see its licenses. All the others
+# once let somebody see everything; that is over.
+LET_IN = {("gletscherbau", "fjordline"): ("view", "licenses")}
+BY_CONSENT = {"account": "view", "license": "licenses", "holding": "licenses", "license_movement": "licenses"}
 
 # What is masked for those who may not see contacts (X-11).
 CONTACTS = {
@@ -133,10 +169,19 @@ CONTACTS = {
     ("invitation", "email"), ("message", "recipient"), ("log_entry", "changes"), ("log_inside", "changes"),
 }  # fmt: skip
 
-# What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
-CATALOGUE = {"article", "license_type", "plan", "article_grant"}
 
-ADDED_TO = {"log_entry", "license_movement"}  # can be changed no more, so their rows are born with canaries
+def partner_of(slug: str) -> str:
+    return {"fjordline": "alpenwerk", "bergen": "nordlicht", "gestern": "kontor"}.get(slug, "fjordline")
+
+
+# Of the account above, what its customers' portal tells.
+OFFICE = {"name", "contact", "email", "phone", "website"}
+
+# What everybody reads who is anybody, and the operator alone writes; it stands in the operator's account.
+CATALOGUE = {"article", "license_type", "plan", "article_grant", "product", "plan_price", "article_price"}
+
+# Can be changed no more, so their rows are born with canaries.
+ADDED_TO = {"log_entry", "license_movement", "calculation"}
 
 
 @dataclass(frozen=True)
@@ -233,7 +278,13 @@ def _fill_catalogue(kontor: Account) -> None:
     type_ = LicenseType(account=kontor, **names, key="x", policy=Policy.OVERAGE, overage_percent=20)
     article = Article(account=kontor, **names, number="x", created_at=clock.now())
     article.grants.append(Grant(account=kontor, type=type_, quantity=7))
-    db.session.add_all([type_, article, Plan(account=kontor, **names, key="x", price_minor=100)])
+    day = clock.today()
+    article.prices.append(ArticlePrice(account=kontor, currency="EUR", valid_from=day, unit_minor=100))
+    product = Product(account=kontor, **names, key="x", type=ProductType.SAAS, created_at=clock.now())
+    plan = Plan(account=kontor, product=product, **names, key="x", trial_months=1)
+    amounts = {"base_minor": 100, "upfront_minor": 900, "infrastructure_minor": 30}
+    plan.prices.append(PlanPrice(account=kontor, currency="EUR", valid_from=day, **amounts))
+    db.session.add_all([type_, article, product, plan])
     db.session.flush()
 
 
@@ -252,6 +303,60 @@ def _fill_licenses(account: Account) -> None:
     _let_canary_in(movement, account.slug, "license_movement")
     account.plan = db.session.scalars(select(Plan)).one()
     db.session.add_all([holding, license, movement])
+
+
+def _fill_subscriptions(account: Account) -> None:
+    """A subscription with a part, and the wish to pay it upfront."""
+    now, plan = clock.now(), db.session.scalars(select(Plan)).one()
+    day = now.date()
+    tax = {"what": "tax", "rate": "0", "case": "domestic", "amount": "0"}
+    calculation = Calculation(account=account, currency="EUR", lines=[tax], net_minor=7, tax_minor=0, gross_minor=7)
+    calculation.created_at = now
+    subscription = Subscription(
+        account=account, public_id=account.slug, title="x", plan=plan, currency="EUR", created_at=now,
+        payment_mode=PaymentMode.PREPAID, status=SubscriptionStatus.ACTIVE, anchored_on=day, starts_on=day,
+        billed_from=day, ends_on=day + timedelta(days=30), calculation=calculation,
+    )  # fmt: skip
+    db.session.add_all([calculation, subscription])
+    db.session.flush()
+    group = ResourceGroup(account=account, subscription_id=subscription.id, name="x", created_at=now)
+    request = UpfrontRequest(
+        account=account, subscription_id=subscription.id, status=UpfrontStatus.REQUESTED, currency="EUR",
+        amount_minor=900, calculation=calculation, requested_at=now, requested_by="",
+    )  # fmt: skip
+    db.session.add_all([group, request])
+
+
+def _fill_orders(account: Account) -> None:
+    """A draft; and an order placed, with its line, its task, and credentials on their way."""
+    now, plan = clock.now(), db.session.scalars(select(Plan)).one()
+    author = db.session.scalars(select(Member).where(Member.account_id == account.id)).first()
+    draft, order = (
+        Order(
+            account=account, public_id=f"{account.slug}-{status}", form_key=status.value, kind=OrderKind.SUBSCRIBE,
+            plan=plan, product_type=ProductType.SAAS, answers={}, customer="x", author_id=author.user_id, author="x",
+            author_account_id=account.id, ordered_by="x", currency="EUR", created_at=now, domain="x", status=status,
+            administrator="x", reference="x", remark="x", reason="x",
+        )
+        for status in (OrderStatus.DRAFT, OrderStatus.PLACED)
+    )  # fmt: skip
+    order.claimed_domain, order.placed_at, order.net_minor, order.gross_minor = account.slug, now, 100, 119
+    db.session.add(draft)
+    db.session.flush()
+    token = Token(purpose=Purpose.CREDENTIALS, nonce="", secret_hash=f"{account.slug}-3", account_id=account.id)
+    token.created_at, token.expires_at = now, now
+    db.session.add_all([order, token])
+    db.session.flush()
+    line = OrderLine(
+        account=account, order_id=order.id, position=1, plan_id=plan.id, name_en="x", name_de="x", quantity=1,
+        currency="EUR", unit_minor=100, net_minor=100,
+    )  # fmt: skip
+    db.session.add(line)
+    db.session.flush()
+    task = Fulfilment(account=account, order_id=order.id, line_id=line.id, created_at=now, reason="x", address="x")
+    credential = Credential(account=account, order_id=order.id, email="x", token_id=token.id, sent_at=now)
+    credential.password_hash = "x"  # noqa: S105 a canary takes its place
+    db.session.add_all([task, credential])
 
 
 def _let_canary_in(row: Any, whose: str, name: str) -> None:
@@ -285,6 +390,9 @@ def _fill(account: Account) -> None:
     db.session.add(message)
     _invite_and_define(account, member)
     _fill_licenses(account)
+    _let_in(account, member)
+    _fill_subscriptions(account)
+    _fill_orders(account)
     for person in db.session.scalars(select(Member).where(Member.account_id == account.id)).all():
         key = tokens.hash_of(f"the-cookie-of-{person.user.email.split('@')[0]}")
         if not db.session.scalar(select(Login.id).where(Login.key_hash == key)):
@@ -318,11 +426,31 @@ def _import(person: Member, kind: ImportKind) -> AccountImport:
     taken.locale, taken.status, taken.lease_until = "de", ImportStatus.CHECKED, now
     taken.created_at = taken.checked_at = now
     return taken
+
+
 def _view_of(account: Account, owner_id: int | None, now: Any) -> SavedView:
     """A saved view of the list that every role sees: somebody's own, or shared."""
     view = SavedView(account=account, of_list="members", name="", owner_id=owner_id, query="")
     view.created_at = now
     return view
+
+
+def _let_in(account: Account, by: Member) -> None:
+    """What the account has agreed on with a partner, and what it asks of somebody itself."""
+    now, partner = clock.now(), cast.account_called(partner_of(account.slug))
+    lasting = LET_IN.get((account.slug, partner.slug))
+    agreed = Relationship(account=account, partner_id=partner.id, client="", partner="", email="", linked_by="")
+    agreed.scopes, agreed.created_at = list(lasting or Consent), now - timedelta(days=9)
+    if not lasting:
+        agreed.ended_at, agreed.ended_by, agreed.told_at = now - timedelta(days=1), EndedBy.CLIENT, now
+    partner.has_links = True
+    token = Token(purpose=Purpose.CONSENT, nonce="", secret_hash=f"{account.slug}-consent", account_id=account.id)
+    token.created_at, token.expires_at = now, now + timedelta(minutes=10)
+    db.session.add_all([agreed, token])
+    db.session.flush()
+    asked = LinkRequest(account_id=account.id, email="", client_id=partner.id, scopes=["view"], token_id=token.id)
+    asked.asked_by_id, asked.created_at = by.user_id, now
+    db.session.add(asked)
 
 
 def _key_of(person: Member, now: Any) -> ApiKey:
@@ -448,6 +576,11 @@ def may(actor: Actor, permission: str) -> bool:
     return actor.role is not None and allows(kind_of(actor.slug), actor.role, permission)
 
 
+def is_let_in(actor: Actor, whose: str, table: str) -> bool:
+    """Whether an account elsewhere in the tree has agreed that the actor sees its rows of that table."""
+    return actor.role is not None and BY_CONSENT.get(table) in LET_IN.get((whose, actor.slug), ())
+
+
 def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
     """Whether the actor may be shown the text a canary stands in."""
     if column.startswith(NEVER_SHOWN.get(table, ())):
@@ -458,6 +591,8 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
         return True  # a program is told by which of the account's keys it got in
     if table in {"account", "ab_user"} and actor.known and whose == actor.home:
         return True  # one's own name and account stand in the frame of every page
+    if table == "account" and column in OFFICE and whose == PARENT.get(actor.slug) and may(actor, "portal.show"):
+        return True  # a customer is told how to reach whoever looks after them
     if (table, column) in CONTACTS and not may(actor, "contact.see"):
         return False
     if table == "property" and whose == actor.slug and actor.role:
@@ -467,6 +602,9 @@ def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
     if table == "saved_view" and whose not in SLUGS:
         return whose == actor.name  # nobody else sees one's own
     reach = whose == actor.slug if table in INSIDE else is_within(whose, actor.slug)
+    if table == "relationship":
+        reach = actor.slug in {whose, partner_of(whose)}
+    reach = reach or is_let_in(actor, whose, table)
     return reach and table in NEEDS and may(actor, NEEDS[table])
 
 
@@ -547,8 +685,15 @@ class World:
 
     def may_touch(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
         """Whether a row is on the actor's side of the wall, and theirs to change as far as the wall goes."""
-        if table == "throttle" or table == "token" and row["purpose"] != Purpose.INVITATION:
+        if table == "link_request":
+            return actor.role is not None and row["account_id"] == self._account_id(actor.slug)
+        if table == "token" and row["purpose"] == Purpose.CALENDAR:
+            return row["user_id"] == self.user_id(actor)
+        if table == "throttle" or table == "token" and row["purpose"] not in {Purpose.INVITATION, Purpose.CONSENT}:
             return False
+        if table == "relationship":
+            sides = {row["account_id"], row["partner_id"]}
+            return actor.role is not None and self._account_id(actor.slug) in sides
         if table == "token":
             return actor.role is not None and self._path_of(row["account_id"]).startswith(self.paths[actor.slug])
         if table == "property_value" and not self._path_of(self._definer(row)).startswith(self.paths[actor.slug]):
@@ -572,8 +717,10 @@ class World:
         if table == "ab_user":
             members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
             return any(self.may_touch(actor, "member", member) for member in members)
-        if table == "token":
+        if table in {"token", "link_request"}:
             return False
+        if is_let_in(actor, self.owner(table, row) if table in BY_CONSENT else "", table):
+            return True
         if table == "property_value":
             return self.may_touch(actor, "account", {"path": row["account_path"], "id": row["account_id"]})
         if table in CATALOGUE:
@@ -634,6 +781,8 @@ class World:
         """
         text = self.text_of(answer)
         found = {m.group() for m in CANARY.finditer(text) if not may_be_shown(actor, *m.groups())}
+        if asked.startswith(f"/a/{actor.slug}/managers/"):  # who stands directly above has no secret of its name there
+            found.discard(f"canary-{PARENT.get(actor.slug)}-account-name")
         found |= {path for path in self._labels if path in text}
         return {word for word in found if word not in asked.lower()}
 

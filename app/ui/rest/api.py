@@ -21,6 +21,7 @@ from sqlalchemy import JSON, inspect
 
 from ... import idempotency
 from ...extensions import db
+from ...tenancy import may_change
 from ..acting import may
 from ..columns import Field, field_of
 from ..listing import Listing
@@ -86,8 +87,8 @@ def verb(
         @wraps(deed)
         def endpoint(self: BackOfficeApi, pk: int) -> Response:
             if not once:
-                return self.do(deed, self.row(pk), sends)
-            return self.once(lambda: self.do(deed, self.row(pk), sends))
+                return self.do(deed, self.row_to_change(pk), sends)
+            return self.once(lambda: self.do(deed, self.row_to_change(pk), sends))
 
         endpoint._verb = Verb(name, summary, "POST", sends, tells)
         return endpoint
@@ -234,6 +235,13 @@ class BackOfficeApi(ModelRestApi):
             raise Problem(404)
         return row
 
+    def row_to_change(self, pk: int) -> Any:
+        """The same, to do something to it: what is seen by a client's consent is mostly to look at (403)."""
+        row = self.row(pk)
+        if not may_change(row):
+            raise Problem(403)
+        return row
+
     def is_shown(self, row: Any) -> bool:
         """Whether a row this side of the wall belongs to the resource at all."""
         return True
@@ -290,7 +298,7 @@ class BackOfficeApi(ModelRestApi):
     @offers("edit")
     def put(self, pk: int) -> Response:
         """Change a row: what is sent; the rest stays."""
-        row = self.row(pk)
+        row = self.row_to_change(pk)
         if not self.may_edit(row):
             raise Problem(403)
         self.change(row, given(self.shape_to_edit()))
@@ -301,7 +309,7 @@ class BackOfficeApi(ModelRestApi):
     @offers("remove")
     def delete(self, pk: int) -> Response:
         """Take a row away."""
-        self.remove(self.row(pk))
+        self.remove(self.row_to_change(pk))
         db.session.flush()
         return told({"message": "OK"})
 

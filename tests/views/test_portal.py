@@ -1,0 +1,134 @@
+"""The customer portal (L-13) and the hat that leads to it (L-1)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event
+
+from app import clock
+from app.extensions import db
+from app.models import Kind, License, Role
+from app.services import surrenders
+from app.tenancy import unscoped
+from tests import stock
+from tests.cast import ALICE, BOB, FRIDA, account_called, acting_as, browse, hire
+from tests.services.test_licenses import free, now_of, use
+from tests.signing import Tab
+
+
+def portal(person=BOB) -> str:
+    answer = browse(person).get("/portal/")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_a_customers_account_begins_with_the_portal_a_partners_with_the_dashboard(bob, alice):
+    assert browse(bob).get("/").location == "/a/kuestenfunk/portal/"
+    assert browse(alice).get("/").status_code == 200
+    assert browse(alice).get("/portal/").status_code == 403
+
+
+def test_the_tick_chooses_between_portal_and_partner_account_and_grants_nothing(app):
+    hire(BOB.email, "fjordline", Role.VIEWER)
+
+    assert Tab(app).sign_in(BOB).location == "/a/kuestenfunk/"
+    assert Tab(app).sign_in(BOB, as_partner="y").location == "/a/fjordline/"
+
+
+def test_it_shows_what_the_account_has_and_nothing_of_others(bob):
+    own, strange = stock.license_of(quantity=40), stock.license_of("deichbau")
+    plan = stock.plan()
+    stock.subscription(plan, title="Harbour")
+    stock.subscription(plan, "deichbau", title="Dike")
+    use(own, 15)
+
+    page = portal()
+
+    assert "15 of 40 in use, 25 available" in page and "Harbour" in page and "Monitoring · Standard" in page
+    assert now_of(own).public_id in page and now_of(strange).public_id not in page and "Dike" not in page
+    assert "Bob Brandt" in page and ALICE.email not in page
+
+
+def test_a_former_partner_reads_of_its_own_and_not_of_accounts_beneath(app, frida):
+    own, beneath = stock.license_of("fjordline"), stock.license_of("bergen")
+    with unscoped("partner management was switched off"):
+        account_called("fjordline").kind = Kind.CUSTOMER
+
+    page = portal(FRIDA)
+
+    assert now_of(own).public_id in page and now_of(beneath).public_id not in page
+
+
+def test_use_is_that_of_this_month(bob):
+    number = stock.license_of(quantity=40, since=70)
+    with clock.back_then(clock.now() - timedelta(days=60)):
+        use(number, 10)
+    assert "Not moved this month" in portal()
+
+    use(number, 5)
+    free(number, 2)
+
+    assert "This month: 5 taken into use, 2 released, at most 15 in use" in portal()
+
+
+def test_it_says_who_looks_after_the_account_and_nothing_of_their_people(bob):
+    with unscoped("the partner has an office"):
+        account_called("nordlicht").phone = "+49 40 5555100"
+
+    page = portal()
+
+    assert "Nordlicht" in page and "+49 40 5555100" in page
+    assert ALICE.email not in page
+
+
+def test_without_anything_to_do_it_says_so(bob):
+    hire("britta@kuestenfunk.example", "kuestenfunk", Role.VIEWER)
+
+    assert "Nothing is waiting for you." in portal()
+
+
+def test_what_wants_to_be_done_leads_to_where_it_is_done(bob):
+    number, free_month = stock.license_of(quantity=10), stock.plan("trial", trial_months=1)
+    use(number, 10)
+    subscription = stock.subscription(free_month, title="Trial", postponed=True)
+
+    page = portal()
+
+    assert "Go on and pay, or cancel." in page and f"/subscriptions/show/{subscription}" in page
+    assert "nothing is left of" in page and f"/licenses/show/{number}" in page
+    assert "You are alone here." in page
+
+
+def test_a_viewer_is_not_asked_to_invite_or_to_give_back(app):
+    stock.license_of(quantity=10)
+    with unscoped("Bob goes, a viewer stays"):
+        db.session.delete(next(iter(account_called("kuestenfunk").members)))
+    vera = hire("vera@kuestenfunk.example", "kuestenfunk", Role.VIEWER)
+
+    page = portal(vera)
+
+    assert "You are alone here." not in page and "/surrender/" not in page
+
+
+def test_a_license_that_has_ended_stands_there_no_longer(bob):
+    number = stock.license_of(quantity=10)
+    with acting_as(BOB) as by:
+        surrenders.surrender(db.session.get(License, number), 10, by=by)
+
+    assert "No licenses yet" in portal()
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_it_needs_few_statements_whatever_the_rows(app, bob, rows):
+    plan = stock.plan()
+    for n in range(rows):
+        use(stock.license_of(quantity=40), 3)
+        stock.subscription(plan, title=f"Site {n}")
+    browser, statements = browse(bob), []
+    event.listen(db.engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    browser.get("/portal/")
+
+    asked = [one for one in statements if one.lstrip().startswith(("SELECT", "WITH"))]
+    assert len(asked) <= 10, "\n".join(asked)
