@@ -97,8 +97,9 @@ def is_public(address: str) -> bool:
         found = ipaddress.ip_address(address)
     except ValueError:  # with a zone, such as fe80::1%eth0
         return False
-    if found.version == 6 and (found.ipv4_mapped or any(found in tunnel for tunnel in _TUNNELS)):
-        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped or found.is_site_local or any(found in tunnel for tunnel in _TUNNELS):
+            return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 

@@ -169,7 +169,7 @@ _OUTCOME_LABELS = {
     Outcome.TIMEOUT: lazy_pgettext("delivery", "The receiver took too long"),
     Outcome.UNREACHABLE: lazy_pgettext("delivery", "The receiver cannot be reached"),
     Outcome.INSECURE: lazy_pgettext("delivery", "The receiver's certificate is not valid"),
-    Outcome.INTERNAL: lazy_pgettext("delivery", "The address leads into a network of its own"),
+    Outcome.INTERNAL: lazy_pgettext("delivery", "The address leads into a private network"),
     Outcome.HIDDEN: lazy_pgettext("delivery", "The order may no longer be seen"),
     Outcome.OFF: lazy_pgettext("delivery", "The webhook was switched off"),
 }

@@ -155,7 +155,7 @@ def silence(webhook: Webhook, status: WebhookStatus) -> None:
         update(WebhookDelivery)
         .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.status == DeliveryStatus.WAITING)
         .values(status=DeliveryStatus.FAILED, outcome=Outcome.OFF, next_try_at=None),
-        execution_options={"synchronize_session": "fetch"},
+        execution_options={"synchronize_session": False},
     )
 
 
