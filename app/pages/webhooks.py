@@ -252,7 +252,7 @@ class DeliveriesView(BackOfficeView):
     def show(self, pk: int) -> Any:
         row = self.row(pk)
         tries = [_try(number, one) for number, one in enumerate(row.tries, row.attempts - len(row.tries) + 1)]
-        body = json.dumps(json.loads(row.body), indent=2, ensure_ascii=False) if may_be_read(row) else ""
+        body = _tidy(row.body) if may_be_read(row) else ""
         return render_template("webhook_delivery.html", page=self.detail_page(row), tries=tries[::-1], body=body)
 
     @command("replay", _l("Send again"), icon="refresh", permission="send",
@@ -266,6 +266,14 @@ class DeliveriesView(BackOfficeView):
 def may_be_read(row: WebhookDelivery) -> bool:
     """Whether what was to be told may be seen now: a test, or an order that is still in sight."""
     return row.order_id is None or db.session.get(Order, row.order_id) is not None
+
+
+def _tidy(body: str) -> str:
+    """What is sent, easier to read than as it is sent."""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
 
 
 def _try(number: int, told: dict[str, Any]) -> dict[str, Any]:
