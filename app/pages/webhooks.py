@@ -148,7 +148,7 @@ class WebhooksView(BackOfficeView):
         return render_part("_webhook_secret.html", secret=secret, **said)
 
     @command("test", _l("Send test event"), icon="send", permission="send", offered=lambda row: row.is_on)
-    def test(self, chosen: list[Webhook]) -> str:
+    def send_test(self, chosen: list[Webhook]) -> str:
         for webhook in chosen:
             webhooks.send_test(webhook)
         return ngettext("A test event is on its way.", "%(num)s test events are on their way.", len(chosen))
@@ -174,7 +174,7 @@ class WebhooksView(BackOfficeView):
         confirm=_l("Remove these webhooks, with the log of their deliveries?"),
         confirm_one=_l("Remove “%(name)s”, with the log of its deliveries?"),
     )  # fmt: skip
-    def remove(self, chosen: list[Webhook]) -> str:
+    def unhook(self, chosen: list[Webhook]) -> str:
         for webhook in chosen:
             webhooks.remove(webhook)
         return ngettext("One webhook was removed.", "%(num)s webhooks were removed.", len(chosen))
@@ -212,7 +212,7 @@ class DeliveriesView(BackOfficeView):
         "message_id": _l("ID"),
     }
     list_columns = [
-        "event", "order_number", "webhook.name", "status", "outcome", "code", "duration", "attempts", "created_at",
+        "event", "created_at", "order_number", "webhook.name", "status", "outcome", "code", "attempts", "duration",
         "next_try_at",
     ]  # fmt: skip
     more_columns = ("delivered_at", "message_id")

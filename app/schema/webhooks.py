@@ -219,4 +219,4 @@ class WebhookDelivery(InsideAccount, Model):
         return status in self.MOVES[self.status]
 
     def __str__(self) -> str:
-        return f"{self.event.value} {self.order_number}".strip()
+        return f"{self.event.label} {self.order_number}".strip()

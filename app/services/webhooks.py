@@ -193,7 +193,8 @@ def replay(delivery: WebhookDelivery) -> None:
     _refuse_off(delivery.webhook)
     if not delivery.may_become(DeliveryStatus.WAITING):
         raise Refused(_("“%(delivery)s” is waiting to be sent already.", delivery=delivery))
-    record("webhook.replayed", delivery.webhook, inside=True, delivery=str(delivery))
+    told = f"{delivery.event.value} {delivery.order_number}".strip()
+    record("webhook.replayed", delivery.webhook, inside=True, delivery=told)
     delivery.status, delivery.round, delivery.next_try_at = DeliveryStatus.WAITING, 0, clock.now()
     db.session.flush()
     hand_over("deliver_to", delivery.webhook_id)
