@@ -16,6 +16,7 @@ from app.api_orders import OrderApi
 from app.errors import Refused
 from app.extensions import db
 from app.models import (
+    Consent,
     DeliveryStatus,
     EventKind,
     LogEntry,
@@ -31,7 +32,7 @@ from app.models import (
 from app.outgoing import Answer
 from app.services import deliveries, offers, orders, webhooks
 from app.tenancy import carry, hold_the_tree, unscoped
-from tests import buying
+from tests import buying, linking
 from tests.cast import ALICE, BOB, CHARLIE, DORA, FRIDA, account_called, acting_as, apart, hire, program
 from tests.receiving import EVERY, hook, is_signed, log, receiver, webhook, work
 
@@ -168,6 +169,19 @@ def test_accounts_above_hear_of_it_and_strangers_do_not(post):
         names = session.scalars(select(Webhook.name).join(WebhookDelivery, WebhookDelivery.webhook_id == Webhook.id))
         assert sorted(names) == ["Operator", "Partner"]
     assert len(post.got) == 2
+
+
+def test_a_partner_linked_by_consent_hears_nothing_of_orders_that_were_not_agreed_on(post):
+    linking.link(CHARLIE, BOB.email, Consent.SUBSCRIPTIONS)
+    hook(post.url, by=CHARLIE)
+    ordered()
+    with unscoped("who may be interested", writes=False):
+        (event,) = deliveries.untold()
+        asking = deliveries.interested(event)
+    work()
+
+    assert len(asking) == 1  # asked, and found not to see it
+    assert post.got == [] and log() == []
 
 
 def test_of_the_events_only_those_it_asked_for_are_told(post):

@@ -360,7 +360,7 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
         good = set(policy.opens) if offered else {403} if seen else {404}
-        saved = {302, 422, *policy.opens - {200}} if offered else good
+        saved = {policy.done, 422, *policy.opens - {200}} if offered else good
         like = "" if seen else never
         yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)
@@ -398,6 +398,7 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
         yield Cell("POST", place.path(pk=pk), good, policy.data | _strays(place), changes=whole, like=like)
 
 
+@_of.register
 def _address(policy: Address, place: Place) -> Iterator[Cell]:
     table, query = policy.of.__tablename__, f"?{policy.query}" if policy.query else ""
     never = place.path(query, pk=NEVER_WAS)

@@ -150,6 +150,7 @@ class EditForm:
     offers: Allowed = anywhere
     query: str = ""
     alters: frozenset[str] = frozenset()  # columns besides those of its form
+    done: int = 302  # 200: what came of it is shown at once
     opens: frozenset[int] = frozenset({200})  # 409: none of the world's rows is in a state for it
     kind: str = ""
 
@@ -536,7 +537,8 @@ POLICY: dict[str, Any] = {
     "WebhooksView.show": Detail("webhook.show", Webhook),
     "WebhooksView.add": AddForm("webhook.add", Webhook, WEBHOOK, done=200),
     "WebhooksView.edit": EditForm("webhook.edit", Webhook, WEBHOOK),
-    "WebhooksView.renew": Address("webhook.edit", Webhook, get=200, post=200),  # the secret is shown at once
+    "WebhooksView.renew": EditForm("webhook.edit", Webhook, {}, done=200, alters=frozenset(
+        {"nonce", "former_nonce", "former_until"})),
     "WebhooksView.action_post": Commands(Webhook, {
         "test": "webhook.send", "switch_on": "webhook.edit", "switch_off": "webhook.edit",
         "remove": "webhook.remove"}),
