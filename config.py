@@ -10,6 +10,8 @@
     MAIL_SERVER …    MAIL_PORT, MAIL_USE_TLS, MAIL_USE_SSL, MAIL_USERNAME, MAIL_PASSWORD, MAIL_DEFAULT_SENDER.
                      Without MAIL_SERVER nothing is sent; the demo's outbox shows the messages with their links.
     JOBS_URL         unset: a SQLite queue in DATA_DIR; redis://… or postgresql://… for workers on other machines.
+    WEBHOOK_HOSTS    names of hosts inside the own network that webhooks may lead to, apart by commas; these without
+                     HTTPS, too (none: webhooks lead to the public internet alone).
     TRUSTED_PROXIES  how many proxies in front set X-Forwarded-* (0).
     DEMO_PASSWORD    of the demo's people (kontor-demo-2026).
 """
@@ -53,6 +55,7 @@ def load(environ: dict[str, str] | None = None) -> dict[str, Any]:
         "SECRET_KEY": secret,
         "PUBLIC_URL": public_url,
         "TRUSTED_HOSTS": [address.hostname, "127.0.0.1", "localhost"] if not production else [address.hostname],
+        "WEBHOOK_HOSTS": frozenset(env.get("WEBHOOK_HOSTS", "").lower().replace(",", " ").split()),
         "TRUSTED_PROXIES": int(env.get("TRUSTED_PROXIES", "0")),
         "DEMO_PASSWORD": env.get("DEMO_PASSWORD", DEMO_PASSWORD),
         "JOBS_URL": env.get("JOBS_URL", ""),

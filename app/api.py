@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from flask import Response, g
+from flask import Response, current_app, g
 from flask_appbuilder import expose
 from flask_appbuilder.api import BaseApi
 from flask_babel import gettext as _
@@ -20,6 +20,7 @@ from sqlalchemy.orm import joinedload
 
 from . import clock, properties, property_types
 from .api_orders import FulfilmentApi, OrderApi
+from .api_webhooks import DeliveryApi, WebhookApi
 from .errors import Conflict, Refused
 from .extensions import db
 from .models import (
@@ -31,6 +32,7 @@ from .models import (
     License,
     Member,
     Meter,
+    Order,
     Plan,
     PlanPrice,
     Policy,
@@ -493,13 +495,13 @@ class MeApi(BaseApi):
 
 
 RESOURCES = (AccountApi, MemberApi, InvitationApi, PropertyApi, ArticleApi, LicenseApi, PlanApi, SubscriptionApi,
-             OrderApi, FulfilmentApi)  # fmt: skip
+             OrderApi, FulfilmentApi, WebhookApi, DeliveryApi)  # fmt: skip
 
 
 def register(backoffice: BackOffice) -> None:
-    """The resources, and the document that tells of them."""
-    for resource in (MeApi, *RESOURCES, OpenApi):
-        backoffice.add_api(resource)
+    """The resources, and the document that tells of them; and how an order is told to others than who asks."""
+    made = {resource: backoffice.add_api(resource) for resource in (MeApi, *RESOURCES, OpenApi)}
+    current_app.extensions["as_told"] = {Order: made[OrderApi].as_told}
 
 
 # --- prices and calculations, out -------------------------------------------------------------------------------

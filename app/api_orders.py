@@ -62,6 +62,11 @@ class OrderApi(BackOfficeApi):
         """Without what takes a question for each row; asked for by name, it is told."""
         return [name for name in fields if name not in {"lines", "quote"}]
 
+    def as_told(self, order: Order) -> dict[str, Any]:
+        """An order with its lines, as it is told to webhooks."""
+        fields = self.fields()
+        return self.shown(order, [*self.usual(fields), "lines"], fields)
+
     def shape_to_add(self) -> Shape:
         number = {"type": "integer", "minimum": 1, "maximum": LARGEST}
         words = {name: {"type": "string", "maxLength": most} for name, most in (("reference", 120), ("remark", 500))}
@@ -135,6 +140,7 @@ def _lines_of(order: Order) -> list[dict[str, Any]]:
     found = select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
     return [
         {
+            "position": line.position,
             "article": line.article.number if line.article else None,
             "plan": line.plan.key if line.plan else None,
             "quantity": line.quantity,

@@ -59,6 +59,9 @@ from .models import (
     Token,
     UpfrontRequest,
     User,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
 )
 from .tenancy import Scope, is_agreed
 
@@ -67,7 +70,7 @@ WATCHED: dict[type, str] = {
     Account: "account", Member: "member", Invitation: "invitation", Property: "property",
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
     ApiKey: "api_key", SavedView: "saved_view", Product: "product", Subscription: "subscription",
-    ResourceGroup: "resource_group", UpfrontRequest: "upfront_request", Order: "order",
+    ResourceGroup: "resource_group", UpfrontRequest: "upfront_request", Order: "order", Webhook: "webhook",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.
@@ -79,16 +82,18 @@ SILENT = {
     "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
     "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
     "form_key", "answers", "author_id", "author_account_id", "replaces_id", "claimed_domain", "order_id", "line_id",
-    "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash",
+    "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash", "url", "nonce",
+    "former_nonce", "former_until", "failing_since", "delivered_at",
 }  # fmt: skip
 
 # Written by the program for its own use; each has its own trail or needs none. What an article grants stands in the
 # article's line, and so do prices in that of the plan or article they are of, and lines in that of their order.
-# Whatever becomes of a fulfilment a verb tells; what two accounts agree on has a line at each of them.
+# Whatever becomes of a fulfilment a verb tells; what two accounts agree on has a line at each of them. Deliveries of
+# webhooks are a log of their own.
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
     ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation, OrderLine,
-    Fulfilment, Credential,
+    Fulfilment, Credential, WebhookEvent, WebhookDelivery,
 }  # fmt: skip
 
 

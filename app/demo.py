@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import select
 
-from . import clock, demo_orders, demo_properties, demo_relationships, demo_subscriptions
+from . import clock, demo_orders, demo_properties, demo_relationships, demo_subscriptions, demo_webhooks
 from .extensions import db
 from .models import (
     Account,
@@ -131,7 +131,9 @@ def build() -> None:
     demo_relationships.build(_person)
     demo_subscriptions.build(dice, _as)
     _licenses_given_back(offers)
+    demo_webhooks.add(_as)
     demo_orders.build(_as)
+    demo_webhooks.tell(_as)
 
 
 def _operator() -> None:

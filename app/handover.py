@@ -16,7 +16,7 @@ from .extensions import Session, db
 from .tenancy import unscoped
 
 
-def hand_over(job: str, number: int) -> None:
+def hand_over(job: str, number: int | str) -> None:
     """Let the worker begin with it as soon as it is committed."""
     db.session.info.setdefault("handed_over", []).append((job, number))
 
@@ -35,6 +35,11 @@ def _forget(session: Session) -> None:
 def worker_unit(*, writes: bool = True) -> Any:
     """The worker's unit of work where it acts for nobody in particular: it looks for work, claims it, settles it."""
     return unscoped("the worker works for every account", writes=writes)
+
+
+def as_told(row: Any) -> dict[str, Any]:
+    """A row as the API tells it, for what is sent to programs; how, the API says itself (`api.register`)."""
+    return current_app.extensions["as_told"][type(row)](row)
 
 
 def tell_progress(job: str, number: int, done: int, total: int) -> None:

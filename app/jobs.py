@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+from typing import Any
 
 from flask import Flask, current_app
 from flask_mail import Connection
@@ -17,11 +18,21 @@ from huey.api import Huey
 from huey.consumer import Consumer
 from huey.contrib.sql_huey import SqlHuey
 
-from . import exporting, idempotency, importing, limits, outbox, tokens
+from . import announcing, exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
 from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, exports, imports, licenses, orders, relationships, signin, subscription_clock
+from .services import (
+    conversions,
+    deliveries,
+    exports,
+    imports,
+    licenses,
+    orders,
+    relationships,
+    signin,
+    subscription_clock,
+)
 from .services.properties import Misfits
 
 log = logging.getLogger(__name__)
@@ -29,7 +40,7 @@ SMTP_TIMEOUT = 10  # seconds
 AT_ONCE, MOST_ROUNDS = 500, 2_000  # rows cleared away in one transaction, and transactions in one night
 FORGETTING = (
     limits.forget_old, relationships.forget_old, tokens.forget_old, signin.forget_old_logins, idempotency.forget_old,
-    exports.forget_old, imports.forget_old,
+    exports.forget_old, imports.forget_old, deliveries.forget_old,
 )  # fmt: skip
 
 
@@ -37,6 +48,12 @@ def init_app(app: Flask) -> None:
     """Give the application its queue and the jobs in it."""
     queue = _queue(app)
     app.extensions["jobs"] = queue
+    app.extensions |= _tasks(app, queue)
+    _wind_up(app, queue)
+
+
+def _tasks(app: Flask, queue: Huey) -> dict[str, Any]:
+    """What is done as soon as it is asked for, by name."""
 
     @queue.task()
     def deliver(message_id: int) -> None:
@@ -62,6 +79,27 @@ def init_app(app: Flask) -> None:
         with app.app_context():
             importing.run(import_id)
 
+    @queue.task()
+    def announce(event_id: str) -> None:
+        """Something that has happened to an order: who wants to know."""
+        with app.app_context():
+            announcing.announce(event_id)
+
+    @queue.task()
+    def deliver_to(webhook_id: int) -> None:
+        """What is due for one webhook."""
+        with app.app_context():
+            announcing.deliver_to(webhook_id)
+
+    return {
+        "deliver": deliver, "convert": convert, "export": export, "import": import_, "announce": announce,
+        "deliver_to": deliver_to,
+    }  # fmt: skip
+
+
+def _wind_up(app: Flask, queue: Huey) -> None:
+    """What is done by the clock."""
+
     @queue.periodic_task(crontab(minute="*"))
     def every_minute() -> None:
         """Whatever waits for another try, or was left behind; relationships that end, and who is told of it."""
@@ -70,6 +108,7 @@ def init_app(app: Flask) -> None:
             convert_due()
             importing.run_due()
             exporting.make_due()
+            announcing.announce_due()
             with worker_unit():
                 relationships.note_ended()
 
@@ -88,8 +127,6 @@ def init_app(app: Flask) -> None:
             subscription_clock.run()
         with app.app_context(), worker_unit():
             orders.release_domains()
-
-    app.extensions |= {"deliver": deliver, "convert": convert, "export": export, "import": import_}
 
 
 def clear_away() -> None:
@@ -115,7 +152,7 @@ def _queue(app: Flask) -> Huey:
 
 def work() -> None:
     """Run the worker until it is stopped."""
-    consumer: Consumer = current_app.extensions["jobs"].create_consumer(workers=2, initial_delay=0.2, max_delay=2.0)
+    consumer: Consumer = current_app.extensions["jobs"].create_consumer(workers=4, initial_delay=0.2, max_delay=2.0)
     consumer.run()
 
 

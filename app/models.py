@@ -73,6 +73,15 @@ from .schema.orders import (
     OrderLine,
     OrderStatus,
 )
+from .schema.webhooks import (
+    DeliveryStatus,
+    EventKind,
+    Outcome,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookStatus,
+)
 from .schema.access import ApiAnswer, ApiKey, ApiKeyStatus, Login, Purpose, RecoveryCode, Throttle, Token
 from .schema.files import AccountImport, Export, ExportStatus, ImportKind, ImportStatus
 from .schema.records import LogEntry, Message, MessageStatus

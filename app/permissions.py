@@ -146,6 +146,13 @@ TABLE: dict[str, Permission] = {
     "api_key.list":     Permission(_l("See API keys"), ANYWHERE, {A}),
     "api_key.add":      Permission(_l("Create API keys"), ANYWHERE, {A}),
     "api_key.revoke":   Permission(_l("Revoke API keys"), ANYWHERE, {A}),
+    "webhook.list":     Permission(_l("See webhooks and what they were told"), MANAGING, {A}),
+    "webhook.show":     Permission(_l("Open a webhook's details"), MANAGING, {A}),
+    "webhook.add":      Permission(_l("Add webhooks"), MANAGING, {A}),
+    "webhook.edit":     Permission(_l("Change webhooks, switch them on and off"), MANAGING, {A}),
+    "webhook.remove":   Permission(_l("Remove webhooks"), MANAGING, {A}),
+    "webhook.send":     Permission(_l("Send test events, and deliveries again"), MANAGING, {A}),
+    "webhook.export":   Permission(_l("Export deliveries of webhooks to Excel"), MANAGING, {A}),
     "saved_view.list":  Permission(_l("Use saved views of lists"), ANYWHERE, EVERYBODY),
     "saved_view.add":   Permission(_l("Save views of lists for oneself"), ANYWHERE, EVERYBODY),
     "saved_view.share": Permission(_l("Share views, change and delete shared ones"), ANYWHERE, {A, M}),
@@ -182,6 +189,7 @@ NOUNS = {
     "export": _l("My exports"),
     "api": _l("API"),
     "api_key": _l("API keys"),
+    "webhook": _l("Webhooks"),
     "saved_view": _l("Saved views"),
     "role": _l("Roles"),
     "settings": _l("Settings"),
@@ -200,6 +208,7 @@ BY_PROGRAMS = {
     "subscription": ("list", "show", "renew", "cancel"),
     "order": ("list", "show", "add", "cancel"),
     "fulfilment": ("list", "fulfil"),
+    "webhook": ("list", "show", "add", "edit", "remove", "send"),
 }
 READING = {"list", "show", "see"}
 

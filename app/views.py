@@ -62,6 +62,7 @@ from .pages.settings import SettingsView
 from .pages.subscriptions import SubscriptionsView
 from .pages.surrender import SurrenderView, surrender_action, surrender_link
 from .pages.upfront import UpfrontView
+from .pages.webhooks import DeliveriesView, WebhooksView
 from .services import (
     accounts,
     api_keys,
@@ -1378,6 +1379,8 @@ def register(backoffice: BackOffice) -> None:
     add(HistoryView, "History", icon="history", label=_l("History"), **account)
     add(ExportsView, "Exports", icon="file-export", label=_l("My exports"), **account)
     add(ApiKeysView, "API keys", icon="key", label=_l("API keys"), **account)
+    add(WebhooksView, "Webhooks", icon="webhook", label=_l("Webhooks"), **account)
+    backoffice.add_view_no_menu(DeliveriesView)
     backoffice.add_view_no_menu(PropertiesView)
     backoffice.add_view_no_menu(ImportsView)
     backoffice.add_view_no_menu(InvitationImportsView)

@@ -19,12 +19,13 @@ FLOORS = [
     {"app.extensions", "app.schema", "app.models", "app.reading", "app.regions", "app.sheet_reader"},
     {"app.tenancy", "app.permissions", "app.audit", "app.outbox", "app.tokens", "app.limits", "app.passwords"}
     | {"app.properties", "app.property_types", "app.vat", "app.domains", "app.idempotency"}
-    | {"app.bulk", "app.files", "app.handover", "app.sheets"},
+    | {"app.bulk", "app.files", "app.handover", "app.outgoing", "app.sheets"},
     {"app.services"},
     {"app.ui"},
     {"app.views", "app.pages", "app.api", "app.api_orders", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
     | {"app.demo_relationships", "app.demo_subscriptions", "app.demo_orders"}
-    | {"app.exporting", "app.importing", "app.fab_strings"},
+    | {"app.demo_webhooks", "app.api_webhooks"}
+    | {"app.announcing", "app.exporting", "app.importing", "app.fab_strings"},
     {"app"},
 ]
 LONGEST_FUNCTION = 60

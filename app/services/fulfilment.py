@@ -12,9 +12,9 @@ from .. import clock, property_types
 from ..audit import record
 from ..errors import Conflict, Refused
 from ..extensions import db
-from ..models import Fulfilment, FulfilmentStatus, Member, Meter, Order, OrderKind, OrderStatus
+from ..models import EventKind, Fulfilment, FulfilmentStatus, Member, Meter, Order, OrderKind, OrderStatus
 from ..periods import period_of
-from . import credentials, licenses, orders, quotes, subscriptions
+from . import credentials, licenses, orders, quotes, subscriptions, webhooks
 
 LONGEST_REASON = 300
 _OVER = {OrderStatus.COMPLETED, OrderStatus.FAILED, OrderStatus.CANCELLED}
@@ -49,6 +49,7 @@ def fulfil(task: Fulfilment, *, address: str = "", by: Member) -> None:
     record("fulfilment.fulfilled", task)
     task.address, task.ended_at, task.reason = address, clock.now(), ""
     _take_effect(task, by)
+    webhooks.tell(EventKind.LINE_FULFILLED, task.order, task.line)
     _settle(task)
     if task.order.status is OrderStatus.COMPLETED and task.order.kind is OrderKind.SUBSCRIBE:
         credentials.send(task.order, address=address, by=by)
@@ -63,6 +64,7 @@ def fail(task: Fulfilment, *, reason: str, by: Member) -> None:
     _move(task, FulfilmentStatus.FAILED)
     task.reason, task.ended_at = reason, clock.now()
     record("fulfilment.failed", task, reason=reason)
+    webhooks.tell(EventKind.LINE_FAILED, task.order, task.line)
     _settle(task)
 
 
@@ -150,6 +152,7 @@ def _settle(task: Fulfilment) -> None:
     order.reason = task.reason if status is OrderStatus.FAILED else ""
     record(_TOLD_AS[status], order)
     orders.save(order)
+    webhooks.tell(EventKind.of(before, status), order)
 
 
 def _status_of(found: set[FulfilmentStatus]) -> OrderStatus:

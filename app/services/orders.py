@@ -21,6 +21,7 @@ from ..errors import Conflict, Refused
 from ..extensions import db
 from ..models import (
     Account,
+    EventKind,
     Fulfilment,
     FulfilmentStatus,
     Member,
@@ -36,7 +37,7 @@ from ..models import (
     public_id,
 )
 from ..tenancy import give_to
-from . import accounts, offers, quotes, resource_groups, subscriptions
+from . import accounts, offers, quotes, resource_groups, subscriptions, webhooks
 from .offers import Offer
 
 DELETED_AFTER = timedelta(days=14)  # what was begun of an instance, after the order is cancelled (I-9)
@@ -158,6 +159,7 @@ def place(order: Order, *, seen: str, by: Member) -> None:
     _agree(order, offer)
     _write(order, offer, account, by)
     save(order)
+    webhooks.tell(EventKind.PLACED, order)
     _tell(order, "order_placed", by)
 
 
@@ -276,6 +278,7 @@ def _cancel(order: Order, reason: str) -> None:
         subscription.status, subscription.reason = SubscriptionStatus.CANCELLED, reason
         subscription.cancelled_on, subscription.delete_on = today, order.delete_on or today
         subscriptions.save(subscription)
+    webhooks.tell(EventKind.CANCELLED, order)
 
 
 def release_domains() -> None:

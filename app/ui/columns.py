@@ -31,7 +31,9 @@ TONES = {
     "in-progress": "blue", "fulfilled": "green",
     "waiting": "yellow", "sending": "azure", "sent": "green", "failed": "red",
     "running": "azure", "done": "green", "uploaded": "secondary", "checked": "yellow", "importing": "azure",
-    "undoing": "azure", "undone": "secondary",
+    "undoing": "azure", "undone": "secondary", "on": "green", "off": "secondary", "stopped": "red",
+    "delivered": "green", "ok": "green", "refused": "yellow", "timeout": "yellow", "unreachable": "yellow",
+    "insecure": "red", "internal": "red", "hidden": "red",
 }  # fmt: skip
 
 KINDS = {"email": "email", "recipient": "email", "phone": "phone", "website": "url"}  # texts with a meaning

@@ -30,6 +30,7 @@ from app.models import (
     Member,
     Message,
     OrderKind,
+    Outcome,
     Plan,
     Policy,
     PropertyType,
@@ -38,10 +39,23 @@ from app.models import (
     Token,
     UpfrontRequest,
     User,
+    Webhook,
 )
-from app.services import holds, invitations, licenses, members, properties, resource_groups, saved_views, upfront
+from app.outgoing import Answer
+from app.services import (
+    deliveries,
+    holds,
+    invitations,
+    licenses,
+    members,
+    properties,
+    resource_groups,
+    saved_views,
+    upfront,
+    webhooks,
+)
 from app.tenancy import unscoped
-from tests import buying, cast, stock
+from tests import buying, cast, receiving, stock
 from tests.browser.steps import Watch, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA, PASSWORD, Person
 from tests.signing import Tab, code_of, give_second_factor, messages_to, user_of
@@ -94,7 +108,10 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/outbox/list/", "/history/list/", "/history/show/{entry}", "/history/related/account_id/{kuestenfunk}",
             "/exports/", "/accounts/import/", "/accounts/import/{upload}", "/accounts/import/{upload}/columns",
             "/invitations/import/", "/invitations/import/{people}", "/invitations/import/{people}/columns",
-            "/api-keys/list/", "/api-keys/add", "/api-reference/",
+            "/api-keys/list/", "/api-keys/add", "/api-reference/", "/webhooks/list/", "/webhooks/add",
+            "/webhooks/show/{webhook}", "/webhooks/edit/{webhook}", "/webhooks/renew/{webhook}",
+            "/webhook-deliveries/list/", "/webhook-deliveries/show/{delivery}",
+            "/webhook-deliveries/related/webhook_id/{webhook}",
             "/relationships/list/", "/relationships/add", "/relationships/code", "/deadlines/",
             "/settings/", "/security/", "/security/second-factor", "/logout/", "/no-such-page",
             "/invitations/list/", "/invitations/add", "/invitations/add?account={kuestenfunk}",
@@ -177,6 +194,9 @@ NOT_LOOKED_AT = {
     "ResourceGroupsView.export": "a file",
     "UpfrontView.export": "a file",
     "ApiKeysView.index": "leads to the list",
+    "WebhooksView.index": "leads to the list",
+    "DeliveriesView.index": "leads to the list",
+    "DeliveriesView.export": "a file",
     "AccountsView.export": "a file",
     "MembersView.export": "a file",
     "OutboxView.export": "a file",
@@ -205,7 +225,8 @@ ON_A_PHONE = {
     "/invitations/add", "/members/leave", "/properties/", "/properties/add", "/properties/add?type=money",
     "/properties/edit/{choices}", "/properties/convert/{text}?type=choice", "/views/edit/{view}",
     "/accounts/list/?view={view}&sort=-name",
-    "/api-keys/add", "/api-reference/", "/relationships/add", "/managers/list/", "/deadlines/",
+    "/api-keys/add", "/api-reference/", "/webhooks/list/", "/webhooks/add", "/webhooks/show/{webhook}",
+    "/webhook-deliveries/show/{delivery}", "/relationships/add", "/managers/list/", "/deadlines/",
     "/orders/new", "/orders/plan/{draft}", "/orders/customer/{draft}",
     "/orders/summary/{draft}", "/orders/show/{order}", "/orders/products/{purchase}", "/fulfilments/board",
 }  # fmt: skip
@@ -550,7 +571,7 @@ def furnish(app) -> dict[str, str | int]:
         member = session.scalar(select(Member.id).where(Member.user_id == user_of(VERA).id))
     Tab(app).post("/forgot/", email=BOB.email)
     message = messages_to(BOB)[-1]
-    return _define_and_invite() | _offered_and_used() | _uploaded_deeds() | _ordered() | {
+    return _define_and_invite() | _offered_and_used() | _uploaded_deeds() | _ordered() | _hooked() | {
         "kuestenfunk": cast.account_id("kuestenfunk"),
         "fjordline": cast.account_id("fjordline"),
         "member": member,
@@ -559,6 +580,17 @@ def furnish(app) -> dict[str, str | int]:
         "reset": _secret_in(message),
         "upload": _uploaded(),
     }
+
+
+def _hooked() -> dict[str, int]:
+    """A webhook with a delivery that has been tried once."""
+    number, _secret = receiving.hook("https://erp.nordlicht.example/kontor")
+    with cast.acting_as(ALICE):
+        delivery = webhooks.send_test(db.session.get(Webhook, number))
+    with unscoped("a try of the webhook"):
+        call = deliveries.claim(number)
+        deliveries.settle(call.delivery_id, call.attempt, Answer(Outcome.REFUSED, 500, "Out of order", 143))
+    return {"webhook": number, "delivery": delivery.id}
 
 
 def _uploaded() -> int:

@@ -434,7 +434,7 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
         good = set(policy.opens) if offered else {403} if seen else {404}
-        saved = ({302, 422} if 200 in policy.opens else set()) | policy.opens - {200} if offered else good
+        saved = ({policy.done, 422} if 200 in policy.opens else set()) | policy.opens - {200} if offered else good
         like = "" if seen else never
         yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)

@@ -36,6 +36,8 @@ from app.models import (
     ResourceGroup,
     Subscription,
     UpfrontRequest,
+    Webhook,
+    WebhookDelivery,
 )
 from app.models import Export as ExportFile
 from tests.walls.world import partner_of
@@ -155,6 +157,7 @@ class EditForm:
     offers: Allowed = anywhere
     query: str = ""
     alters: frozenset[str] = frozenset()  # columns besides those of its form
+    done: int = 302  # 200: what came of it is shown at once
     opens: frozenset[int] = frozenset({200})  # 409: none of the world's rows is in a state for it
     kind: str = ""
 
@@ -256,6 +259,8 @@ ACCOUNT = {
 }  # fmt: skip
 HOLD = {"kind": "administrative", "reason": "Papers are missing."}
 LIFT = {"kind": "financial", "reason": "All is paid."}
+WEBHOOK = {"name": "New", "url": "https://erp.example.com/", "events": "order.placed"}
+WEBHOOK_JSON = WEBHOOK | {"events": ["order.placed"]}
 NAMES = {"name_en": "Something new", "name_de": "Etwas Neues"}
 ABOUT = {"description_en": "", "description_de": ""}
 ARTICLE = {"number": "NEW-1", **NAMES, **ABOUT, "grant_type": "1", "grant_quantity": "7"}
@@ -534,6 +539,22 @@ POLICY: dict[str, Any] = {
     "ApiKeysView.add": AddForm("api_key.add", ApiKey, {"name": "New", "days": "90", "scopes": "invitation.list"},
         done=200),
     "ApiKeysView.action_post": Commands(ApiKey, {"revoke": "api_key.revoke"}),
+    "WebhooksView.index": Page("webhook.list", get=302),
+    "WebhooksView.list": List("webhook.list", Webhook),
+    "WebhooksView.show": Detail("webhook.show", Webhook),
+    "WebhooksView.add": AddForm("webhook.add", Webhook, WEBHOOK, done=200),
+    "WebhooksView.edit": EditForm("webhook.edit", Webhook, WEBHOOK),
+    "WebhooksView.renew": EditForm("webhook.edit", Webhook, {}, done=200, alters=frozenset(
+        {"nonce", "former_nonce", "former_until"})),
+    "WebhooksView.action_post": Commands(Webhook, {
+        "test": "webhook.send", "switch_on": "webhook.edit", "switch_off": "webhook.edit",
+        "remove": "webhook.remove"}),
+    "DeliveriesView.index": Page("webhook.list", get=302),
+    "DeliveriesView.list": List("webhook.list", WebhookDelivery),
+    "DeliveriesView.related_list": Related("webhook.list", WebhookDelivery, {"webhook_id": Webhook}),
+    "DeliveriesView.export": Export("webhook.export", WebhookDelivery),
+    "DeliveriesView.show": Detail("webhook.show", WebhookDelivery),
+    "DeliveriesView.action_post": Commands(WebhookDelivery, {"replay": "webhook.send"}),
     "ApiReferenceView.show": Page("api.show"),
     # --- the API ---
     "OpenApi.spec": Public("the document that tells of the API; nobody's data is in it"),
@@ -541,7 +562,7 @@ POLICY: dict[str, Any] = {
     **{f"{api}.info": ApiPage(f"{noun}.list") for api, noun in {
         "AccountApi": "account", "MemberApi": "member", "InvitationApi": "invitation", "PropertyApi": "property",
         "ArticleApi": "article", "LicenseApi": "license", "OrderApi": "order", "FulfilmentApi": "fulfilment",
-        "PlanApi": "plan",
+        "PlanApi": "plan", "WebhookApi": "webhook", "DeliveryApi": "webhook",
         "SubscriptionApi": "subscription"}.items()},
     "AccountApi.get_list": ApiList("account.list", Account, beneath),
     "AccountApi.get": ApiItem("account.show", Account),
@@ -594,6 +615,17 @@ POLICY: dict[str, Any] = {
     **{f"FulfilmentApi.{verb}": ApiDeed("fulfilment.fulfil", Fulfilment) for verb in ("claim", "put_back", "retry")},
     "FulfilmentApi.fulfil": ApiDeed("fulfilment.fulfil", Fulfilment, {"address": "x.example"}),
     "FulfilmentApi.fail": ApiDeed("fulfilment.fulfil", Fulfilment, {"reason": "x"}),
+    "WebhookApi.get_list": ApiList("webhook.list", Webhook),
+    "WebhookApi.get": ApiItem("webhook.show", Webhook),
+    "WebhookApi.post": ApiAdd("webhook.add", Webhook, WEBHOOK_JSON),
+    "WebhookApi.put": ApiDeed("webhook.edit", Webhook, WEBHOOK_JSON),
+    "WebhookApi.delete": ApiDeed("webhook.remove", Webhook),
+    "WebhookApi.renew_secret": ApiDeed("webhook.edit", Webhook, {}),
+    **{f"WebhookApi.{verb}": ApiDeed("webhook.edit", Webhook) for verb in ("switch_on", "switch_off")},
+    "WebhookApi.test": ApiDeed("webhook.send", Webhook),
+    "DeliveryApi.get_list": ApiList("webhook.list", WebhookDelivery),
+    "DeliveryApi.get": ApiItem("webhook.show", WebhookDelivery),
+    "DeliveryApi.replay": ApiDeed("webhook.send", WebhookDelivery),
 }  # fmt: skip
 
 # The world's rows are in no state for these, so nobody gets what they offer; these tests show that others do.

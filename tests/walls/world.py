@@ -38,7 +38,9 @@ from app.models import (
     Calculation,
     Consent,
     Credential,
+    DeliveryStatus,
     EndedBy,
+    EventKind,
     Export,
     ExportStatus,
     Fulfilment,
@@ -86,6 +88,9 @@ from app.models import (
     UpfrontRequest,
     UpfrontStatus,
     User,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
 )
 from app.permissions import BY_PROGRAMS, allows
 from app.services import accounts
@@ -108,7 +113,7 @@ SLUGS = ("kontor", *PARENT)
 # Texts that keep their meaning: addresses, codes of a fixed form, what is compared with something.
 PLAIN = {
     "slug", "country", "language", "time_zone", "currency", "locale", "path", "account_path", "partner_path", "action",
-    "view", "noun", "query", "format", "file", "of_list",
+    "view", "noun", "query", "format", "file", "of_list", "id",
 }  # fmt: skip
 
 # Nobody is ever shown columns that begin like this, not even of their own rows.
@@ -122,10 +127,14 @@ NEVER_SHOWN = {
     "saved_view": ("name_key", "query"),
     "credential": ("password_hash",),
     "purchase": ("form_key", "claimed_domain"),
+    "webhook": ("nonce", "former_nonce"),
 }
 
 # What only the account itself sees, nobody above.
-INSIDE = {"log_inside", "message", "api_key", "api_answer", "export", "account_import", "saved_view"}
+INSIDE = {
+    "log_inside", "message", "api_key", "api_answer", "export", "account_import", "saved_view", "webhook",
+    "webhook_delivery",
+}  # fmt: skip
 
 # The table a canary names, and the permission without which its rows are not shown; other tables never are.
 NEEDS = {
@@ -155,6 +164,8 @@ NEEDS = {
     "relationship": "manager.list",
     "purchase": "order.list",
     "order_line": "order.list",
+    "webhook": "webhook.list",
+    "webhook_delivery": "webhook.list",
     "fulfilment": "order.list",  # how a line stands is part of its order
 }
 
@@ -357,6 +368,25 @@ def _fill_orders(account: Account) -> None:
     credential = Credential(account=account, order_id=order.id, email="x", token_id=token.id, sent_at=now)
     credential.password_hash = "x"  # noqa: S105 a canary takes its place
     db.session.add_all([task, credential])
+    _tell_webhooks(account, order)
+
+
+def _tell_webhooks(account: Account, order: Order) -> None:
+    """A webhook that was told of that order, and something that is still to be told."""
+    now = clock.now()
+    webhook = Webhook(account=account, name="x", url="x", events=["order.placed"], nonce="x", former_nonce="x")
+    webhook.created_by, webhook.created_at = "x", now
+    db.session.add(webhook)
+    db.session.flush()
+    event = WebhookEvent(id=account.slug, account_id=account.id, order_id=order.id, kind=EventKind.PLACED, at=now)
+    event.body = "x"
+    told = WebhookDelivery(
+        account=account, webhook_id=webhook.id, message_id=account.slug, event=EventKind.PLACED, order_id=order.id,
+        order_number="x", body="x", created_at=now, answer="x", status=DeliveryStatus.FAILED,
+    )  # fmt: skip
+    canary = f"canary-{account.slug}-webhook_delivery-tries"
+    told.tries = [{"at": now.isoformat(), "outcome": "refused", "code": 500, "duration": 1, "answer": canary}]
+    db.session.add_all([event, told])
 
 
 def _let_canary_in(row: Any, whose: str, name: str) -> None:
@@ -689,6 +719,8 @@ class World:
             return actor.role is not None and row["account_id"] == self._account_id(actor.slug)
         if table == "token" and row["purpose"] == Purpose.CALENDAR:
             return row["user_id"] == self.user_id(actor)
+        if table == "webhook_event":
+            return actor.role is not None and self._path_of(row["account_id"]).startswith(self.paths[actor.slug])
         if table == "throttle" or table == "token" and row["purpose"] not in {Purpose.INVITATION, Purpose.CONSENT}:
             return False
         if table == "relationship":
@@ -717,7 +749,7 @@ class World:
         if table == "ab_user":
             members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
             return any(self.may_touch(actor, "member", member) for member in members)
-        if table in {"token", "link_request"}:
+        if table in {"token", "link_request", "webhook_event"}:
             return False
         if is_let_in(actor, self.owner(table, row) if table in BY_CONSENT else "", table):
             return True
