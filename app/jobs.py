@@ -72,6 +72,8 @@ def init_app(app: Flask) -> None:
             exporting.make_due()
             with worker_unit():
                 relationships.note_ended()
+            with worker_unit():
+                upfront.tell_of_new()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:

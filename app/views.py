@@ -74,6 +74,7 @@ from .services import (
     members,
     moves,
     plans,
+    subscriptions,
 )
 from .services.import_columns import ID_LABEL, ids_for
 from .tenancy import current_scope, may_change
@@ -99,7 +100,10 @@ from .ui.view import (
     without_own_account,
 )
 
-SECTIONS_BY_CONSENT = {"articles": Consent.LICENSES, "licenses": Consent.LICENSES}
+SECTIONS_BY_CONSENT = {
+    "articles": Consent.LICENSES, "licenses": Consent.LICENSES, "subscriptions": Consent.SUBSCRIPTIONS,
+    "orders": Consent.ORDERS,
+}  # fmt: skip
 PLACES = 20  # offered at a time where an account could be moved to
 
 
@@ -254,7 +258,8 @@ class AccountsView(BackOfficeView):
     def links(self, row: Account) -> list[Link]:
         """*Invite member*, and *Switch to account* where one is a member (M-14)."""
         if row.is_archived or not _is_beneath(row):
-            return []
+            agreed = row.id in subscriptions.clients_to_order_for() and may("subscription.add")
+            return [_subscribe_link(row)] if agreed else []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
         links += [_subscribe_link(row)] if may("subscription.add") else []
         links += [_give_link(row)] if may("holding.add") else []

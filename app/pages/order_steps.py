@@ -249,7 +249,7 @@ class SubscriptionForm(StepForm):
 
 
 def _subscriptions(order: Order) -> list[Subscription]:
-    found = offers.subscriptions_for(order.kind).options(
+    found = offers.subscriptions_for(order.kind, by=me()).options(
         contains_eager(Subscription.account), joinedload(Subscription.plan)
     )
     if order.product_type is not None and order.kind is not OrderKind.LICENSES:

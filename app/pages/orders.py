@@ -31,7 +31,7 @@ from ..models import (
     Subscription,
 )
 from ..services import fulfilment, orders, quotes
-from ..tenancy import current_scope
+from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
 from ..ui.columns import TONES, Field, changed
 from ..ui.explaining import explained
@@ -200,8 +200,12 @@ def _is_own(row: Order) -> bool:
 
 
 def _may_withdraw(row: Order) -> bool:
-    """Whether the acting account may take the order back: from above, while nothing of it is fulfilled."""
-    return current_scope().kind.manages_accounts and orders.is_open(row)
+    """Whether the acting account may take the order back: from above, or having placed it by the customer's consent,
+    while nothing of it is fulfilled."""
+    scope = current_scope()
+    if not scope.kind.manages_accounts or (is_by_consent(row) and row.author_account_id != scope.account_id):
+        return False
+    return orders.is_open(row)
 
 
 def _told(row: Order) -> dict[str, Any]:

@@ -50,8 +50,17 @@ def fulfil(task: Fulfilment, *, address: str = "", by: Member) -> None:
     task.address, task.ended_at, task.reason = address, clock.now(), ""
     _take_effect(task, by)
     _settle(task)
-    if task.order.status is OrderStatus.COMPLETED and task.order.kind is OrderKind.SUBSCRIBE:
-        credentials.send(task.order, address=address, by=by)
+    if task.order.status is OrderStatus.COMPLETED:
+        _tell_of_completion(task.order, address, by)
+
+
+def _tell_of_completion(order: Order, address: str, by: Member) -> None:
+    """Of a new instance its credentials go out; who gets none reads that the order is done (I-7)."""
+    credited: list[str] = []
+    if order.kind is OrderKind.SUBSCRIBE:
+        credentials.send(order, address=address, by=by)
+        credited = order.credentials_to
+    orders.tell(order, "order_completed", by, but=credited)
 
 
 def fail(task: Fulfilment, *, reason: str, by: Member) -> None:
@@ -64,6 +73,7 @@ def fail(task: Fulfilment, *, reason: str, by: Member) -> None:
     task.reason, task.ended_at = reason, clock.now()
     record("fulfilment.failed", task, reason=reason)
     _settle(task)
+    orders.tell(task.order, "order_failed", by, task=str(task.line), reason=reason)
 
 
 def retry(task: Fulfilment, *, by: Member) -> None:
