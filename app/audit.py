@@ -76,8 +76,8 @@ SILENT = {
     "path", "account_path", "account_id", "name_key", "name_sort", "words", "label_en_key", "label_de_key", "position",
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
-    "told_at", "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
-    "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
+    "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
+    "told_at", "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
     "form_key", "answers", "author_id", "author_account_id", "replaces_id", "claimed_domain", "order_id", "line_id",
     "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash",
 }  # fmt: skip

@@ -21,7 +21,17 @@ from . import exporting, idempotency, importing, limits, outbox, tokens
 from .extensions import db
 from .handover import worker_unit
 from .models import Message, Token
-from .services import conversions, exports, imports, licenses, orders, relationships, signin, subscription_clock
+from .services import (
+    conversions,
+    exports,
+    imports,
+    licenses,
+    orders,
+    relationships,
+    signin,
+    subscription_clock,
+    upfront,
+)
 from .services.properties import Misfits
 
 log = logging.getLogger(__name__)

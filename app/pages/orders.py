@@ -31,6 +31,7 @@ from ..models import (
     Subscription,
 )
 from ..services import fulfilment, orders, quotes
+from ..services.above import office_above
 from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
 from ..ui.columns import TONES, Field, changed
@@ -38,7 +39,7 @@ from ..ui.explaining import explained
 from ..ui.fields import Trimmed, reason_field
 from ..ui.formats import shown
 from ..ui.interface import Table
-from ..ui.page import Action, Cell, DetailPage, FormPage, Link, Section
+from ..ui.page import Action, Cell, DetailPage, Empty, FormPage, Link, Section
 from ..ui.view import BackOfficeView, command, find, leave_form
 from .order_wizard import url_of
 
@@ -126,6 +127,16 @@ class OrdersView(BackOfficeView):
         told = super()._sections(row)
         return [replace(section, facts=[fact for fact in section.facts if fact.cell.text]) for section in told]
 
+    def lead(self) -> Any:
+        """A customer is told who orders for it."""
+        return self.list_lead if may("order.add") else _who_orders() or self.list_lead
+
+    def _empty(self, listing: Any, related: bool) -> Empty:
+        empty = super()._empty(listing, related)
+        if listing.is_filtered or related or may("order.add"):
+            return empty
+        return replace(empty, text=_who_orders() or _("What is ordered for you stands here."))
+
     def _add_link(self) -> Link | None:
         if not may("order.add"):
             return None
@@ -193,6 +204,17 @@ class OrdersView(BackOfficeView):
             return self._refused(form, refusal, page)
         flash(_("Change what is to be different, then place the order."), "success")
         return leave_form(url_of(draft))
+
+
+def _who_orders() -> str:
+    """For those who do not order themselves: whom to ask, and how."""
+    scope = current_scope()
+    office = None if scope.kind.manages_accounts else office_above(scope.account_id)
+    if office is None:
+        return ""
+    ways = ", ".join(filter(None, [office.contact, office.email, office.phone]))
+    ask = f"{office.name} ({ways})" if ways else office.name
+    return _("%(office)s orders for you. To order something, or to change an order, please ask there.", office=ask)
 
 
 def _is_own(row: Order) -> bool:

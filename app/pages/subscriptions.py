@@ -41,7 +41,7 @@ from ..ui.archived import archived_link, with_archived
 from ..ui.columns import Field, changed
 from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, currencies, reason_field
-from ..ui.formats import base_price, shown
+from ..ui.formats import first_price, shown
 from ..ui.interface import Table
 from ..ui.page import Action, Cell, DetailPage, FieldGroup, FormPage, Link
 from ..ui.subscriptions import notes, numbers, timeline
@@ -351,6 +351,8 @@ class SubscriptionsView(BackOfficeView):
     @has_access
     def cancel(self, pk: int) -> Any:
         row = self.row(pk)
+        if is_by_consent(row):
+            abort(403)
         form = CancelForm(data={"when": "end" if row.status is SubscriptionStatus.ACTIVE else "now"})
         form.when.choices = _moments(row)
         lead = _("What is stored in it is deleted two weeks after; mail says so to the account.")
@@ -487,7 +489,7 @@ def _plans_offered(account: Account) -> list[Any]:
 
 def _per_period(plan: Plan, today: Any, account: Account) -> str:
     price = plan.price_on(today, account.currency) or next(iter(plan.prices_on(today)), None)
-    return f"{base_price(price)} {str(plan.period.label).lower()}" if price else ""
+    return f"{first_price(price)} {str(plan.period.label).lower()}" if price else ""
 
 
 def _moments(row: Subscription) -> list[Any]:

@@ -245,14 +245,19 @@ class Plan(Bilingual, Archivable, OfCatalogue, Model):
 
     def prices_on(self, day: date) -> list[PlanPrice]:
         """What it costs that day, in each currency it is sold in."""
-        found = (self.price_on(day, currency) for currency in dict.fromkeys(p.currency for p in self.prices))
-        return [price for price in found if price is not None]
+        return prices_on(self.prices, day)
 
 
 def price_on(prices: list[Any], day: date, currency: str) -> Any:
     """Of the prices in that currency the one that was the last to begin."""
     begun = [price for price in prices if price.currency == currency and price.valid_from <= day]
     return max(begun, key=lambda price: price.valid_from, default=None)
+
+
+def prices_on(prices: list[Any], day: date) -> list[Any]:
+    """What counts that day, in each currency there is a price in."""
+    found = (price_on(prices, day, currency) for currency in dict.fromkeys(price.currency for price in prices))
+    return [price for price in found if price is not None]
 
 
 class Priced:

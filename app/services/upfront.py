@@ -149,8 +149,9 @@ def send(request: UpfrontRequest, *, by: Member) -> None:
 
 def tell_of_new() -> None:
     """Whoever asks does not see the operator's people; the clockwork writes to them, once for each request."""
-    new = select(UpfrontRequest).where(UpfrontRequest.told_at.is_(None), UpfrontRequest.status == UpfrontStatus.REQUESTED)
-    new = new.order_by(UpfrontRequest.id).limit(AT_ONCE).with_for_update(of=UpfrontRequest, skip_locked=True)
+    untold = (UpfrontRequest.told_at.is_(None), UpfrontRequest.status == UpfrontStatus.REQUESTED)
+    new = select(UpfrontRequest).where(*untold).order_by(UpfrontRequest.id)
+    new = new.limit(AT_ONCE).with_for_update(of=UpfrontRequest, skip_locked=True)
     found = list(db.session.scalars(new.execution_options(populate_existing=True)))
     operator = db.session.scalar(select(Account).where(Account.kind == Kind.OPERATOR)) if found else None
     for request in found:

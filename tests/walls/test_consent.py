@@ -30,6 +30,8 @@ from app.models import (
     OrderKind,
     OrderLine,
     OrderStatus,
+    Policy,
+    ProductType,
     Relationship,
     ResourceGroup,
     Role,
@@ -37,7 +39,18 @@ from app.models import (
     SubscriptionStatus,
     UpfrontRequest,
 )
-from app.services import accounts, licenses, orders, relationships, resource_groups, subscriptions, upfront
+from app.services import (
+    accounts,
+    catalog,
+    licenses,
+    offers,
+    orders,
+    plans,
+    relationships,
+    resource_groups,
+    subscriptions,
+    upfront,
+)
 from app.tenancy import _walled_classes, acting, hand_over, may_change, scope_for, unscoped
 from tests import buying, stock
 from tests.cast import ALICE, BOB, CHARLIE, DORA, FRIDA, account_called, account_id, acting_as, browse, hire
@@ -53,21 +66,37 @@ BY_CONSENT = [cls for cls in _walled_classes() if issubclass(cls, ByConsent) and
 AGREED = (Consent.SUBSCRIPTIONS, Consent.ORDERS)
 
 
+AMOUNTS = {"base": Decimal(49), "upfront": Decimal(500), "infrastructure": Decimal(9)}
+PRODUCT = {"name_en": "Cloud", "name_de": "Cloud", "type": "cloud", "locations": ["eu"]}
+
+
 @pytest.fixture(autouse=True)
 def _furnished(app):
     """Küstenfunk has a license with some use, a subscription and an order, and Bergen Sensor, which nobody is let into,
-    too."""
-    amounts = {"base": Decimal(49), "upfront": Decimal(500), "infrastructure": Decimal(9)}
-    plan = buying.plan_of(amounts=amounts)
-    for slug, seller in (("kuestenfunk", ALICE), ("bergen", FRIDA)):
-        running = buying.subscription(plan, slug, group="Hall")
-        with acting_as(DORA) as dora:
-            upfront.ask(db.session.get(Subscription, running), by=dora)
-        buying.placed(plan, by=seller, slug=slug, domain=f"{slug}.example", to_customer=False)
-        number = stock.license_of(slug)
-        stock.give(stock.article(f"ART-{slug}"), slug)
-        with acting_as(DORA) as dora:
-            licenses.consume(db.session.get(License, number), reference="x", by=dora)
+    too. All of it in one go, since every test begins with it."""
+    with acting_as(DORA) as dora:
+        type_ = catalog.define_license_type("assets", policy=Policy.HARD, by=dora, **stock.NAMES)
+        article = catalog.define_article("ART-1", grants=[(type_.id, 100)], by=dora, name_en="Pack", name_de="Paket")
+        product = plans.define_product("cloud", by=dora, **PRODUCT)
+        names = {"name_en": "Standard", "name_de": "Standard", "period": "monthly"}
+        plan = plans.define_plan("plan", product=product, currency="EUR", amounts=AMOUNTS, by=dora, **names)
+        for slug in ("kuestenfunk", "bergen"):
+            _furnish(account_called(slug), article, plan, dora)
+
+
+def _furnish(account, article, plan, dora):
+    licenses.give(article, 1, to=account, on=clock.today(), by=dora)
+    license = db.session.scalars(select(License).where(License.account_id == account.id)).one()
+    licenses.consume(license, reference="x", by=dora)
+    running = subscriptions.add(account, stock.terms(plan.id), title="Harbour", by=dora)
+    resource_groups.add(running, "Hall")
+    upfront.ask(running, by=dora)
+    order = orders.begin(OrderKind.SUBSCRIBE, form_key=account.slug, by=dora, product_type=ProductType.CLOUD)
+    orders.answer(order, "plan", buying.terms(plan.id), by=dora)
+    orders.answer(order, "customer", {"account_id": account.id}, by=dora)
+    facts = buying.instance(f"{account.slug}.example", to_customer=False)
+    orders.answer(order, "instance", facts, by=dora)
+    orders.place(order, seen=str(offers.of(order, by=dora).amount.gross), by=dora)
 
 
 def seen_of(slug, person):
@@ -247,12 +276,12 @@ def test_a_subscription_is_changed_by_consent_and_both_histories_tell(theirs):
         upfront.ask(row, by=charlie)
 
     assert buying.read(Subscription, theirs).title == "Quay"
-    for action in ("subscription.edited", "upfront_request.withdrawn", "resource_group.created"):
+    for action in ("subscription.edited", "upfront_request.withdrawn", "resource_group.added"):
         told = {(slug, "Charlie Czerny", "Alpenwerk") for slug in ("kuestenfunk", "alpenwerk")}
         assert histories(action) & told == told, action
     with acting_as(BOB):  # whose people stand in the client's own history
         line = db.session.scalars(select(LogEntry).where(LogEntry.action == "subscription.edited")).one()
-        assert line.changes["title"] == ["Subscription 1", "Quay"] and line.subject_id == theirs
+        assert line.changes["title"] == ["Harbour", "Quay"] and line.subject_id == theirs
 
 
 def test_with_both_consents_a_partner_orders_for_the_client(theirs):
