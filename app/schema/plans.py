@@ -219,7 +219,7 @@ class Plan(Bilingual, Archivable, OfCatalogue, Model):
     renewal_window: Mapped[int] = mapped_column(default=60)  # days before the end
     trial_months: Mapped[int] = mapped_column(default=0)  # free at the beginning, where billing is postponed (I-6)
 
-    product: Mapped[Product] = relationship(back_populates="plans", lazy="joined", innerjoin=True)
+    product: Mapped[Product] = relationship(back_populates="plans", lazy="joined")  # not inner: orders may have no plan
     prices: Mapped[list[PlanPrice]] = relationship(
         back_populates="plan", cascade="all, delete-orphan", lazy="selectin",
         order_by="(PlanPrice.currency, PlanPrice.valid_from)",

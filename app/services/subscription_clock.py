@@ -154,7 +154,7 @@ def _tell(subscription: Subscription, news: News) -> None:
 
 
 @deadlines.source("subscription")
-def _deadlines(until: date, _zone: str) -> Iterator[Deadline]:
+def _deadlines(until: date, zone: str) -> Iterator[Deadline]:
     """What happens to the scope's subscriptions unless somebody does something: they end, or are deleted (X-7)."""
     running = Subscription.status.in_([SubscriptionStatus.TRIAL, SubscriptionStatus.ACTIVE])
     is_cancelled = Subscription.status == SubscriptionStatus.CANCELLED
@@ -163,7 +163,8 @@ def _deadlines(until: date, _zone: str) -> Iterator[Deadline]:
         select(Subscription)
         .join(Subscription.account)
         .options(contains_eager(Subscription.account))
-        .where(or_(running, is_cancelled), day <= until, Account.archived_at.is_(None))
+        .where(or_(running, is_cancelled & Subscription.starts_on.is_not(None)), Account.archived_at.is_(None))
+        .where(day >= clock.today(zone), day <= until)
         .order_by(day, Subscription.id)
         .limit(deadlines.MOST)
     )

@@ -171,6 +171,20 @@ def test_placed_twice_it_is_ordered_once(plan, made):
     assert {first.status_code, second.status_code} == {302} and made() == before
 
 
+def test_lists_show_what_has_no_plan(plan):
+    """An order of licenses stands in the list beside one with a plan, and so does an account that has chosen none."""
+    buying.placed(plan, slug="kuestenfunk")
+    running, article = buying.subscription(plan), buying.priced("ART-Q")
+    order = buying.begun(OrderKind.LICENSES)
+    lines = {"subscription_id": running, "group_id": None, "new_group": "", "lines": [[article, 1]]}
+    buying.answer(order, "products", **lines)
+    buying.place(order)
+
+    page = browse(ALICE).get("/orders/list/").text
+    assert buying.read(Order, order).public_id in page and "neufunk.example" in page
+    assert "Küstenfunk" in browse(ALICE).get("/accounts/list/?cols=name,plan.name").text
+
+
 # --- the API -----------------------------------------------------------------------------------------------------
 
 

@@ -344,7 +344,7 @@ def _add_into(policy: AddForm, place: Place) -> Iterator[Cell]:
         return place.path(f"?{policy.into}={pk}")
 
     for pk, seen in place.on_rows("account", policy.permission):
-        agreed = policy.let_in and is_let_in(place.actor, place.owner("account", pk), policy.of.__tablename__)
+        agreed = seen and policy.let_in and is_let_in(place.actor, place.owner("account", pk), policy.of.__tablename__)
         offered = seen and (agreed or place.changes("account", pk))
         good = place.answers({200} if offered else {403} if seen else {404}, policy.permission)
         yield Cell("GET", path(pk), good, like="" if seen else path(NEVER_WAS))
