@@ -399,6 +399,7 @@ def _of_views(policy: OfViews, place: Place) -> Iterator[Cell]:
         yield Cell("POST", place.path(pk=pk), good, policy.data | _strays(place), changes=whole, like=like)
 
 
+@_of.register
 def _address(policy: Address, place: Place) -> Iterator[Cell]:
     table, query = policy.of.__tablename__, f"?{policy.query}" if policy.query else ""
     never = place.path(query, pk=NEVER_WAS)
