@@ -92,6 +92,10 @@ UNWATCHED = {
 }  # fmt: skip
 
 
+# Without asking for the numbers of the new lines: in a client's history one may write, and not read (decision 0016).
+ADDED = LogEntry.__table__.insert().inline()
+
+
 def record(
     action: str,
     subject: Any = None,
@@ -198,7 +202,7 @@ def write_lines(session: AnySession, told: list[tuple[dict[str, Any], Any]]) -> 
         line | {"subject_id": row.id} | ({} if "account_id" in line else _at(_home(row))) for line, row in told
     ]
     for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
-        session.connection().execute(LogEntry.__table__.insert(), [*alike])
+        session.connection().execute(ADDED, [*alike])
 
 
 def _facts(entry: LogEntry) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def world(database: str, home: Path) -> Iterator[World]:
 @pytest.fixture
 def python_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall in Python is off. PostgreSQL's own still stands, and is told for whom."""
-    monkeypatch.setattr(tenancy.Scope, "criteria", lambda _scope, _tables: ())
+    monkeypatch.setattr(tenancy.Scope, "criteria", lambda _scope, _tables, **_how: ())
     monkeypatch.setattr(tenancy, "_sees", lambda _scope, _row: True)
     monkeypatch.setattr(tenancy, "_named_in", lambda _statement: frozenset())
 
