@@ -48,7 +48,7 @@ _CONSENT_LABELS = {
 _CONSENT_MEANINGS = {
     Consent.VIEW: _l("Company details: see name, address and contact"),
     Consent.SUBSCRIPTIONS: _l("Subscriptions: see, renew and change them"),
-    Consent.ORDERS: _l("Orders: see them; together with subscriptions, also order for the client"),
+    Consent.ORDERS: _l("Orders: see them; together with “Subscriptions”, also order for the client"),
     Consent.LICENSES: _l("Licenses: see what was acquired and how much of it is in use"),
     Consent.BILLING: _l("Billing: see invoices and payments"),
     Consent.SUPPORT: _l("Support login: ask to be let in to help"),

@@ -154,7 +154,9 @@ def test_a_strangers_draft_and_subscription_do_not_exist(plan):
 
     for step in ("plan", "customer", "instance", "summary", "discard"):
         assert post(step, theirs).status_code == 404, step
-    refused(post("products", order, subscription_id=foreign, article=article, quantity="1"), "Not a valid choice")
+    answer = post("products", order, subscription_id=foreign, article=article, quantity="1")
+    assert answer.status_code == 422 and "gletscherbau" not in answer.text.lower()
+    assert buying.read(Order, order).answers == {}
 
 
 def test_placed_twice_it_is_ordered_once(plan, made):
