@@ -63,7 +63,7 @@ from .models import (
     WebhookDelivery,
     WebhookEvent,
 )
-from .tenancy import Scope, is_agreed
+from .tenancy import Scope, is_by_consent
 
 # What is watched, and the word history uses for it.
 WATCHED: dict[type, str] = {
@@ -80,7 +80,7 @@ SILENT = {
     "properties", "conversion", "conversion_status", "conversion_at", "token_id", "inviter_id", "inviter_account_id",
     "accepted_by_id", "plan_id", "type_id", "article_id", "holding_id", "suspended_by_id", "ceiling", "in_use", "told",
     "secret_hash", "created_by_id", "habits", "has_links", "resource_group_id", "product_id", "version", "title_key",
-    "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
+    "told_at", "anchored_on", "reminded", "previous_id", "calculation_id", "subscription_id", "amount_minor",
     "form_key", "answers", "author_id", "author_account_id", "replaces_id", "claimed_domain", "order_id", "line_id",
     "order_line_id", "taken_by_id", "net_minor", "gross_minor", "password_hash", "url", "nonce",
     "former_nonce", "former_until", "failing_since", "delivered_at",
@@ -95,6 +95,10 @@ UNWATCHED = {
     ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation, OrderLine,
     Fulfilment, Credential, WebhookEvent, WebhookDelivery,
 }  # fmt: skip
+
+
+# Without asking for the numbers of the new lines: in a client's history one may write, and not read (decision 0016).
+ADDED = LogEntry.__table__.insert().inline()
 
 
 def record(
@@ -114,20 +118,23 @@ def record(
     Field changes of the subject in the same flush join this line instead of making one of their own. `account` is
     the account whose history it is, by default the subject's own. A detail is a value, or (old, new). Actor and
     address come from the scope; unscoped work names them itself.
+
+    What is done by a client's consent stands in two histories: in that of whoever did it, and in the client's.
     """
     session = db.session()
     with session.no_autoflush:  # looking a name up must not write the change down before its line is there
         entry = LogEntry(**_line(session, action, subject, inside=inside))
-        if account is not None:
-            entry.account = account
-        elif isinstance(subject, Account | OwnedByAccount) and not _is_anothers(subject):
-            entry.account = subject if isinstance(subject, Account) else subject.account
+        home = account or _owner_of(subject)
+        if home is not None and not is_by_consent(home):
+            entry.account = home
         else:
             entry.account_id = account_id or session.info["scope"].account_id
         entry.actor, entry.actor_id, entry.ip = actor or entry.actor, actor_id or entry.actor_id, ip or entry.ip
         entry.changes = {name: _pair(value) for name, value in details.items()}
         if subject is not None:
             session.info.setdefault("named_deeds", {})[_key(subject)] = entry
+        if home is not None and is_by_consent(home) and not isinstance(subject, Account):
+            session.info.setdefault("told_abroad", []).append((entry, home, subject))
         session.add(entry)
 
 
@@ -181,6 +188,10 @@ def _write_down(session: AnySession, _context: Any, _instances: Any) -> None:
             elif changes or verb != "updated":
                 line = _line(session, f"{WATCHED[type(row)]}.{verb}", row) | {"changes": changes}
                 lines.append((line if verb == "created" else line | _at(_home(row)), row))
+                if is_by_consent(row):
+                    lines.append((line | _at((row.account_id, row.account_path)), row))
+        for entry, client, row in session.info.pop("told_abroad", ()):
+            lines.append((_facts(entry) | _at((client.id, client.path)), row))
     named.clear()
 
 
@@ -194,7 +205,7 @@ def write_lines(session: AnySession, told: list[tuple[dict[str, Any], Any]]) -> 
     """Lines with the rows they are about."""
     lines = [line_about(*one) for one in told]
     for _names, alike in groupby(lines, key=frozenset):  # one statement for many, in their order
-        session.connection().execute(LogEntry.__table__.insert(), [*alike])
+        session.connection().execute(ADDED, [*alike])
 
 
 def line_about(line: dict[str, Any], row: Any) -> dict[str, Any]:
@@ -212,15 +223,15 @@ def _at(home: tuple[int, str]) -> dict[str, Any]:
 
 def _home(row: Any) -> tuple[int, str]:
     """The account whose history a row belongs to, and its path; of what is done by consent, the acting one."""
-    if _is_anothers(row):
+    if is_by_consent(row):
         scope = db.session().info["scope"]
         return scope.account_id, scope.path
     return (row.id, row.path) if isinstance(row, Account) else (row.account_id, row.account_path)
 
 
-def _is_anothers(row: Any) -> bool:
-    scope = db.session().info.get("scope")
-    return isinstance(scope, Scope) and is_agreed(scope, row)
+def _owner_of(row: Any) -> Account | None:
+    """The account a row belongs to, where it belongs to one."""
+    return row if isinstance(row, Account) else row.account if isinstance(row, OwnedByAccount) else None
 
 
 def _deeds(session: AnySession) -> list[tuple[Any, str]]:

@@ -34,9 +34,11 @@ def price(dora: Member) -> None:
 
 
 def build(as_: As) -> None:
-    """Completed, placed, in fulfilment, failed, cancelled, and a draft to go on with."""
+    """Completed, for a client by consent too, placed, in fulfilment, failed, cancelled, and a draft to go on with."""
     done = _new(as_, 34, "deichbau", "cloud-team", "deichbau.field.example")
     _work(as_, 33, done, "take", "fulfil")
+    client = _new(as_, 20, "Gletscherbahnen Sölden", "cloud-team", "bergbahn.field.example")  # by its consent
+    _work(as_, 19, client, "take", "fulfil")
     _new(as_, 1, "Windpark Nordstrand", "professional", "nordstrand.field.example", payment_mode="postpaid")
     failed = _new(as_, 3, "Sensorik Lübeck", "cloud-group", "sensorik.field.example")
     _work(as_, 2, failed, "take")

@@ -32,6 +32,7 @@ from .services import (
     relationships,
     signin,
     subscription_clock,
+    upfront,
 )
 from .services.properties import Misfits
 
@@ -111,6 +112,8 @@ def _wind_up(app: Flask, queue: Huey) -> None:
             announcing.announce_due()
             with worker_unit():
                 relationships.note_ended()
+            with worker_unit():
+                upfront.tell_of_new()
 
     @queue.periodic_task(crontab(hour="3", minute="10"))
     def every_night() -> None:

@@ -7,7 +7,7 @@ Every table says whom it belongs to (`schema/ownership.py`, decision 2):
 alone · `OwnInside` seen by its person alone, acting there · `BetweenAccounts` seen from the two accounts it is
 between · `OfCatalogue` the operator's offers, seen from everywhere · `OwnedByUser` seen by its person alone · `Sealed`
 never seen from within a scope. By consent of their account, rows are seen by a partner elsewhere in the tree, too:
-which, a class says with `consent` (decision 0016).
+which, a class says with `opened_by` (decision 0016).
 """
 
 from .schema.common import Archivable, Bilingual, in_language, public_id, sort_key, words_of

@@ -92,12 +92,13 @@ class Scope:
         return _beyond(self.path)
 
     def criteria(self, tables: frozenset[Table], *, to_write: bool = False) -> tuple[Any, ...]:
-        """One condition for each class behind the wall with one of those tables; consent to see is none to write."""
+        """One condition for each class behind the wall with one of those tables; what is seen by consent is
+        changed row by row alone."""
         return tuple(self._criterion(cls, to_write) for cls, table in _narrowed_classes() if table in tables)
 
     def _criterion(self, cls: type, to_write: bool) -> Any:
         """A plain expression, not a cached lambda; made once for all statements of the scope."""
-        made, condition = (self._criteria_to_write, _writable) if to_write else (self._criteria, _readable)
+        made, condition = (self._criteria_to_write, _within) if to_write else (self._criteria, _readable)
         if cls not in made:
             made[cls] = with_loader_criteria(cls, condition(cls, self), include_aliases=True)
         return made[cls]
@@ -204,12 +205,14 @@ def _links_of(partner: Account) -> Mapping[Consent, frozenset[int]]:
 
 def _readable(cls: type, scope: Scope) -> ColumnElement[bool]:
     """The condition under which rows of that class are seen from the scope; one more only where something is linked."""
-    clients = scope.linked.get(cls.consent) if issubclass(cls, ByConsent) else None
+    clients = _clients_of(cls, scope)
     return or_(_within(cls, scope), _key_of(cls).in_(sorted(clients))) if clients else _within(cls, scope)
 
 
-def _writable(cls: type, scope: Scope) -> ColumnElement[bool]:
-    return _readable(cls, scope) if getattr(cls, "consent_writes", False) else _within(cls, scope)
+def _clients_of(cls: type, scope: Scope) -> frozenset[int]:
+    """The clients elsewhere in the tree that have agreed to show rows of that class."""
+    consents = cls.opened_by if issubclass(cls, ByConsent) else ()
+    return frozenset().union(*(scope.linked.get(consent, frozenset()) for consent in consents))
 
 
 def _key_of(cls: Any) -> Any:
@@ -256,7 +259,13 @@ def is_agreed(scope: Scope, row: Any) -> bool:
     """Whether a row is another account's, seen by its consent."""
     if not (scope.linked and isinstance(row, ByConsent)):
         return False
-    return getattr(row, _key_of(type(row)).key) in scope.linked.get(row.consent, ())
+    return getattr(row, _key_of(type(row)).key) in _clients_of(type(row), scope)
+
+
+def is_by_consent(row: Any) -> bool:
+    """The same, for the work at hand."""
+    scope = db.session().info.get("scope")
+    return isinstance(scope, Scope) and is_agreed(scope, row)
 
 
 def _is_within(scope: Scope, row: Any) -> bool:
@@ -354,7 +363,7 @@ def carry(account: Account, to: Account) -> int:
 def give_to(row: Any, account: Account) -> None:
     """Give a row to another account in sight: what was written in one becomes the affair of the other."""
     _refuse_foreign(db.session(), account)
-    row.account, row.account_path = account, account.path
+    row.account, row.account_id, row.account_path = account, account.id, account.path
 
 
 # --- foot one: criteria on every statement ---------------------------------------------------------------------
@@ -483,11 +492,19 @@ def _check_writes(session: AnySession, _context: Any, _instances: Any) -> None:
             return
         for row in list(session.new) + [row for row in session.dirty if session.is_modified(row)]:
             _check_foreign_keys(session, scope, row)
-            if not isinstance(row, Sealed | FabUser) and not _may_write(scope, row):
+            if not isinstance(row, Sealed | FabUser) and not (_may_write(scope, row) and _may_leave(scope, row)):
                 raise OutsideScope(type(row).__name__)
         for row in session.deleted:
-            if not _may_write(scope, row):
+            if not _may_write(scope, row) or is_agreed(scope, row):
                 raise OutsideScope(type(row).__name__)
+
+
+def _may_leave(scope: Scope, row: Any) -> bool:
+    """Whether a row that changes hands was the scope's to give: nothing is taken from a client by its consent."""
+    before = inspect(row).committed_state
+    if not scope.linked or before.keys().isdisjoint({"account", "account_id"}):
+        return True
+    return before.get("account_id", row.account_id) not in frozenset().union(*scope.linked.values())
 
 
 def _place(session: AnySession, row: Any) -> None:

@@ -25,6 +25,7 @@ from .models import (
     ApiKey,
     ApiKeyStatus,
     Article,
+    ArticlePrice,
     Consent,
     Holding,
     HoldKind,
@@ -54,6 +55,7 @@ from .pages.order_wizard import OrderWizard
 from .pages.orders import FulfilmentsView, OrdersView
 from .pages.plans import PlansView, ProductsView
 from .pages.portal import PortalView
+from .pages.prices import PricedView, prices_in_words
 from .pages.properties import PropertiesView
 from .pages.relationships import ManagersView, RelationshipsView
 from .pages.resource_groups import ResourceGroupsView
@@ -75,6 +77,7 @@ from .services import (
     members,
     moves,
     plans,
+    subscriptions,
 )
 from .services.import_columns import ID_LABEL, ids_for
 from .tenancy import current_scope, may_change
@@ -100,7 +103,10 @@ from .ui.view import (
     without_own_account,
 )
 
-SECTIONS_BY_CONSENT = {"articles": Consent.LICENSES, "licenses": Consent.LICENSES}
+SECTIONS_BY_CONSENT = {
+    "articles": Consent.LICENSES, "licenses": Consent.LICENSES, "subscriptions": Consent.SUBSCRIPTIONS,
+    "orders": Consent.ORDERS,
+}  # fmt: skip
 PLACES = 20  # offered at a time where an account could be moved to
 
 
@@ -255,7 +261,8 @@ class AccountsView(BackOfficeView):
     def links(self, row: Account) -> list[Link]:
         """*Invite member*, and *Switch to account* where one is a member (M-14)."""
         if row.is_archived or not _is_beneath(row):
-            return []
+            agreed = row.id in subscriptions.clients_to_order_for() and may("subscription.add")
+            return [_subscribe_link(row)] if agreed else []
         links = [_invite_link(account=row.id, back=self.url("show", pk=row.id))] if may("invitation.add") else []
         links += [_subscribe_link(row)] if may("subscription.add") else []
         links += [_give_link(row)] if may("holding.add") else []
@@ -611,20 +618,22 @@ class InvitationsView(BackOfficeView):
         return ngettext("One invitation was withdrawn.", "%(num)s invitations were withdrawn.", len(chosen))
 
 
-class ArticlesView(CatalogueView):
+class ArticlesView(PricedView):
     """What the operator sells, and what each article grants; partners read it (M-11, M-12)."""
 
     route_base = "/articles"
     datamodel = Table(Article)
     noun = "article"
+    prices_of = ArticlePrice
     list_title = _l("Articles")
     list_lead = _l("What accounts can acquire. What an article grants becomes licenses of the account.")
     show_title = _l("Article")
     add_title = add_label = _l("Add article")
-    include_route_methods = CatalogueView.include_route_methods | {"show"}
+    include_route_methods = CatalogueView.include_route_methods | {"show", "price"}
     label_columns = {
         "number": _l("Article number"),
         "name": _l("Name"),
+        "price": _l("Price of one"),
         "granted": _l("Grants"),
         "name_en": _l("Name in English"),
         "name_de": _l("Name in German"),
@@ -638,7 +647,7 @@ class ArticlesView(CatalogueView):
         "number": _l("Your own, or left empty to be given one."),
         "name_de": _l("One of the two is enough."),
     }
-    list_columns = ["name", "number", "granted", "created_at"]
+    list_columns = ["name", "number", "price", "granted", "created_at"]
     more_columns = ("description", "archived_at")
     add_columns = edit_columns = ["number", "name_en", "name_de", "description_en", "description_de"]
     search = ("name", "number")
@@ -649,7 +658,8 @@ class ArticlesView(CatalogueView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         granted = {"value": lambda article: " · ".join(map(_grant_in_words, article.grants))}
-        return changed(super().fields(names), granted=granted, description={"kind": "long"})
+        price = {"value": prices_in_words}
+        return changed(super().fields(names), granted=granted, price=price, description={"kind": "long"})
 
     def _sections(self, row: Article) -> Any:
         overview, *rest = super()._sections(row)

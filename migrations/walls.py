@@ -71,18 +71,30 @@ def protect_catalogue(table: str) -> None:
         op.execute(f"CREATE POLICY catalogue ON {table} FOR SELECT USING ({CATALOGUE})")
 
 
-def admit(table: str, consent: str, *, key: str = "account_id", writing: bool = False) -> None:
-    """Let partners see the rows of clients that have given that consent, and with `writing` add and change them.
+def admit(table: str, *consents: str, key: str = "account_id", writing: bool = False) -> None:
+    """Let partners see the rows of clients that have given one of those consents, and with `writing` add and change
+    them.
 
     A policy of its own beside `wall`, for the accounts that `tenancy` names at the start of a transaction.
     """
     if op.get_bind().dialect.name != "postgresql":
         return
-    rule = BY_CONSENT.format(key=key, consent=consent)
+    rule = _by(consents, key)
     op.execute(f"CREATE POLICY consent ON {table} FOR SELECT USING ({rule})")
     if writing:
         op.execute(f"CREATE POLICY consent_adds ON {table} FOR INSERT WITH CHECK ({rule})")
         op.execute(f"CREATE POLICY consent_changes ON {table} FOR UPDATE USING ({rule}) WITH CHECK ({rule})")
+
+
+def admit_to_history() -> None:
+    """Let whoever does something by a client's consent write it down in the client's history; not read there."""
+    if op.get_bind().dialect.name == "postgresql":
+        rule = f"NOT inside AND {_by(('view',), 'account_id')}"
+        op.execute(f"CREATE POLICY consent_adds ON log_entry FOR INSERT WITH CHECK ({rule})")
+
+
+def _by(consents: tuple[str, ...], key: str) -> str:
+    return " OR ".join(BY_CONSENT.format(key=key, consent=consent) for consent in consents)
 
 
 def only_add_to(table: str) -> None:

@@ -40,7 +40,7 @@ from ..ui import labels
 from ..ui.acting import me
 from ..ui.explaining import offer_of
 from ..ui.fields import Trimmed, WholeNumberField, choices, currencies, form_for
-from ..ui.formats import base_price, shown, time_zone
+from ..ui.formats import first_price, shown, time_zone
 from ..ui.page import Cell, Fact
 from ..ui.view import key_of
 
@@ -128,7 +128,7 @@ class PlanForm(StepForm):
             here = next((price for price in prices if price.currency == self.currency.data), None)
             if prices:
                 offer = offer_of(plan, here or prices[0])
-                found.append((offer, [base_price(price) for price in prices if here and price is not here]))
+                found.append((offer, [first_price(price) for price in prices if here and price is not here]))
         offered = [offer.plan for offer, _others in found]
         placed, free = any(plan.product.locations for plan in offered), any(plan.trial_months for plan in offered)
         return {"plans": found, "placed": placed, "free": free}
@@ -249,7 +249,7 @@ class SubscriptionForm(StepForm):
 
 
 def _subscriptions(order: Order) -> list[Subscription]:
-    found = offers.subscriptions_for(order.kind).options(
+    found = offers.subscriptions_for(order.kind, by=me()).options(
         contains_eager(Subscription.account), joinedload(Subscription.plan)
     )
     if order.product_type is not None and order.kind is not OrderKind.LICENSES:

@@ -31,14 +31,15 @@ from ..models import (
     Subscription,
 )
 from ..services import fulfilment, orders, quotes
-from ..tenancy import current_scope
+from ..services.above import office_above
+from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
 from ..ui.columns import TONES, Field, changed
 from ..ui.explaining import explained
 from ..ui.fields import Trimmed, reason_field
 from ..ui.formats import shown
 from ..ui.interface import Table
-from ..ui.page import Action, Cell, DetailPage, FormPage, Link, Section
+from ..ui.page import Action, Cell, DetailPage, Empty, FormPage, Link, Section
 from ..ui.view import BackOfficeView, command, find, leave_form
 from .order_wizard import url_of
 
@@ -128,6 +129,16 @@ class OrdersView(BackOfficeView):
         told = super()._sections(row)
         return [replace(section, facts=[fact for fact in section.facts if fact.cell.text]) for section in told]
 
+    def lead(self) -> Any:
+        """A customer is told who orders for it."""
+        return self.list_lead if may("order.add") else _who_orders() or self.list_lead
+
+    def _empty(self, listing: Any, related: bool) -> Empty:
+        empty = super()._empty(listing, related)
+        if listing.is_filtered or related or may("order.add"):
+            return empty
+        return replace(empty, text=_who_orders() or _("What is ordered for you stands here."))
+
     def _add_link(self) -> Link | None:
         if not may("order.add"):
             return None
@@ -197,13 +208,28 @@ class OrdersView(BackOfficeView):
         return leave_form(url_of(draft))
 
 
+def _who_orders() -> str:
+    """For those who do not order themselves: whom to ask, and how."""
+    scope = current_scope()
+    office = None if scope.kind.manages_accounts else office_above(scope.account_id)
+    if office is None:
+        return ""
+    ways = ", ".join(filter(None, [office.contact, office.email, office.phone]))
+    ask = f"{office.name} ({ways})" if ways else office.name
+    return _("%(office)s orders for you. To order something, or to change an order, please ask there.", office=ask)
+
+
 def _is_own(row: Order) -> bool:
     return row.account_id == current_scope().account_id
 
 
 def _may_withdraw(row: Order) -> bool:
-    """Whether the acting account may take the order back: from above, while nothing of it is fulfilled."""
-    return current_scope().kind.manages_accounts and orders.is_open(row)
+    """Whether the acting account may take the order back: from above, or having placed it by the customer's consent,
+    while nothing of it is fulfilled."""
+    scope = current_scope()
+    if not scope.kind.manages_accounts or (is_by_consent(row) and row.author_account_id != scope.account_id):
+        return False
+    return orders.is_open(row)
 
 
 def _told(row: Order) -> dict[str, Any]:

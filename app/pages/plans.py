@@ -1,4 +1,4 @@
-"""Products, plans and their prices; and *View plans*, which shows them side by side (I-1, L-7, M-10)."""
+"""Products and plans; and *View plans*, which shows them side by side (I-1, L-7, M-10)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from flask_wtf import FlaskForm
 from sqlalchemy import select
-from wtforms import BooleanField, SelectField, SelectMultipleField
-from wtforms.validators import InputRequired, Optional
+from wtforms import BooleanField, SelectMultipleField
 
 from .. import clock
 from ..extensions import db
@@ -25,13 +23,13 @@ from ..services import plans
 from ..ui.acting import may, me
 from ..ui.archived import CatalogueView, archiving
 from ..ui.columns import Field, changed
-from ..ui.explaining import Offer, offer_of, price_facts
-from ..ui.fields import LocalDateField, LocalDecimalField, choices, currencies
-from ..ui.formats import base_price, shown, time_zone
+from ..ui.explaining import Offer, offer_of
+from ..ui.fields import choices
+from ..ui.formats import shown, time_zone
 from ..ui.interface import Table
-from ..ui.page import Action, Empty, FieldGroup, Link
+from ..ui.page import Empty, FieldGroup, Link
+from .prices import PricedView, amounts, price_fields, prices_in_words
 
-REQUIRED = InputRequired(_l("Please fill this in."))
 TEXTS = {
     "name": _l("Name"),
     "key": _l("Key"),
@@ -44,14 +42,6 @@ TEXTS = {
 TEXT_HELPS = {
     "key": _l("Its name in the API; it cannot be changed later."),
     "name_de": _l("One of the two is enough."),
-}
-AMOUNTS = {
-    "base": _l("Base price"),
-    "users": _l("One more user"),
-    "terminals": _l("One more terminal"),
-    "disk": _l("One more GB"),
-    "upfront": _l("Software, paid once"),
-    "infrastructure": _l("Infrastructure afterwards"),
 }
 
 
@@ -104,12 +94,13 @@ class ProductsView(CatalogueView):
     )
 
 
-class PlansView(CatalogueView):
+class PlansView(PricedView):
     """The price models: what a subscription to a product costs, includes and allows (M-10, L-7)."""
 
     route_base = "/plans"
     datamodel = Table(Plan)
     noun = "plan"
+    prices_of = PlanPrice
     list_title = _l("Plans")
     list_lead = _l("What subscriptions cost, include and allow.")
     show_title = _l("Plan")
@@ -148,7 +139,7 @@ class PlansView(CatalogueView):
     search = ("name", "key", "product.name", "description")
     form_groups = (
         ("", ("product_id", "key", "name_en", "name_de")),
-        (_l("Price"), ("currency", *AMOUNTS)),
+        (_l("Price"), ("currency", *PlanPrice.AMOUNTS)),
         (_l("Terms"), ("period", *PaymentMode, "trial_months", "renewal", "renewal_window")),
         (_l("Included, and limits"), (*limit_columns, "beyond")),
     )
@@ -164,12 +155,12 @@ class PlansView(CatalogueView):
         super()._init_forms()
         modes = {mode.value: BooleanField(mode.label, default=mode is PaymentMode.PREPAID) for mode in PaymentMode}
         self.edit_form = type("PlanForm", (self.edit_form,), modes)
-        self.add_form = type("PlanForm", (self.add_form,), modes | _price_fields())
+        self.add_form = type("PlanForm", (self.add_form,), modes | price_fields(PlanPrice))
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         return changed(
             super().fields(names),
-            price={"value": _prices_in_words},
+            price={"value": prices_in_words},
             payment={"value": lambda plan: ", ".join(str(mode.label) for mode in plan.payment_modes)},
             description={"kind": "long"},
             **{f"limit_{meter}": _limit_column(meter) for meter in Meter},
@@ -180,8 +171,8 @@ class PlansView(CatalogueView):
 
     def create(self, form: Any) -> Plan:
         facts = {name: form[name].data for name in (*self.add_columns, *PaymentMode) if name != "product_id"}
-        product = db.session.get(Product, form.product_id.data)
-        return plans.define_plan(product=product, currency=form.currency.data, amounts=_amounts(form), by=me(), **facts)
+        facts |= {"product": db.session.get(Product, form.product_id.data), "amounts": amounts(form, PlanPrice)}
+        return plans.define_plan(currency=form.currency.data, by=me(), **facts)
 
     def change(self, row: Plan, form: Any) -> None:
         plans.change_plan(row, by=me(), **{name: form[name].data for name in (*self.edit_columns, *PaymentMode)})
@@ -192,34 +183,6 @@ class PlansView(CatalogueView):
         archived=lambda num: ngettext("One plan was archived.", "%(num)s plans were archived.", num),
         restored=lambda num: ngettext("One plan was restored.", "%(num)s plans were restored.", num),
     )
-
-    @expose("/show/<int:pk>")
-    @has_access
-    def show(self, pk: int) -> Any:
-        plan = self.row(pk)
-        prices = _priced_lines(plan.prices, clock.today(time_zone()))
-        labels = [str(AMOUNTS[name]) for name in PlanPrice.AMOUNTS]
-        return render_template("plan.html", page=self.detail_page(plan), prices=prices, price_labels=labels)
-
-    def questions(self, row: Plan) -> list[Action]:
-        return [self._question(row, "price", _("Set price"), "cash")] if may("plan.price") else []
-
-    @expose("/price/<int:pk>", methods=["GET", "POST"])
-    @has_access
-    def price(self, pk: int) -> Any:
-        """What it costs in one currency from a day on; what counts now is proposed."""
-        plan, today = self.row(pk), clock.today(me().account.time_zone)
-        now = next(iter(plan.prices_on(today)), None)
-        proposed = {"valid_from": today} | ({"currency": now.currency} | dict(now.amounts()) if now else {})
-        form = PriceForm(data=proposed)
-        lead = _("From that day on it counts for new subscriptions and for renewals. What runs keeps its price.")
-        return self._ask(
-            self._question_page(plan, "price", form, _l("Set price of %(name)s"), _("Set price"), lead=lead),
-            lambda: plans.set_price(
-                plan, form.currency.data, on=form.valid_from.data, amounts=_amounts(form), by=me()
-            ),
-            _("The price of “%(name)s” is set.", name=plan.name),
-        )
 
     @expose("/compare")
     @has_access
@@ -241,31 +204,9 @@ class PlansView(CatalogueView):
         )
 
 
-def _price_fields() -> dict[str, Any]:
-    """The inputs of a price: the base is needed, the rest may be empty."""
-    inputs = {
-        name: LocalDecimalField(label, [REQUIRED if name == "base" else Optional()]) for name, label in AMOUNTS.items()
-    }
-    return {"currency": SelectField(_l("Currency"), choices=currencies)} | inputs
-
-
-PriceForm = type(
-    "PriceForm", (FlaskForm,), {"valid_from": LocalDateField(_l("From"), [REQUIRED]), **_price_fields()}
-)
-
-
-def _amounts(form: Any) -> dict[str, Any]:
-    return {name: form[name].data for name in PlanPrice.AMOUNTS}
-
-
 def _grouped(fields: Any, *groups: Iterable[str]) -> list[FieldGroup]:
     by_name = {field.name: field for field in fields}
     return [FieldGroup("", [by_name[name] for name in names if name in by_name]) for names in groups]
-
-
-def _prices_in_words(plan: Plan) -> str:
-    """What it costs today, in each currency."""
-    return " · ".join(map(base_price, plan.prices_on(clock.today(time_zone()))))
 
 
 def _limit_column(meter: Meter) -> dict[str, Any]:
@@ -312,29 +253,3 @@ def _cost(plan: Plan, today: date, currency: str) -> tuple[int, str]:
     """By what a month costs, the cheapest first."""
     price = plan.price_on(today, currency)
     return (price.base_minor // plan.period.months if price else 0, plan.key)
-
-
-# --- the prices of one -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PricedLine:
-    currency: str
-    since: str
-    amounts: list[str]
-    status: str
-    tone: str
-
-
-def _priced_lines(prices: list[PlanPrice], today: date) -> list[PricedLine]:
-    """Every price there was, is and will be; the newest of each currency first."""
-    ordered = sorted(prices, key=lambda price: (price.currency, -price.valid_from.toordinal()))
-    return [PricedLine(p.currency, shown(p.valid_from, "date"), price_facts(p), *_when(p, prices, today))
-            for p in ordered]  # fmt: skip
-
-
-def _when(price: PlanPrice, prices: list[PlanPrice], today: date) -> tuple[str, str]:
-    if price.valid_from > today:
-        return _("to come"), "azure"
-    newer = any(price.currency == p.currency and price.valid_from < p.valid_from <= today for p in prices)
-    return (_("past"), "secondary") if newer else (_("now"), "green")

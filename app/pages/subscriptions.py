@@ -33,15 +33,15 @@ from ..models import (
     SubscriptionStatus,
     sort_key,
 )
-from ..services import quotes, resource_groups, subscriptions, upfront
+from ..services import offers, quotes, resource_groups, subscriptions, upfront
 from ..services.subscriptions import Renewal, Terms, today_of
-from ..tenancy import current_scope, in_subtree
+from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
 from ..ui.archived import archived_link, with_archived
 from ..ui.columns import Field, alias_of, changed
 from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, currencies, reason_field
-from ..ui.formats import base_price, shown
+from ..ui.formats import first_price, shown
 from ..ui.interface import Table
 from ..ui.page import Action, Cell, DetailPage, FieldGroup, FormPage, Link
 from ..ui.subscriptions import notes, numbers, timeline
@@ -210,8 +210,7 @@ class SubscriptionsView(BackOfficeView):
 
     def _choose_account(self) -> Any:
         q, plan = request.args.get("q", "").strip()[:80], request.args.get("plan", "")[:12]
-        asked = select(Account).where(Account.archived_at.is_(None), Account.name.icontains(q, autoescape=True))
-        asked = asked.where(in_subtree(Account.path, current_scope().path))  # not those that only let one in
+        asked = offers.orderable(me()).where(Account.name.icontains(q, autoescape=True))
         found = list(db.session.scalars(asked.order_by(Account.name_sort, Account.id).limit(CHOSEN_FROM + 1)))
         kept = {"plan": plan} if plan else {}
         lines = [(account, self.url("add", account=account.id, **kept)) for account in found[:CHOSEN_FROM]]
@@ -221,7 +220,7 @@ class SubscriptionsView(BackOfficeView):
         )
 
     def form_to_add(self) -> Any:
-        account = account_asked_for()
+        account = _whose()
         proposed = {"currency": account.currency, "location": "", "plan_id": key_of(request.args.get("plan", "0"))}
         form = SubscriptionForm(data=proposed)
         form.plan_id.choices = _plans_offered(account)
@@ -245,13 +244,13 @@ class SubscriptionsView(BackOfficeView):
     def _form_page(self, form: Any, title: Any, url: str, name: str = "") -> FormPage:
         if not isinstance(form, SubscriptionForm):
             return super()._form_page(form, title, url, name)
-        account = account_asked_for()
+        account = _whose()
         page = super()._form_page(form, title, self.url("add", account=account.id), account.name)
         more = {"preview_url": self.url("preview", account=account.id)}
         return replace(page, submit_label=_("Add subscription"), extra="_subscription_form.html", more=more)
 
     def create(self, form: Any) -> Subscription:
-        account = account_asked_for()
+        account = _whose()
         return subscriptions.add(account, _terms(form), title=form.title.data, remark=form.remark.data, by=me())
 
     def links(self, row: Subscription) -> list[Link]:
@@ -267,7 +266,7 @@ class SubscriptionsView(BackOfficeView):
     @permission_name("add")
     def preview(self) -> Any:
         """What the form at hand would cost: the same code as the deed, without doing it."""
-        account = account_asked_for()
+        account = _whose()
         form = SubscriptionForm(request.args, meta={"csrf": False})
         form.plan_id.choices = _plans_offered(account)
         try:
@@ -307,7 +306,7 @@ class SubscriptionsView(BackOfficeView):
             ("suspend", _("Suspend"), "player-pause", may("subscription.suspend") and _suspendable(row)),
         ]
         asked = [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]
-        if may("subscription.cancel") and row.may_become(SubscriptionStatus.CANCELLED):
+        if may("subscription.cancel") and _cancellable(row):
             asked.append(self._question(row, "cancel", _("Cancel subscription"), "ban", danger=True))
         return asked
 
@@ -356,6 +355,8 @@ class SubscriptionsView(BackOfficeView):
     @has_access
     def cancel(self, pk: int) -> Any:
         row = self.row(pk)
+        if is_by_consent(row):
+            abort(403)
         form = CancelForm(data={"when": "end" if row.status is SubscriptionStatus.ACTIVE else "now"})
         form.when.choices = _moments(row)
         lead = _("What is stored in it is deleted two weeks after; mail says so to the account.")
@@ -437,7 +438,7 @@ class SubscriptionsView(BackOfficeView):
         confirm_one=_l("Take the cancellation of %(name)s back?"),
         icon="arrow-back-up",
         permission="cancel",
-        offered=lambda row: row.cancelled_on is not None and not row.is_over,
+        offered=lambda row: row.cancelled_on is not None and not row.is_over and not is_by_consent(row),
     )
     def keep(self, chosen: list[Subscription]) -> str:
         for row in chosen:
@@ -446,6 +447,11 @@ class SubscriptionsView(BackOfficeView):
 
 
 # --- small things ----------------------------------------------------------------------------------------------
+
+
+def _whose() -> Account:
+    """The account a new subscription is for: one beneath, the own, or a client's that has agreed to it."""
+    return account_asked_for(subscriptions.clients_to_order_for())
 
 
 def _terms(form: Any) -> Terms:
@@ -487,7 +493,7 @@ def _plans_offered(account: Account) -> list[Any]:
 
 def _per_period(plan: Plan, today: Any, account: Account) -> str:
     price = plan.price_on(today, account.currency) or next(iter(plan.prices_on(today)), None)
-    return f"{base_price(price)} {str(plan.period.label).lower()}" if price else ""
+    return f"{first_price(price)} {str(plan.period.label).lower()}" if price else ""
 
 
 def _moments(row: Subscription) -> list[Any]:
@@ -507,6 +513,10 @@ def _could_be_upfront(row: Subscription) -> bool:
     return upfront.can_be_asked(row) and upfront.open_of(row) is None
 
 
+def _cancellable(row: Subscription) -> bool:
+    return row.may_become(SubscriptionStatus.CANCELLED) and not is_by_consent(row)
+
+
 def _suspendable(row: Subscription) -> bool:
     return row.may_become(SubscriptionStatus.SUSPENDED) and _from_above(row)
 
@@ -514,4 +524,4 @@ def _suspendable(row: Subscription) -> bool:
 def _from_above(row: Subscription) -> bool:
     """Whether it is another account's, or the operator's own: nobody else decides about their own."""
     scope = current_scope()
-    return row.account_id != scope.account_id or scope.kind is Kind.OPERATOR
+    return (row.account_id != scope.account_id or scope.kind is Kind.OPERATOR) and not is_by_consent(row)

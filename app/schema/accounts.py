@@ -142,7 +142,7 @@ class Account(ByConsent, Model):
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
     )
 
-    consent = Consent.VIEW
+    opened_by = (Consent.VIEW,)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)

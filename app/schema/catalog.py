@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ..extensions import Moment
 from .common import Archivable, Bilingual, in_language, public_id, stored
 from .ownership import OfCatalogue
-from .plans import Priced, price_on
+from .plans import Priced, price_on, prices_on
 
 
 class Policy(StrEnum):
@@ -91,6 +91,10 @@ class Article(Bilingual, Archivable, OfCatalogue, Model):
     def price_on(self, day: date, currency: str) -> ArticlePrice | None:
         """What a piece costs from that day on; none where it is not sold in that currency."""
         return price_on(self.prices, day, currency)
+
+    def prices_on(self, day: date) -> list[ArticlePrice]:
+        """What a piece costs that day, in each currency it is sold in."""
+        return prices_on(self.prices, day)
 
 
 class Grant(OfCatalogue, Model):

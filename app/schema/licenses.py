@@ -44,7 +44,7 @@ class Holding(OwnedByAccount, Model):
         Index("uq_holding_order_line", "order_line_id", unique=True),  # a line is granted once
     )
 
-    consent = Consent.LICENSES
+    opened_by = (Consent.LICENSES,)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id"), index=True)
@@ -112,7 +112,7 @@ class License(OwnedByAccount, Model):
         LicenseStatus.SURRENDERED: set(),
     }  # fmt: skip
 
-    consent = Consent.LICENSES
+    opened_by = (Consent.LICENSES,)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(String(60), unique=True)
@@ -196,7 +196,7 @@ class LicenseMovement(OwnedByAccount, Model):
         Index("ix_license_movement_reference", "license_id", "reference"),
     )
 
-    consent = Consent.LICENSES
+    opened_by = (Consent.LICENSES,)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     license_id: Mapped[int] = mapped_column()

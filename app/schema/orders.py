@@ -27,7 +27,7 @@ from .. import money
 from ..extensions import Moment
 from .catalog import Article
 from .common import in_language, stored
-from .ownership import OwnedByAccount
+from .ownership import Consent, OwnedByAccount
 from .plans import DataLocation, Operation, PaymentMode, Plan, ProductType
 from .subscriptions import Calculation, ResourceGroup, Subscription
 
@@ -115,6 +115,9 @@ class Order(OwnedByAccount, Model):
         OrderStatus.FAILED: {OrderStatus.PLACED, OrderStatus.IN_FULFILMENT, OrderStatus.CANCELLED},
         OrderStatus.CANCELLED: set(),
     }  # fmt: skip
+
+    opened_by = (Consent.ORDERS,)
+    consent_writes = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
@@ -216,6 +219,9 @@ class OrderLine(OwnedByAccount, Model):
         CheckConstraint("(article_id IS NULL) <> (plan_id IS NULL)", name="ck_order_line_what"),
     )
 
+    opened_by = (Consent.ORDERS,)
+    consent_writes = True
+
     id: Mapped[int] = mapped_column(primary_key=True)
     order_id: Mapped[int] = mapped_column(index=True)
     position: Mapped[int] = mapped_column()
@@ -293,6 +299,9 @@ class Fulfilment(OwnedByAccount, Model):
         FulfilmentStatus.FULFILLED: set(),
         FulfilmentStatus.CANCELLED: set(),
     }  # fmt: skip
+
+    opened_by = (Consent.ORDERS,)
+    consent_writes = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(Integer)

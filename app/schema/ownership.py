@@ -48,7 +48,7 @@ _CONSENT_LABELS = {
 _CONSENT_MEANINGS = {
     Consent.VIEW: _l("Company details: see name, address and contact"),
     Consent.SUBSCRIPTIONS: _l("Subscriptions: see, renew and change them"),
-    Consent.ORDERS: _l("Orders: see them, and order for the client"),
+    Consent.ORDERS: _l("Orders: see them; together with “Subscriptions”, also order for the client"),
     Consent.LICENSES: _l("Licenses: see what was acquired and how much of it is in use"),
     Consent.BILLING: _l("Billing: see invoices and payments"),
     Consent.SUPPORT: _l("Support login: ask to be let in to help"),
@@ -56,11 +56,12 @@ _CONSENT_MEANINGS = {
 
 
 class ByConsent:
-    """What a class says of it: with which consent of its account a partner elsewhere in the tree sees its rows, and
-    whether the same consent lets the partner write them. Said once more to PostgreSQL (`migrations/walls.admit`).
+    """What a class says of it: with which consent of its account (any of them) a partner elsewhere in the tree sees its
+    rows, and whether the same consent lets the partner add and change them. Nothing is deleted by consent. Said once
+    more to PostgreSQL (`migrations/walls.admit`).
     """
 
-    consent: ClassVar[Consent | None] = None
+    opened_by: ClassVar[tuple[Consent, ...]] = ()
     consent_writes: ClassVar[bool] = False
 
 

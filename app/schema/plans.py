@@ -219,7 +219,7 @@ class Plan(Bilingual, Archivable, OfCatalogue, Model):
     renewal_window: Mapped[int] = mapped_column(default=60)  # days before the end
     trial_months: Mapped[int] = mapped_column(default=0)  # free at the beginning, where billing is postponed (I-6)
 
-    product: Mapped[Product] = relationship(back_populates="plans", lazy="joined", innerjoin=True)
+    product: Mapped[Product] = relationship(back_populates="plans", lazy="joined")  # not inner: orders may have no plan
     prices: Mapped[list[PlanPrice]] = relationship(
         back_populates="plan", cascade="all, delete-orphan", lazy="selectin",
         order_by="(PlanPrice.currency, PlanPrice.valid_from)",
@@ -245,14 +245,19 @@ class Plan(Bilingual, Archivable, OfCatalogue, Model):
 
     def prices_on(self, day: date) -> list[PlanPrice]:
         """What it costs that day, in each currency it is sold in."""
-        found = (self.price_on(day, currency) for currency in dict.fromkeys(p.currency for p in self.prices))
-        return [price for price in found if price is not None]
+        return prices_on(self.prices, day)
 
 
 def price_on(prices: list[Any], day: date, currency: str) -> Any:
     """Of the prices in that currency the one that was the last to begin."""
     begun = [price for price in prices if price.currency == currency and price.valid_from <= day]
     return max(begun, key=lambda price: price.valid_from, default=None)
+
+
+def prices_on(prices: list[Any], day: date) -> list[Any]:
+    """What counts that day, in each currency there is a price in."""
+    found = (price_on(prices, day, currency) for currency in dict.fromkeys(price.currency for price in prices))
+    return [price for price in found if price is not None]
 
 
 class Priced:

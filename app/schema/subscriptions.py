@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from .. import money
 from ..extensions import Moment
 from .common import Archivable, sort_key, stored
-from .ownership import OwnedByAccount
+from .ownership import Consent, OwnedByAccount
 from .plans import DataLocation, Meter, PaymentMode, Plan
 
 _IS_OPEN = text("status IN ('requested', 'called', 'paid', 'sent')")
@@ -42,6 +42,8 @@ class Calculation(OwnedByAccount, Model):
     """
 
     __tablename__ = "calculation"
+    opened_by = (Consent.SUBSCRIPTIONS, Consent.ORDERS)
+    consent_writes = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     currency: Mapped[str] = mapped_column(String(3))
@@ -148,6 +150,9 @@ class Subscription(OwnedByAccount, Model):
         SubscriptionStatus.DELETED: set(),
     }  # fmt: skip
 
+    opened_by = (Consent.SUBSCRIPTIONS,)
+    consent_writes = True
+
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     public_id: Mapped[str] = mapped_column(String(60), unique=True)
@@ -220,6 +225,9 @@ class ResourceGroup(Archivable, OwnedByAccount, Model):
         ForeignKeyConstraint(["account_id", "subscription_id"], ["subscription.account_id", "subscription.id"]),
         UniqueConstraint("subscription_id", "name_key", name="uq_resource_group_name"),
     )
+
+    opened_by = (Consent.SUBSCRIPTIONS,)
+    consent_writes = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     subscription_id: Mapped[int] = mapped_column()
@@ -294,6 +302,9 @@ class UpfrontRequest(OwnedByAccount, Model):
         UpfrontStatus.WITHDRAWN: set(),
     }
 
+    opened_by = (Consent.SUBSCRIPTIONS,)
+    consent_writes = True
+
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     subscription_id: Mapped[int] = mapped_column(index=True)
@@ -315,6 +326,7 @@ class UpfrontRequest(OwnedByAccount, Model):
     expires_at: Mapped[datetime | None] = mapped_column(Moment)  # of the link
     activated_at: Mapped[datetime | None] = mapped_column(Moment)
     withdrawn_at: Mapped[datetime | None] = mapped_column(Moment)
+    told_at: Mapped[datetime | None] = mapped_column(Moment)  # when the operator's staff were told of it
 
     subscription: Mapped[Subscription] = relationship(
         primaryjoin="UpfrontRequest.subscription_id == Subscription.id",

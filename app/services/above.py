@@ -17,7 +17,6 @@ class Office(NamedTuple):
     """How a company is reached, as it says so itself; nothing of its people."""
 
     name: str
-    slug: str
     contact: str
     email: str
     phone: str
@@ -29,17 +28,8 @@ def office_above(account_id: int) -> Office | None:
     """The office of whoever looks after that account; none above the operator's."""
     with _beyond_the_wall() as session:
         account = session.get(Account, account_id, options=[joinedload(Account.parent)])
-        return _office_of(account.parent if account else None)
-
-
-def office_of_operator() -> Office | None:
-    """Where whoever sells is written to."""
-    with _beyond_the_wall() as session:
-        return _office_of(session.scalar(select(Account).where(Account.kind == Kind.OPERATOR)))
-
-
-def _office_of(account: Account | None) -> Office | None:
-    return account and Office(*(getattr(account, name) or "" for name in Office._fields))
+        above = account.parent if account else None
+        return above and Office(*(getattr(above, name) or "" for name in Office._fields))
 
 
 def country_of_seller() -> str:

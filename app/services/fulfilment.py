@@ -51,8 +51,17 @@ def fulfil(task: Fulfilment, *, address: str = "", by: Member) -> None:
     _take_effect(task, by)
     webhooks.tell(EventKind.LINE_FULFILLED, task.order, task.line)
     _settle(task)
-    if task.order.status is OrderStatus.COMPLETED and task.order.kind is OrderKind.SUBSCRIBE:
-        credentials.send(task.order, address=address, by=by)
+    if task.order.status is OrderStatus.COMPLETED:
+        _tell_of_completion(task.order, address, by)
+
+
+def _tell_of_completion(order: Order, address: str, by: Member) -> None:
+    """Of a new instance its credentials go out; who gets none reads that the order is done (I-7)."""
+    credited: list[str] = []
+    if order.kind is OrderKind.SUBSCRIBE:
+        credentials.send(order, address=address, by=by)
+        credited = order.credentials_to
+    orders.tell(order, "order_completed", by, but=credited)
 
 
 def fail(task: Fulfilment, *, reason: str, by: Member) -> None:
@@ -66,6 +75,7 @@ def fail(task: Fulfilment, *, reason: str, by: Member) -> None:
     record("fulfilment.failed", task, reason=reason)
     webhooks.tell(EventKind.LINE_FAILED, task.order, task.line)
     _settle(task)
+    orders.tell(task.order, "order_failed", by, task=str(task.line), reason=reason)
 
 
 def retry(task: Fulfilment, *, by: Member) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from .. import clock, domains
 from ..errors import Refused
@@ -318,14 +318,17 @@ def usual(by: Member) -> dict[str, Any]:
 
 
 def orderable(by: Member) -> Any:
-    """The accounts one may order for: the own and those beneath, neither archived nor on hold."""
+    """The accounts one may order for, neither archived nor on hold: the own, those beneath, and clients that have
+    agreed to it (L-4)."""
     living = (Account.archived_at.is_(None), Account.administrative_hold_at.is_(None))
-    return select(Account).where(in_subtree(Account.path, by.account.path), *living)
+    agreed = Account.id.in_(sorted(subscriptions.clients_to_order_for()))
+    return select(Account).where(or_(in_subtree(Account.path, by.account.path), agreed), *living)
 
 
-def subscriptions_for(kind: OrderKind) -> Any:
+def subscriptions_for(kind: OrderKind, *, by: Member) -> Any:
     """The subscriptions an order of that kind can be about."""
-    living = (Account.archived_at.is_(None), Account.administrative_hold_at.is_(None))
+    within = in_subtree(Account.path, by.account.path) | Account.id.in_(sorted(subscriptions.clients_to_order_for()))
+    living = (within, Account.archived_at.is_(None), Account.administrative_hold_at.is_(None))
     running = [SubscriptionStatus.ACTIVE, SubscriptionStatus.EXPIRED]
     if kind is OrderKind.LICENSES:
         running = [SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIAL]
@@ -376,7 +379,7 @@ def _account(pk: int) -> Account:
 
 def _refuse_unless_orderable(account: Account, by: Member) -> None:
     if not account.is_within(by.account):
-        raise Refused(_("There is no such account."), field="account_id")
+        subscriptions.refuse_unagreed(account)
     if account.is_archived:
         raise Refused(_("%(name)s is archived; restore it first.", name=account.name), field="account_id")
     if account.is_held:

@@ -6,6 +6,7 @@ it (`offers`). Placing makes lines, fulfilment tasks and a stored calculation of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -34,10 +35,11 @@ from ..models import (
     ResourceGroup,
     Subscription,
     SubscriptionStatus,
+    User,
     public_id,
 )
-from ..tenancy import give_to
-from . import accounts, offers, quotes, resource_groups, subscriptions, webhooks
+from ..tenancy import give_to, is_by_consent
+from . import accounts, offers, quotes, resource_groups, subscription_news, subscriptions, webhooks
 from .offers import Offer
 
 DELETED_AFTER = timedelta(days=14)  # what was begun of an instance, after the order is cancelled (I-9)
@@ -128,7 +130,8 @@ def _refuse_unless_draft(order: Order, by: Member) -> None:
 
 
 def _refuse_unless_open(order: Order, by: Member) -> None:
-    if order.account_id == by.account_id and not by.account.kind.manages_accounts:
+    own = order.account_id == by.account_id and not by.account.kind.manages_accounts
+    if own or (is_by_consent(order) and order.author_account_id != by.account_id):
         raise Refused(_("Whoever has placed %(order)s can change or cancel it.", order=order))
     if order.status not in UNDER_WAY:
         raise Refused(_("%(order)s is %(status)s.", order=order, status=order.status.label))
@@ -160,7 +163,7 @@ def place(order: Order, *, seen: str, by: Member) -> None:
     _write(order, offer, account, by)
     save(order)
     webhooks.tell(EventKind.PLACED, order)
-    _tell(order, "order_placed", by)
+    tell(order, "order_placed", by)
 
 
 def _former(order: Order, by: Member) -> Order | None:
@@ -256,7 +259,7 @@ def cancel(order: Order, *, reason: str, by: Member) -> None:
         raise Refused(_("Give a reason, in up to 300 characters."), field="reason")
     _cancel(order, reason)
     save(order)
-    _tell(order, "order_cancelled", by, reason=reason)
+    tell(order, "order_cancelled", by, reason=reason)
 
 
 def _cancel(order: Order, reason: str) -> None:
@@ -309,12 +312,9 @@ def save(order: Order) -> None:
         raise Conflict(sentence) from error
 
 
-def _tell(order: Order, template: str, by: Member, **facts: Any) -> None:
+def tell(order: Order, template: str, by: Member, *, but: Iterable[str] = (), **facts: Any) -> None:
     """Write to the author and to the customer, each in their language, with the order's number (I-8)."""
-    account = order.account
-    told = {by.user.email: by.user.locale or by.account.language}
-    if account.email and account.id != by.account_id:
-        told.setdefault(account.email, account.language)
+    told = {email: locale for email, locale in _concerned(order).items() if email not in but}
     for email, locale in told.items():
         with force_locale(locale):
             day = format_date(order.delete_on, "long", rebase=False) if order.delete_on else ""
@@ -322,6 +322,15 @@ def _tell(order: Order, template: str, by: Member, **facts: Any) -> None:
                 template, to=email, locale=locale, account_id=by.account_id, order=order, deleted_on=day,
                 lines=[str(line) for line in _lines_of(order)], **facts,
             )  # fmt: skip
+
+
+def _concerned(order: Order) -> dict[str, str]:
+    """Address → language: who ordered, where that is known here, and for whom, where that is somebody else."""
+    account, author = order.account, db.session.get(User, order.author_id)
+    told = {author.email: author.locale or account.language} if author is not None else {}
+    if account.id != order.author_account_id and (office := subscription_news.registered_address(account)):
+        told.setdefault(office, account.language)
+    return told
 
 
 def _lines_of(order: Order) -> list[OrderLine]:

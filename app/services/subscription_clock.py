@@ -6,25 +6,26 @@ of it can run twice, and twice at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import joinedload
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, case, or_, select
+from sqlalchemy.orm import contains_eager, joinedload
 
 from .. import clock
 from ..audit import record
 from ..extensions import db
 from ..models import Account, Cycle, Subscription, SubscriptionStatus, SuspensionCause
-from . import subscription_news
+from . import deadlines, subscription_news
+from .deadlines import Deadline
 from .subscription_news import News
-from .subscriptions import DELETED_AFTER, is_undecided, save, today_of
+from .subscriptions import is_undecided, save, today_of
 
 MARKS = {Cycle.YEARLY: (30, 7), Cycle.MONTHLY: (7,)}  # days before the end at which people are reminded (L-6)
 TRIAL_MARKS = (7, 2)  # and before the end of a free month (I-6)
+DELETION_MARK = 3  # and before what was cancelled is deleted (I-9)
 SOONEST = max(mark for marks in MARKS.values() for mark in marks)
 AT_ONCE = 200  # rows looked at in one transaction
 ENDING = (SubscriptionStatus.TRIAL, SubscriptionStatus.ACTIVE, SubscriptionStatus.SUSPENDED)
@@ -43,6 +44,11 @@ def _due() -> list[tuple[ColumnElement[bool], Callable[[Subscription], bool]]]:
         (Subscription.status.in_(ENDING) & (Subscription.ends_on <= tomorrow), _end),
         ((Subscription.status == SubscriptionStatus.CANCELLED) & (Subscription.delete_on <= tomorrow), _delete),
         (running & (Subscription.ends_on <= tomorrow + timedelta(days=SOONEST)), _remind),
+        (
+            (Subscription.status == SubscriptionStatus.CANCELLED)
+            & (Subscription.delete_on <= tomorrow + timedelta(days=DELETION_MARK)),
+            _remind_of_deletion,
+        ),
     ]
 
 
@@ -78,13 +84,13 @@ def _end(subscription: Subscription) -> bool:
     if is_undecided(subscription):
         return _end_trial(subscription)
     if subscription.cancelled_on is not None:
-        subscription.status, news, action = SubscriptionStatus.CANCELLED, None, "subscription.cancellation_took_effect"
+        subscription.status, news = SubscriptionStatus.CANCELLED, News.CANCELLED
+        subscription.reminded, action = None, "subscription.cancellation_took_effect"
     else:
         subscription.status, news, action = SubscriptionStatus.EXPIRED, News.EXPIRED, "subscription.expired"
     record(action, subscription)
     save(subscription)
-    if news is not None:
-        _tell(subscription, news)
+    _tell(subscription, news)
     return True
 
 
@@ -127,6 +133,17 @@ def _remind(subscription: Subscription) -> bool:
     return True
 
 
+def _remind_of_deletion(subscription: Subscription) -> bool:
+    """Once, some days before what is stored is gone; where nothing ran, there is nothing to save."""
+    left = (subscription.delete_on - today_of(subscription)).days
+    if not 0 < left <= DELETION_MARK or subscription.reminded is not None or subscription.starts_on is None:
+        return False
+    subscription.reminded = left
+    save(subscription)
+    _tell(subscription, News.DELETION_DUE)
+    return True
+
+
 def _tell(subscription: Subscription, news: News) -> None:
     """The mails stand in the outbox of the account above, whose managers look after it."""
     account = subscription.account
@@ -136,39 +153,33 @@ def _tell(subscription: Subscription, news: News) -> None:
 # --- deadlines ahead -------------------------------------------------------------------------------------------
 
 
-class DeadlineKind(StrEnum):
-    RENEWAL = "renewal"
-    TRIAL = "trial"
-    DELETION = "deletion"
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """Something that will happen to a subscription unless somebody does something."""
-
-    kind: DeadlineKind
-    on: date
-    subscription: Subscription
-
-
-def deadlines(until: date) -> list[Deadline]:
-    """The deadlines of the scope's subscriptions up to and with that day, the next one first; overdue ones too."""
+@deadlines.source("subscription")
+def _deadlines(until: date, zone: str) -> Iterator[Deadline]:
+    """What happens to the scope's subscriptions unless somebody does something: they end, or are deleted (X-7)."""
     running = Subscription.status.in_([SubscriptionStatus.TRIAL, SubscriptionStatus.ACTIVE])
-    cancelled = (Subscription.status == SubscriptionStatus.CANCELLED) & (Subscription.delete_on <= until)
+    is_cancelled = Subscription.status == SubscriptionStatus.CANCELLED
+    day = case((is_cancelled, Subscription.delete_on), else_=Subscription.ends_on)
     asked = (
         select(Subscription)
         .join(Subscription.account)
-        .options(joinedload(Subscription.account, innerjoin=True))
-        .where(or_(running & (Subscription.ends_on <= until), cancelled), Account.archived_at.is_(None))
+        .options(contains_eager(Subscription.account))
+        .where(or_(running, is_cancelled & Subscription.starts_on.is_not(None)), Account.archived_at.is_(None))
+        .where(day >= clock.today(zone), day <= until)
+        .order_by(day, Subscription.id)
+        .limit(deadlines.MOST)
     )
-    return sorted(map(_deadline, db.session.scalars(asked)), key=lambda one: (one.on, one.subscription.id))
+    for one in db.session.scalars(asked):
+        on, what = _ahead(one)
+        yield Deadline(on, what, one.account.name, "subscription", one.id)
 
 
-def _deadline(subscription: Subscription) -> Deadline:
+def _ahead(subscription: Subscription) -> tuple[date, str]:
+    """When something happens to it, and what."""
+    title = subscription.title
     if subscription.status is SubscriptionStatus.CANCELLED:
-        return Deadline(DeadlineKind.DELETION, subscription.delete_on, subscription)
+        return subscription.delete_on, _("What is stored in %(title)s is deleted", title=title)
     if subscription.cancelled_on is not None:
-        return Deadline(DeadlineKind.DELETION, subscription.cancelled_on + DELETED_AFTER, subscription)
+        return subscription.cancelled_on, _("The cancellation of %(title)s takes effect", title=title)
     if subscription.status is SubscriptionStatus.TRIAL:
-        return Deadline(DeadlineKind.TRIAL, subscription.trial_ends_on, subscription)
-    return Deadline(DeadlineKind.RENEWAL, subscription.ends_on, subscription)
+        return subscription.trial_ends_on, _("The free month of %(title)s ends: pay or cancel", title=title)
+    return subscription.ends_on, _("%(title)s ends: renew it", title=title)

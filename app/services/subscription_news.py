@@ -13,8 +13,8 @@ from sqlalchemy.orm import joinedload
 
 from .. import outbox
 from ..extensions import db
-from ..models import Account, Member, Role, Subscription, Token, UpfrontRequest, User
-from .above import office_of_operator
+from ..models import Account, Member, Relationship, Role, Subscription, Token, UpfrontRequest, User
+from ..tenancy import is_by_consent
 
 
 class News(StrEnum):
@@ -25,7 +25,8 @@ class News(StrEnum):
     TRIAL_ENDING = "trial-ending"
     TRIAL_ENDED = "trial-ended"
     CANCELLED = "cancelled"
-    UPFRONT_WANTED = "upfront-wanted"
+    DELETION_DUE = "deletion-due"
+    UPFRONT_REQUESTED = "upfront-requested"  # to the operator
     ACTIVATION = "activation"
     ACTIVATED = "activated"
 
@@ -43,28 +44,37 @@ def send_link(subscription: Subscription, *, to: str, token: Token, expires_on: 
     _write(subscription, News.ACTIVATION, to=to, locale=locale, **facts)
 
 
-def tell_operator(request: UpfrontRequest, *, outbox_id: int) -> None:
-    """There is a call to be made. The mail goes to the operator's office: its people stand beyond the wall."""
-    office = office_of_operator()
-    if office and office.email:
-        path = f"a/{office.slug}/upfront/show/{request.id}"
-        facts = {"outbox_id": outbox_id, "link_path": path, "remark": request.remark}
-        _write(request.subscription, News.UPFRONT_WANTED, to=office.email, locale=office.language, **facts)
+def tell_operator(request: UpfrontRequest, operator: Account) -> None:
+    """Somebody wants to be called about paying upfront; it stands in the operator's own outbox."""
+    path = f"a/{operator.slug}/upfront/show/{request.id}"
+    to = [(operator.email, operator.language)] if operator.email else _administrators(operator)
+    for address, locale in to:
+        _write(request.subscription, News.UPFRONT_REQUESTED, to=address, locale=locale, outbox_id=operator.id,
+               link_path=path, request=request)  # fmt: skip
 
 
 def registered_address(account: Account) -> str:
-    """The account's own, or that of its first administrator; empty where there is neither."""
-    return account.email or next((email for email, _locale in _administrators(account)), "")
+    """The account's own, or that of its first administrator; of a client elsewhere, whose people stay its own, the one
+    it has consented with. Empty where there is none."""
+    return account.email or next((email for email, _locale in _administrators(account)), "") or _consented(account)
 
 
 def _readers(account: Account) -> list[tuple[str, str]]:
     """Addresses and languages: the administrators, or the account's address, or those of the account above."""
     found = list(_administrators(account))
-    if not found and account.email:
-        found = [(account.email, account.language)]
+    office = account.email or ("" if found else _consented(account))
+    if not found and office:
+        found = [(office, account.language)]
     if not found and account.parent is not None:
         found = list(_administrators(account.parent))
     return found
+
+
+def _consented(account: Account) -> str:
+    if not is_by_consent(account):
+        return ""
+    agreed = select(Relationship.email).where(Relationship.account_id == account.id, Relationship.ended_at.is_(None))
+    return db.session.scalar(agreed.order_by(Relationship.id.desc()).limit(1)) or ""
 
 
 def _administrators(account: Account) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from flask_babel import format_date
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm.exc import StaleDataError
 
 from .. import clock
@@ -23,6 +23,7 @@ from ..errors import Conflict, Refused
 from ..extensions import db
 from ..models import (
     Account,
+    Consent,
     DataLocation,
     Kind,
     Member,
@@ -41,11 +42,13 @@ from ..models import (
 )
 from ..periods import Period, add_months, next_end, periods_until
 from ..pricing import Amount
+from ..tenancy import current_scope, is_by_consent
 from . import quotes, subscription_news
 from .subscription_news import News
 
 DELETED_AFTER = timedelta(days=14)  # from the cancellation (I-9)
 LONGEST_REASON, LONGEST_TITLE = 300, 120
+TO_ORDER = (Consent.SUBSCRIPTIONS, Consent.ORDERS)  # whoever orders sees what there is
 RENEWABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.EXPIRED)
 
 
@@ -141,6 +144,8 @@ def edit(subscription: Subscription, *, title: str, remark: str) -> None:
 
 def _check(terms: Terms, account: Account, by: Member) -> None:
     plan = terms.plan
+    if is_by_consent(account):
+        refuse_unagreed(account)
     if account.is_archived:
         raise Refused(_("%(name)s is archived; restore it first.", name=account.name))
     if plan.is_archived or plan.product.is_archived:
@@ -317,6 +322,7 @@ def reinstate(subscription: Subscription, *, by: Member) -> None:
 
 def cancel(subscription: Subscription, *, by: Member, reason: str = "", at_end: bool = False) -> None:
     """Cancel it today, or at the end of its term. What it is about is deleted two weeks later (I-9)."""
+    _refuse_clients(subscription)
     _refuse_unless(subscription, SubscriptionStatus.CANCELLED)
     if at_end and subscription.status is not SubscriptionStatus.ACTIVE:
         raise Refused(_("Only what is active can be cancelled at the end of its term."), field="when")
@@ -324,7 +330,7 @@ def cancel(subscription: Subscription, *, by: Member, reason: str = "", at_end: 
         raise Refused(_("%(subscription)s is cancelled to that day already.", subscription=subscription))
     day = subscription.ends_on if at_end else today_of(subscription)
     if not at_end:
-        subscription.status = SubscriptionStatus.CANCELLED
+        subscription.status, subscription.reminded = SubscriptionStatus.CANCELLED, None
     subscription.cancelled_on, subscription.delete_on = day, day + DELETED_AFTER
     subscription.reason = " ".join(reason.split())[:LONGEST_REASON]
     _withdraw_wish(subscription)
@@ -345,6 +351,7 @@ def _withdraw_wish(subscription: Subscription) -> None:
 
 def keep(subscription: Subscription) -> None:
     """Take back a cancellation to the end of the term that has not come yet."""
+    _refuse_clients(subscription)
     if subscription.cancelled_on is None or subscription.is_over:
         raise Refused(_("%(subscription)s is not about to be cancelled.", subscription=subscription))
     subscription.cancelled_on = subscription.delete_on = None
@@ -385,17 +392,45 @@ def refuse_archived(subscription: Subscription) -> None:
 
 
 def _refuse_own(subscription: Subscription, by: Member) -> None:
-    if subscription.account_id == by.account_id and by.account.kind is not Kind.OPERATOR:
+    own = subscription.account_id == by.account_id and by.account.kind is not Kind.OPERATOR
+    if own or is_by_consent(subscription):
         raise Refused(_("Only accounts above suspend and reinstate a subscription."))
+
+
+def _refuse_clients(subscription: Subscription) -> None:
+    """A client's consent is one to see, renew and change, not to cancel (L-4)."""
+    if is_by_consent(subscription):
+        name = subscription.account.name
+        raise Refused(_("Only %(name)s itself, or an account above it, cancels its subscriptions.", name=name))
+
+
+def clients_to_order_for() -> frozenset[int]:
+    """The clients elsewhere in the tree that let one order for them (L-4)."""
+    linked = current_scope().linked
+    return frozenset.intersection(*(linked.get(consent, frozenset()) for consent in TO_ORDER))
+
+
+def refuse_unagreed(account: Account) -> None:
+    """Raises `Refused` for a client elsewhere in the tree that has not agreed to being ordered for."""
+    if account.id not in clients_to_order_for():
+        raise Refused(_("%(name)s has not agreed to your ordering for it.", name=account.name), field="account_id")
 
 
 def words(subscription: Subscription) -> dict[str, Any]:
     return {"subscription": subscription.public_id, "status": subscription.status.label}
 
 
+SUBSCRIBING = 0x537562  # the first number of PostgreSQL's advisory lock, the account's is the second
+
+
 def hold(account: Account) -> None:
-    """One at a time, so that of two with the same title the second is told."""
-    db.session.execute(select(Account.id).where(Account.id == account.id).with_for_update(key_share=True))
+    """One at a time, so that of two with the same title the second is told.
+
+    The account's row is not locked: a client's, seen by its consent, is nobody else's to lock. SQLite lets in one
+    writer anyway.
+    """
+    if db.session.get_bind().dialect.name == "postgresql":
+        db.session.execute(select(func.pg_advisory_xact_lock(SUBSCRIBING, account.id)))
 
 
 def _free_title(title: str, account: Account, own: Subscription | None = None) -> str:

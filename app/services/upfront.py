@@ -6,6 +6,7 @@ call task of the operator's. Paid, a link goes to the registered address; it wor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -17,13 +18,25 @@ from .. import clock, money, tokens
 from ..audit import record
 from ..errors import Refused
 from ..extensions import db
-from ..models import Member, Purpose, Subscription, SubscriptionStatus, Token, UpfrontRequest, UpfrontStatus
-from . import quotes, subscription_news, subscriptions
+from ..models import (
+    Account,
+    Kind,
+    Member,
+    Purpose,
+    Subscription,
+    SubscriptionStatus,
+    Token,
+    UpfrontRequest,
+    UpfrontStatus,
+)
+from . import deadlines, quotes, subscription_news, subscriptions
+from .deadlines import Deadline
 from .signin import Visitor
 from .subscription_news import News
 from .subscriptions import save, today_of
 
 LONGEST_NOTE, LONGEST_REFERENCE = 300, 120
+AT_ONCE = 100  # the operator is told of in one transaction
 CAN_BECOME_UPFRONT = (SubscriptionStatus.PENDING, SubscriptionStatus.ACTIVE)
 
 
@@ -51,7 +64,6 @@ def ask(subscription: Subscription, *, remark: str = "", by: Member) -> UpfrontR
     db.session.add(request)
     record("upfront_request.added", request)
     db.session.flush()
-    subscription_news.tell_operator(request, outbox_id=by.account_id)
     return request
 
 
@@ -130,6 +142,39 @@ def send(request: UpfrontRequest, *, by: Member) -> None:
     subscription_news.send_link(
         request.subscription, to=address, token=token, expires_on=last_day, outbox_id=by.account_id
     )
+
+
+# --- telling the operator: unscoped, by the clockwork -----------------------------------------------------------
+
+
+def tell_of_new() -> None:
+    """Whoever asks does not see the operator's people; the clockwork writes to them, once for each request."""
+    untold = (UpfrontRequest.told_at.is_(None), UpfrontRequest.status == UpfrontStatus.REQUESTED)
+    new = select(UpfrontRequest).where(*untold).order_by(UpfrontRequest.id)
+    new = new.limit(AT_ONCE).with_for_update(of=UpfrontRequest, skip_locked=True)
+    found = list(db.session.scalars(new.execution_options(populate_existing=True)))
+    operator = db.session.scalar(select(Account).where(Account.kind == Kind.OPERATOR)) if found else None
+    for request in found:
+        request.told_at = clock.now()
+        save(request)
+        subscription_news.tell_operator(request, operator)
+
+
+# --- deadlines ahead -------------------------------------------------------------------------------------------
+
+
+@deadlines.source("upfront_request")
+def _links_that_expire(until: date, zone: str) -> Iterator[Deadline]:
+    """Activation links nobody has followed yet (X-7)."""
+    waiting = select(UpfrontRequest).where(
+        UpfrontRequest.status == UpfrontStatus.SENT, UpfrontRequest.expires_at > clock.now()
+    )
+    waiting = waiting.options(joinedload(UpfrontRequest.account), joinedload(UpfrontRequest.subscription))
+    for one in db.session.scalars(waiting.order_by(UpfrontRequest.expires_at).limit(deadlines.MOST)):
+        day = one.expires_at.astimezone(ZoneInfo(zone)).date()
+        what = _("The activation link of %(title)s expires", title=one.subscription.title)
+        if day <= until:
+            yield Deadline(day, what, one.account.name, "upfront_request", one.id)
 
 
 # --- activating: unscoped, since who holds the link is not known -----------------------------------------------

@@ -170,7 +170,7 @@ def _notes(plan: Plan, price: PlanPrice) -> Any:
         yield _("Data in: %(places)s", places=", ".join(str(place.label) for place in plan.product.data_locations))
 
 
-def price_facts(price: PlanPrice) -> list[str]:
+def price_facts(price: Any) -> list[str]:
     """The amounts of a price, in the order of its columns; empty where it has none."""
     amounts = dict(price.amounts())
-    return [_money(amounts[name], price.currency) if name in amounts else "" for name in PlanPrice.AMOUNTS]
+    return [_money(amounts[name], price.currency) if name in amounts else "" for name in price.AMOUNTS]

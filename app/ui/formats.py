@@ -15,7 +15,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from .. import regions
-from ..models import Plan, PlanPrice
+from ..models import ArticlePrice, Plan, PlanPrice
 from ..reading import read_date as read_date
 from ..reading import read_decimal as read_decimal
 from ..reading import read_whole_number as read_whole_number
@@ -68,12 +68,12 @@ def price_in_words(plan: Plan, day: date, currency: str) -> str:
     price = plan.price_on(day, currency)
     if price is None:
         return plan.name
-    return f"{plan.name} · {base_price(price)} {str(plan.period.label).lower()}"
+    return f"{plan.name} · {first_price(price)} {str(plan.period.label).lower()}"
 
 
-def base_price(price: PlanPrice) -> str:
-    """What a period costs: "€49.00"."""
-    return shown(price.amount("base"), "money", price.currency)
+def first_price(price: PlanPrice | ArticlePrice) -> str:
+    """What a period, or one piece, costs: "€49.00"."""
+    return shown(price.amount(price.AMOUNTS[0]), "money", price.currency)
 
 
 def month_name(day: date) -> str:

@@ -7,7 +7,7 @@ itself (decision 4): a view is one object for all threads, so what a request nee
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -654,11 +654,11 @@ def safe_back(default: str) -> str:
     return back if back.startswith(request.script_root + "/") and "\\" not in back and "//" not in back else default
 
 
-def account_asked_for() -> Account:
-    """The account a form is about: one beneath, named in the address, or the own."""
+def account_asked_for(clients: Collection[int] = ()) -> Account:
+    """The account a form is about: one beneath, named in the address, or the own; or one of these clients."""
     asked = request.args.get("account")
     account = find(Account, current_scope().account_id if asked is None else key_of(asked))
-    return account if may_change(account) else abort(403)
+    return account if may_change(account) or account.id in clients else abort(403)
 
 
 def without_own_account(fields: dict[str, Field]) -> dict[str, Field]:

@@ -130,7 +130,8 @@ PAGES: list[tuple[Person | None, list[str]]] = [
         DORA,
         [
             "/", "/settings/", "/outbox/list/", "/articles/list/", "/articles/show/{article}", "/articles/add",
-            "/articles/edit/{article}", "/license-types/list/", "/license-types/add", "/license-types/edit/{type}",
+            "/articles/edit/{article}", "/articles/price/{article}",
+            "/license-types/list/", "/license-types/add", "/license-types/edit/{type}",
             "/plans/list/", "/plans/add", "/plans/edit/{plan}", "/holdings/list/",
             "/holdings/import/", "/holdings/import/{gifts}", "/holdings/import/{gifts}/columns",
             "/holdings/add?account={kuestenfunk}", "/holdings/related/account_id/{kuestenfunk}",

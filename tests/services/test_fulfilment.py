@@ -77,6 +77,44 @@ def test_a_failure_is_read_by_everybody_who_sees_the_order(bob, dora):
         assert db.session.get(Order, order).reason == "No data center has room"
 
 
+def subjects(order):
+    """Of the mails about an order, by recipient."""
+    name = read(Order, order).public_id
+    with unscoped("looking at the mails of a test", writes=False) as session:
+        found = session.scalars(select(Message).where(Message.subject.contains(name)).order_by(Message.id))
+        return {message.recipient: message.subject for message in found}
+
+
+def test_author_and_customer_are_told_when_it_is_completed(dora):
+    order = bought(1)
+    buying.fulfilled(order)
+
+    told = subjects(order)
+    assert set(told) == {"alice@nordlicht.example", "info@kuestenfunk.example"}
+    assert all("abgeschlossen" in subject or "is completed" in subject for subject in told.values())
+
+
+def test_author_and_customer_are_told_of_a_failure_and_its_reason(dora):
+    order = bought(1)
+    (task,) = tasks(order)
+    work("take", task)
+    work("fail", task, reason="No data center has room")
+
+    assert set(subjects(order)) == {"alice@nordlicht.example", "info@kuestenfunk.example"}
+    with unscoped("looking at the mails of a test", writes=False) as session:
+        newest = session.scalars(select(Message).order_by(Message.id.desc())).first()
+        assert "No data center has room" in newest.body_text
+
+
+def test_whoever_gets_credentials_gets_no_second_mail(dora):
+    order = buying.fulfilled(buying.placed(buying.plan_of(), slug="kuestenfunk", to_author=False))
+
+    told = subjects(order)
+    assert "is completed" in told["alice@nordlicht.example"] or "abgeschlossen" in told["alice@nordlicht.example"]
+    assert "is completed" not in told["info@kuestenfunk.example"]
+    assert "abgeschlossen" not in told["info@kuestenfunk.example"]
+
+
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 301])
 def test_a_failure_needs_a_reason(dora, reason):
     (task,) = tasks(bought(1))

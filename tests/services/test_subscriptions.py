@@ -30,8 +30,7 @@ from app.models import (
     SubscriptionStatus,
 )
 from app.periods import add_months
-from app.services import plans, quotes, resource_groups, subscription_clock, subscriptions
-from app.services.subscription_clock import DeadlineKind
+from app.services import deadlines, plans, quotes, resource_groups, subscription_clock, subscriptions
 from app.tenancy import unscoped
 from tests import crowd, stock
 from tests.cast import ALICE, BOB, CHARLIE, DORA, FRIDA, Person, account_called, acting_as
@@ -385,15 +384,18 @@ def test_a_cancellation_names_the_day_of_deletion_which_comes(app):
         assert (the(number).status, the(number).delete_on) == ("cancelled", date(2026, 2, 24))
         with pytest.raises(Refused, match="any more"):
             _cancel(number)
-    with on("2026-02-23"):
+    with on("2026-02-20"):
         assert tick() == 0
+    with on("2026-02-23"):
+        assert (tick(), tick()) == (1, 0)  # the reminder
     with on("2026-02-24"):
         assert (tick(), tick()) == (1, 0)
 
     assert the(number).status == "deleted"
-    assert mails() == [("bob@kuestenfunk.example", "Harbour is cancelled")]
+    told = ["Harbour is cancelled", "Harbour is deleted on February 24, 2026"]
+    assert mails() == [("bob@kuestenfunk.example", subject) for subject in told]
     with unscoped("looking", writes=False) as session:
-        assert "February 24, 2026" in session.scalars(select(Message)).one().body_text
+        assert all("February 24, 2026" in text for text in session.scalars(select(Message.body_text)))
 
 
 def test_cancelled_to_the_end_it_runs_till_then_and_is_not_renewed(app):
@@ -588,13 +590,49 @@ def test_the_deadlines_ahead_are_those_of_the_scope(app):
         found = {}
         for person in (ALICE, BOB, CHARLIE):
             with acting_as(person):
-                told = subscription_clock.deadlines(date(2026, 3, 1))
-                found[person.slug] = [(one.kind, one.on.isoformat(), one.subscription.title) for one in told]
+                told = deadlines.ahead(zone="Europe/Berlin", may=lambda right: right == "subscription.list")
+                found[person.slug] = [(one.on.isoformat(), one.what, one.whose) for one in told]
 
     assert found["nordlicht"] == [
-        (DeadlineKind.DELETION, "2026-02-14", "Cancelled"),
-        (DeadlineKind.RENEWAL, "2026-02-28", "Ends"),
-        (DeadlineKind.TRIAL, "2026-02-28", "Free"),
+        ("2026-02-14", "What is stored in Cancelled is deleted", "Bergen Sensor"),
+        ("2026-02-28", "Ends ends: renew it", "Küstenfunk"),
+        ("2026-02-28", "The free month of Free ends: pay or cancel", "Küstenfunk"),
     ]
-    assert [title for _kind, _day, title in found["kuestenfunk"]] == ["Ends", "Free"]
-    assert [title for _kind, _day, title in found["alpenwerk"]] == ["A stranger's"]
+    assert [what for _day, what, _whose in found["kuestenfunk"]] == [what for _d, what, _w in found["nordlicht"][1:]]
+    assert [what for _day, what, _whose in found["alpenwerk"]] == ["A stranger's ends: renew it"]
+
+
+def test_a_cancellation_ahead_is_a_deadline_and_what_is_over_is_none(app):
+    with on("2026-01-31"):
+        plan = stock.plan()
+        ahead, over = stock.subscription(plan, title="Ahead"), stock.subscription(plan, title="Over")
+        with acting_as(BOB) as bob:
+            subscriptions.cancel(db.session.get(Subscription, ahead), by=bob, at_end=True)
+        _cancel(over)
+    with on("2026-02-15"):
+        assert tick() == 1
+        with acting_as(BOB):
+            told = deadlines.ahead(zone="Europe/Berlin", may=lambda right: right == "subscription.list")
+    assert [one.what for one in told] == ["The cancellation of Ahead takes effect"]
+
+
+def test_before_what_is_stored_is_deleted_its_readers_are_told_once(app):
+    """The date stands in the mail of the cancellation, and once more when it is near (I-9)."""
+    with on("2026-01-31"):
+        _cancel(stock.subscription(stock.plan(), title="Gone soon"))
+    for day, told in [("2026-02-10", 0), ("2026-02-11", 1), ("2026-02-12", 1), ("2026-02-13", 1)]:
+        with on(day):
+            tick()
+        assert sum("is deleted on" in subject for _to, subject in mails()) == told, day
+    with on("2026-02-14"):
+        assert tick() == 1
+
+
+def test_a_cancellation_that_takes_effect_is_told(app):
+    with on("2026-01-31"):
+        number = stock.subscription(stock.plan(), title="Ahead")
+        with acting_as(BOB) as bob:
+            subscriptions.cancel(db.session.get(Subscription, number), by=bob, at_end=True)
+    with on("2026-02-28"):
+        tick()
+    assert sum(subject == "Ahead is cancelled" for _to, subject in mails()) == 2

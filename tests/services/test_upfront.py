@@ -10,11 +10,11 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app import clock, tokens
+from app import clock, outbox, tokens
 from app.errors import Refused
 from app.extensions import db
 from app.models import Account, Calculation, Message, Subscription, Token, UpfrontRequest, UpfrontStatus
-from app.services import quotes, subscriptions, upfront
+from app.services import deadlines, quotes, subscriptions, upfront
 from app.services.signin import Visitor
 from app.tenancy import unscoped
 from tests import crowd, stock
@@ -94,26 +94,46 @@ def test_from_the_request_to_the_click(running):
     assert told == [f"upfront_request.{verb}" for verb in verbs]
 
 
-def test_the_operators_office_is_told_that_there_is_a_call_to_make(running):
-    with unscoped("the operator's office reads German") as session:
-        operator = session.scalars(select(Account).where(Account.slug == "kontor")).one()
-        operator.email, operator.language = "sales@kontor.example", "de"
-
-    request = ask(running, by=BOB)
-
-    with unscoped("looking", writes=False) as session:
-        message = session.scalars(select(Message)).one()
-        assert (message.recipient, message.locale) == ("sales@kontor.example", "de")
-        assert "Küstenfunk" in message.subject and "Please call before noon" in message.body_text
-        assert f"/a/kontor/upfront/show/{request}" in message.body_text
-        assert message.account_id == session.scalars(select(Account.id).where(Account.slug == "kuestenfunk")).one()
+def tick() -> None:
+    with unscoped("the clock strikes"):
+        upfront.tell_of_new()
 
 
-def test_an_operator_without_an_office_finds_the_call_among_the_requests(running):
-    with unscoped("nobody reads mail there") as session:
-        session.scalars(select(Account).where(Account.slug == "kontor")).one().email = ""
+def test_the_operator_is_told_of_a_call_to_make_once(running):
+    request = ask(running)
 
-    assert the(UpfrontRequest, ask(running)).status == "requested"
+    for _twice in range(2):
+        tick()
+
+    with acting_as(DORA):  # in the operator's own outbox: who asks does not see who is called upon
+        (message,) = db.session.scalars(select(Message)).all()
+        assert message.recipient == DORA.email and "Küstenfunk" in message.subject
+        assert f"/a/kontor/upfront/show/{request}" in outbox.bodies(message, None)[0]
+    with acting_as(ALICE):
+        assert db.session.scalars(select(Message)).all() == []
+
+
+def test_of_a_request_withdrawn_meanwhile_nobody_is_told(running):
+    withdraw(ask(running))
+
+    tick()
+
+    with acting_as(DORA):
+        assert db.session.scalars(select(Message)).all() == []
+
+
+def test_a_link_nobody_has_followed_is_a_deadline(running):
+    request = ask(running)
+    pay(request)
+
+    with acting_as(BOB):
+        (found,) = deadlines.ahead(zone="Europe/Berlin", may=lambda right: right == "upfront_request.list")
+    assert (found.noun, found.pk, found.on) == ("upfront_request", request, stock.today() + timedelta(days=14))
+    assert found.what == "The activation link of Harbour expires"
+
+    assert activate(secret(request))
+    with acting_as(BOB):
+        assert deadlines.ahead(zone="Europe/Berlin", may=lambda right: right == "upfront_request.list") == []
 
 
 def test_the_link_goes_to_the_registered_address_in_the_accounts_language(running):

@@ -30,6 +30,17 @@ def test_a_customers_account_begins_with_the_portal_a_partners_with_the_dashboar
     assert browse(alice).get("/portal/").status_code == 403
 
 
+def test_a_customer_is_told_whom_to_ask_to_order(bob):
+    """Partners order for their customers (L-9, I-3); who does stands on the portal and on the list of orders."""
+    with unscoped("an office one can write to"):
+        account_called("nordlicht").email = "office@nordlicht.example"
+
+    assert "To order subscriptions or licenses, please ask here." in portal()
+    for page in (browse(bob).get("/orders/list/").text, browse(bob).get("/orders/list/?q=").text):
+        assert "Nordlicht (Alice Ahrens, office@nordlicht.example) orders for you." in page
+    assert "/orders/new" not in page and browse(bob).get("/orders/new").status_code == 403
+
+
 def test_the_tick_chooses_between_portal_and_partner_account_and_grants_nothing(app):
     hire(BOB.email, "fjordline", Role.VIEWER)
 

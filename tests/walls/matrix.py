@@ -55,7 +55,7 @@ from tests.walls.policy import (
     Public,
     Related,
 )
-from tests.walls.world import ACTORS, Actor, Rows, World, may, relation
+from tests.walls.world import ACTORS, Actor, Rows, World, is_let_in, may, relation
 
 NEVER_WAS = 999_999
 NO_NUMBERS = (0, 2**31, 2**63, 2**70)  # no row has one of these, and no database may choke on them
@@ -418,7 +418,8 @@ def _add_into(policy: AddForm, place: Place) -> Iterator[Cell]:
         return place.path(f"?{policy.into}={pk}")
 
     for pk, seen in place.on_rows("account", policy.permission):
-        offered = seen and place.changes("account", pk)
+        agreed = seen and policy.let_in and is_let_in(place.actor, place.owner("account", pk), policy.of.__tablename__)
+        offered = seen and (agreed or place.changes("account", pk))
         good = place.answers({200} if offered else {403} if seen else {404}, policy.permission)
         yield Cell("GET", path(pk), good, like="" if seen else path(NEVER_WAS))
         done = place.answers({302, 422} if offered else {403} if seen else {404}, policy.permission)

@@ -40,7 +40,7 @@ from app.models import (
     WebhookDelivery,
 )
 from app.models import Export as ExportFile
-from tests.walls.world import partner_of
+from tests.walls.world import is_within, partner_of
 
 Allowed = Callable[[str, str], bool]  # (slug of the acting account, slug of the row's) → whether the verb is offered
 
@@ -58,8 +58,12 @@ def within(acting: str, owner: str) -> bool:
 
 
 def from_above(acting: str, owner: str) -> bool:
-    """Of others; of their own only the operator."""
-    return owner != acting or acting == "kontor"
+    """Of others beneath; of their own only the operator."""
+    return is_within(owner, acting) and (owner != acting or acting == "kontor")
+
+
+def not_by_consent(acting: str, owner: str) -> bool:
+    return is_within(owner, acting)
 
 
 def by_their_consent(acting: str, owner: str) -> bool:
@@ -145,6 +149,7 @@ class AddForm:
     data: dict[str, str]
     query: str = ""  # what its address needs besides
     into: str = ""  # the argument of its address that names the account to add to
+    let_in: bool = False  # whether clients by consent are among these
     done: int = 302  # 200: what was made is shown at once
     within_page: int = 204  # what the dialog's own request is answered
 
@@ -276,6 +281,7 @@ PLAN = {
     **{f"included_{meter}": "3" for meter in Meter}, **{f"limit_{meter}": "7" for meter in Meter},
 }  # fmt: skip
 PLAN_PRICE = {"currency": "EUR", "valid_from": "2099-01-01", "base": "5"}
+ARTICLE_PRICE = {"currency": "EUR", "valid_from": "2099-01-01", "unit": "5"}
 SUBSCRIPTION = {
     "title": "New", "plan_id": "1", "currency": "EUR", "payment_mode": "prepaid", "location": "", "users": "2",
     "terminals": "", "disk": "", "remark": "",
@@ -435,6 +441,7 @@ POLICY: dict[str, Any] = {
     "ArticlesView.show": Detail("article.show", Article),
     "ArticlesView.add": AddForm("article.add", Article, ARTICLE),
     "ArticlesView.edit": EditForm("article.edit", Article, ARTICLE, alters=GRANT),
+    "ArticlesView.price": EditForm("article.price", Article, ARTICLE_PRICE),
     "ArticlesView.action_post": Commands(Article, {"archive": "article.archive", "restore": "article.archive"}),
     "LicenseTypesView.index": Page("license_type.list", get=302),
     "LicenseTypesView.list": List("license_type.list", LicenseType),
@@ -457,13 +464,14 @@ POLICY: dict[str, Any] = {
     "SubscriptionsView.related_list": Related("subscription.list", Subscription, {"account_id": Account}),
     "SubscriptionsView.export": Export("subscription.export", Subscription),
     "SubscriptionsView.show": Detail("subscription.show", Subscription),
-    "SubscriptionsView.add": AddForm("subscription.add", Subscription, SUBSCRIPTION, into="account"),
+    "SubscriptionsView.add": AddForm("subscription.add", Subscription, SUBSCRIPTION, into="account", let_in=True),
     "SubscriptionsView.preview": Part("subscription.add", about="account"),
     "SubscriptionsView.edit": EditForm("subscription.edit", Subscription, {"title": "New", "remark": ""},
                                        alters=frozenset({"title_key", "version"})),
     "SubscriptionsView.renew": EditForm("subscription.renew", Subscription, {"seen": "1"}, alters=TERM),
     "SubscriptionsView.pay": EditForm("subscription.decide", Subscription, {"seen": "1"}, opens=frozenset({409})),
-    "SubscriptionsView.cancel": EditForm("subscription.cancel", Subscription, {"when": "now"}, alters=CANCELLED),
+    "SubscriptionsView.cancel": EditForm("subscription.cancel", Subscription, {"when": "now"}, not_by_consent,
+                                         alters=CANCELLED),
     "SubscriptionsView.suspend": EditForm("subscription.suspend", Subscription, REASON, from_above,
                                           alters=ENDING | {"cause", "version"}),
     "SubscriptionsView.ask_upfront": EditForm("subscription.ask_upfront", Subscription, {"remark": ""}),

@@ -169,10 +169,17 @@ NEEDS = {
     "fulfilment": "order.list",  # how a line stands is part of its order
 }
 
-# Who lets whom in, to what: Gletscherbau, a customer of Alpenwerk, lets Fjordline see its licenses. All the others
-# once let somebody see everything; that is over.
-LET_IN = {("gletscherbau", "fjordline"): ("view", "licenses")}
-BY_CONSENT = {"account": "view", "license": "licenses", "holding": "licenses", "license_movement": "licenses"}
+# Who lets whom in, to what: Gletscherbau, a customer of Alpenwerk, lets Fjordline see its licenses, and see and change
+# its subscriptions and orders. All the others once let somebody see everything; that is over.
+LET_IN = {("gletscherbau", "fjordline"): ("view", "subscriptions", "orders", "licenses")}
+CHANGED_BY_CONSENT = {
+    "subscription": ("subscriptions",), "resource_group": ("subscriptions",), "upfront_request": ("subscriptions",),
+    "purchase": ("orders",), "order_line": ("orders",), "fulfilment": ("orders",),
+    "calculation": ("subscriptions", "orders"),
+}  # fmt: skip
+BY_CONSENT = CHANGED_BY_CONSENT | {
+    "account": ("view",), "license": ("licenses",), "holding": ("licenses",), "license_movement": ("licenses",),
+}  # fmt: skip
 
 # What is masked for those who may not see contacts (X-11).
 CONTACTS = {
@@ -608,7 +615,8 @@ def may(actor: Actor, permission: str) -> bool:
 
 def is_let_in(actor: Actor, whose: str, table: str) -> bool:
     """Whether an account elsewhere in the tree has agreed that the actor sees its rows of that table."""
-    return actor.role is not None and BY_CONSENT.get(table) in LET_IN.get((whose, actor.slug), ())
+    agreed = LET_IN.get((whose, actor.slug), ()) if actor.role is not None else ()
+    return any(consent in agreed for consent in BY_CONSENT.get(table, ()))
 
 
 def may_be_shown(actor: Actor, whose: str, table: str, column: str) -> bool:
@@ -742,6 +750,10 @@ class World:
             return False
         if table in INSIDE or row.get("inside"):
             return row["account_id"] == self._account_id(actor.slug)
+        if table in CHANGED_BY_CONSENT and is_let_in(actor, self.owner(table, row), table):
+            return True
+        if table == "log_entry" and (self.owner(table, row), actor.slug) in LET_IN:
+            return row["actor_id"] == self.user_id(actor)  # what one does by consent, the client reads, too
         return row.get("account_path", row.get("path")).startswith(self.paths[actor.slug])
 
     def may_see(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:

@@ -1,0 +1,83 @@
+"""Prices of articles on the screen: the operator sets them by currency and day, partners read them (M-11)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from app.models import ArticlePrice, LogEntry
+from app.tenancy import unscoped
+from tests import buying, stock
+from tests.cast import ALICE, BOB, DORA, browse
+
+
+@pytest.fixture
+def article(app) -> int:
+    return buying.priced("ART-P", "19.90")
+
+
+def typed(**facts) -> dict[str, str]:
+    return {"currency": "EUR", "valid_from": stock.today().isoformat(), "unit": "21.50", **facts}
+
+
+def prices() -> list[tuple[str, str, Decimal]]:
+    with unscoped("looking", writes=False) as session:
+        found = session.scalars(select(ArticlePrice).order_by(ArticlePrice.id))
+        return [(one.currency, one.valid_from.isoformat(), one.amount("unit")) for one in found]
+
+
+def test_a_price_counts_from_its_day_on_and_history_tells(article, dora):
+    later = (stock.today() + timedelta(days=30)).isoformat()
+
+    assert browse(dora).post(f"/articles/price/{article}", data=typed(valid_from=later)).status_code == 302
+
+    assert prices() == [("EUR", stock.today().isoformat(), Decimal("19.90")), ("EUR", later, Decimal("21.50"))]
+    page = browse(ALICE).get(f"/articles/show/{article}").text
+    assert "€19.90" in page and "€21.50" in page and "to come" in page
+    with unscoped("looking", writes=False) as session:
+        line = session.scalars(select(LogEntry).where(LogEntry.action == "article.priced")).all()[-1]
+        assert line.changes["price"][1].startswith(f"EUR {later}: unit 21.50")
+
+
+def test_what_counts_now_is_proposed_and_shown_in_the_list(article, dora):
+    assert 'value="19.9"' in browse(dora).get(f"/articles/price/{article}").text
+    assert "€19.90" in browse(ALICE).get("/articles/list/").text
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"unit": ""}, "Please fill this in."),
+        ({"unit": "-1"}, "A price is not below zero."),
+        ({"unit": "1e308"}, "This is too much."),
+        ({"unit": "1.005"}, "EUR has 2 decimal places."),
+        ({"valid_from": "2020-01-01"}, "A price counts from today on at the earliest."),
+        ({"currency": "XXX"}, "Not a valid choice"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said_at_the_field_and_nothing_changes(article, dora, facts, said):
+    before = prices()
+
+    answer = browse(dora).post(f"/articles/price/{article}", data=typed(**facts))
+
+    assert answer.status_code == 422 and said in answer.text
+    assert prices() == before
+
+
+def test_the_operator_alone_sets_them(article):
+    assert f"/articles/price/{article}" in browse(DORA).get(f"/articles/show/{article}").text
+    assert f"/articles/price/{article}" not in browse(ALICE).get(f"/articles/show/{article}").text
+    for person in (ALICE, BOB):
+        assert browse(person).post(f"/articles/price/{article}", data=typed()).status_code == 403
+
+
+def test_an_article_without_a_price_can_be_given_its_first(dora):
+    number = stock.article("ART-N")
+
+    assert browse(dora).post(f"/articles/price/{number}", data=typed(currency="JPY", unit="1200")).status_code == 302
+
+    assert prices()[-1] == ("JPY", stock.today().isoformat(), Decimal(1200))
