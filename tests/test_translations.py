@@ -55,7 +55,7 @@ KEYWORDS = ["_l", "lazy_gettext", "lazy_ngettext:1,2", "lazy_pgettext:1c,2"]  # 
 SAME = {
     "Administrator", "Code", "Dashboard", "Filter", "Manager", "Maximum", "Minimum", "Name", "Partner", "Person",
     "Region", "Start", "Status", "Support", "Text", "Format", "Kontor ID", "API", "Position", "Cloud", "Domain",
-    "Portal", "SaaS", "Terminals", "Version",
+    "Portal", "SaaS", "Terminals", "Version", "Test", "Webhook", "Webhooks", "ID", "Host", "%(count)s ms",
 }  # fmt: skip
 
 Key = tuple[str | None, str]  # context and sentence; of plural forms the first
