@@ -90,7 +90,7 @@ class Finding:
         if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
         if self._hits is not None:
-            return self._of_keys(list(db.session.scalars(self._sorted(self._key).limit(size).offset(offset))))
+            return self._of_keys(list(db.session.scalars(self._sorted_keys().limit(size).offset(offset))))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
         keys = self._joins(self._table(self._walking(select(self._key)))).order_by(*self._clauses())
@@ -99,9 +99,15 @@ class Finding:
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
     def all_values(self, *wanted: Any) -> Iterator[list[Any]]:
-        """Columns of every row, or the rows themselves, `AT_ONCE` of them at a time: for exports."""
-        found = db.session.execute(self._sorted(*wanted).execution_options(yield_per=AT_ONCE))
-        yield from found.partitions()
+        """Columns of every row, or the rows themselves, `AT_ONCE` of them at a time: for exports.
+
+        Their keys come first: an index has what that takes, so nothing large is sorted, and the first are here at once.
+        """
+        keys = db.session.scalars(self._sorted_keys().execution_options(yield_per=AT_ONCE))
+        for some in keys.partitions():
+            rows = self._loading(self._key, *wanted).where(is_one_of(self._key, some))
+            found = {key: values for key, *values in db.session.execute(rows)}
+            yield [found[key] for key in some if key in found]  # but for what has gone meanwhile
 
     def of_all(self, statement: Select[Any], *relations: str) -> Select[Any]:
         """A statement about the table and those relations, asked of all the rows there are, in no order."""
@@ -115,9 +121,15 @@ class Finding:
         """The numbers of all the rows there are."""
         return self.of_all(select(self._key.label("key")))
 
-    def _sorted(self, *wanted: Any) -> Select[Any]:
+    def _sorted(self) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
-        rows = self._joins(self._loading(*wanted)).order_by(*self._clauses())
+        return self._chosen(self._joins(self._loading()).order_by(*self._clauses()))
+
+    def _sorted_keys(self) -> Select[Any]:
+        """Their keys alone, in the same order."""
+        return self._chosen(self._joins(self._related(select(self._key))).order_by(*self._clauses()))
+
+    def _chosen(self, rows: Select[Any]) -> Select[Any]:
         if self._hits is not None:
             return self._by_number(rows)
         rows = rows.where(*self._all_tests(self._driver))
