@@ -176,6 +176,13 @@ class HoldingImportsView(ImportsView):
     class_permission_name = "holding"
 
 
+def import_links(noun: str) -> list[Link]:
+    """The way to the import of such things, for whoever may."""
+    views = {"account": ImportsView, "invitation": InvitationImportsView, "holding": HoldingImportsView}
+    url = url_for(f"{views[noun].__name__}.upload")
+    return [Link(_("Import"), url, "upload")] if may(f"{noun}.import") else []
+
+
 def _own(kind: ImportKind, pk: int) -> AccountImport:
     import_ = db.session.get(AccountImport, pk) if 0 <= pk <= LARGEST_KEY else None
     return import_ if import_ is not None and import_.kind is kind else abort(404)
