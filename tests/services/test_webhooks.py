@@ -184,6 +184,15 @@ def test_a_partner_linked_by_consent_hears_nothing_of_orders_that_were_not_agree
     assert post.got == [] and log() == []
 
 
+def test_a_partner_linked_by_consent_hears_of_the_clients_orders(post):
+    linking.link(CHARLIE, BOB.email, Consent.ORDERS)
+    hook(post.url, events=["order.placed"], by=CHARLIE)
+    ordered()
+    work()
+
+    assert post.events == ["order.placed"]
+
+
 def test_of_the_events_only_those_it_asked_for_are_told(post):
     hook(post.url, events=["order.completed", "order.line_fulfilled"])
     buying.fulfilled(ordered())
