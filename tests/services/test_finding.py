@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, text
 
 from app.extensions import db, is_one_of
 from app.models import Account
@@ -31,3 +32,13 @@ def test_rows_are_found_by_their_numbers_however_many(app):
 
 def test_a_number_of_a_row_beyond_the_wall_finds_nothing(app):
     assert names(ids_of("alpenwerk", "kuestenfunk")) == ["kuestenfunk"]
+
+
+def test_postgresql_looks_rows_up_rather_than_walk_two_tables_side_by_side(app, database):
+    if database == "sqlite":
+        pytest.skip("SQLite knows no merge joins")
+
+    with acting_as(ALICE):
+        assert db.session.scalar(text("SHOW enable_mergejoin")) == "off"
+    with acting_as(ALICE):  # in the next transaction of the same connection, too
+        assert db.session.scalar(text("SHOW enable_mergejoin")) == "off"
