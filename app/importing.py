@@ -12,12 +12,14 @@ from sqlalchemy.exc import IntegrityError
 
 from .bulk import keeping_all
 from .errors import Refused
+from .extensions import look_at
 from .handover import tell_progress, worker_unit
-from .models import AccountImport, ImportKind, Member
+from .models import Account, AccountImport, ImportKind, Member, PropertyValue
 from .services import imports
 from .tenancy import acting, scope_for
 
 log = logging.getLogger(__name__)
+MANY = 1_000  # new accounts at once, after which the database had better look at its tables
 
 
 def run_due() -> None:
@@ -64,6 +66,8 @@ def _do(import_: AccountImport, scope: Any) -> None:
     with keeping_all(), acting(scope) as session, force_locale(import_.locale):
         by = session.get(Member, scope.member_id)
         imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
+    if len(prepared.opening) >= MANY:
+        look_at(Account.__tablename__, PropertyValue.__tablename__)
 
 
 def _faster(import_: AccountImport) -> str:

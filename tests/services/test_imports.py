@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 
 from app import clock, importing, jobs, sheets
 from app.errors import Refused
@@ -326,6 +326,18 @@ def test_a_property_changed_on_both_sides_is_a_conflict_too(alice):
         [row] = looked(by, sheet(["Kontor ID", "Level"], [mark, "None"]))
 
     assert row.state == "conflict"
+
+
+def test_after_a_large_import_the_database_knows_its_tables_again(alice, database, monkeypatch):
+    if database == "sqlite":
+        pytest.skip("SQLite looks at its tables when a connection is closed")
+    monkeypatch.setattr(importing, "MANY", 2)
+
+    written(sheet(["Name"], ["Hafen"], ["Hallig"]))
+
+    with unscoped("what PostgreSQL believes", writes=False) as session:
+        believed = session.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'account'"))
+        assert believed == session.scalar(select(func.count()).select_from(Account))
 
 
 @pytest.mark.parametrize(("overwrites", "contact"), [(True, "Alice's choice"), (False, "Somebody's choice")])
