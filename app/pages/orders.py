@@ -214,9 +214,8 @@ def _who_orders() -> str:
     office = None if scope.kind.manages_accounts else office_above(scope.account_id)
     if office is None:
         return ""
-    ways = ", ".join(filter(None, [office.contact, office.email, office.phone]))
-    ask = f"{office.name} ({ways})" if ways else office.name
-    return _("%(office)s orders for you. To order something, or to change an order, please ask there.", office=ask)
+    said = {"office": office.in_words}
+    return _("%(office)s orders for you. To order something, or to change an order, please ask there.", **said)
 
 
 def _is_own(row: Order) -> bool:

@@ -1,4 +1,7 @@
-"""The customer portal (L-13): what a customer has and how it is used, who looks after it, and what comes next."""
+"""The customer portal (L-13): what a customer has and how it is used, who looks after it, and what comes next.
+
+Where it is closed it says why and whom to ask; who manages the account, its members and security stay in reach.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ from .surrender import surrender_link
 
 NEAR = timedelta(days=30)  # from then on the end of a license is told
 FULL, LOW = 100, 80  # percent in use
+OPEN = {"managers": "heart-handshake", "members": "users", "security": "shield-lock"}  # also where it is closed
 
 
 class PortalView(BaseView):
@@ -41,18 +45,33 @@ class PortalView(BaseView):
     def show(self) -> Any:
         remember_account()
         account = db.session.get(Account, current_scope().account_id)
-        agreed, held = portal.subscriptions_of(account), portal.licenses_of(account)
-        people, usage = portal.members_of(account), portal.usage_of(account)
+        agreed, people, links = portal.subscriptions_of(account), portal.members_of(account), _links(account)
+        closed = portal.why_closed(account, agreed)
         return render_template(
             "portal.html",
             account=account,
-            steps=sorted([*_decisions(agreed), *_shortages(held), *_company(people)], key=lambda step: step.urgency),
-            subscriptions=[_subscription_card(one) for one in agreed],
-            licenses=[_license_card(one, usage.get(one.id)) for one in held],
+            closed=closed,
             members=[(one.user.name, str(one.role.label), one.user.initials) for one in people],
             office=office_above(account.id),
-            links=_links(account),
+            links=links,
+            **(_ways_on(agreed, links) if closed else _contents(account, agreed, people)),
         )
+
+
+def _contents(account: Account, agreed: list[Subscription], people: list[Member]) -> dict[str, Any]:
+    held, usage = portal.licenses_of(account), portal.usage_of(account)
+    return {
+        "steps": sorted([*_decisions(agreed), *_shortages(held), *_company(people)], key=lambda step: step.urgency),
+        "subscriptions": [_subscription_card(one) for one in agreed],
+        "licenses": [_license_card(one, usage.get(one.id)) for one in held],
+    }
+
+
+def _ways_on(agreed: list[Subscription], links: dict[str, Link]) -> dict[str, Any]:
+    """Where the portal is closed: how a subscription comes to run again, and what is open all the same."""
+    decisions = sorted(_decisions(agreed), key=lambda step: step.urgency)
+    ways = [Step(links[name].label, links[name].url, icon, "azure") for name, icon in OPEN.items() if name in links]
+    return {"steps": [*decisions, *ways]}
 
 
 # --- what to do next -------------------------------------------------------------------------------------------
@@ -166,6 +185,7 @@ def _links(account: Account) -> dict[str, Link]:
         for name, (permission, endpoint, label) in offered.items()
         if endpoint in current_app.view_functions and may(permission)
     }
+    found["security"] = Link(_("Sign-in and security"), url_for("security.show"), "chevron-right")
     if may("license.surrender"):
         found["surrender"] = surrender_link(account.id, back=here)
     return found

@@ -19,14 +19,21 @@ from ..ui.fields import form_for
 from ..ui.labels import ACCOUNT, ACCOUNT_HELPS
 from ..ui.page import FieldGroup, FormPage
 
-LABELS = ACCOUNT | {"second_factor_required": _l("Administrators need a second factor")}
+LABELS = ACCOUNT | {
+    "second_factor_required": _l("Administrators need a second factor"),
+    "portal_needs_subscription": _l("The customer portal needs a running subscription"),
+}
 HELPS = ACCOUNT_HELPS | {
     "second_factor_required": _l("In every account: administrators set it up at their next page."),
+    "portal_needs_subscription": _l(
+        "As a rule off, so that nobody is locked out before they have one. On: the portal opens to customers with a "
+        "subscription that is active or in its free month; others read there whom to ask. Licenses and the API go on."
+    ),
 }
 COMPANY = ["name", "contact", "email", "phone", "website", "vat_id"]
 ADDRESS = ["street", "postal_code", "city", "country"]
 REGION = ["language", "time_zone", "currency"]
-SECURITY = ["second_factor_required"]
+FOR_EVERYBODY = [(_l("Security"), ["second_factor_required"]), (_l("Customer portal"), ["portal_needs_subscription"])]
 
 
 class SettingsView(BaseView):
@@ -65,4 +72,4 @@ class SettingsView(BaseView):
 
     def _groups(self, account: Account) -> list[tuple[Any, list[str]]]:
         groups = [(_l("Company"), COMPANY), (_l("Postal address"), ADDRESS), (_l("Region"), REGION)]
-        return [*groups, (_l("Security"), SECURITY)] if account.kind is Kind.OPERATOR else groups
+        return [*groups, *FOR_EVERYBODY] if account.kind is Kind.OPERATOR else groups

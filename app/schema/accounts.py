@@ -170,6 +170,7 @@ class Account(ByConsent, Model):
     administrative_hold_at: Mapped[datetime | None] = mapped_column(Moment)  # since when; the rest says `Hold`
     financial_hold_at: Mapped[datetime | None] = mapped_column(Moment)
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    portal_needs_subscription: Mapped[bool] = mapped_column(default=False, server_default=false())  # the operator's say
     has_links: Mapped[bool] = mapped_column(default=False, server_default=false())  # clients have let it in, once
     # use_alter: the plan belongs to an account, too, and one table has to be made first
     plan_id: Mapped[int | None] = mapped_column(

@@ -1,4 +1,7 @@
-"""What a customer's own page tells (L-13): subscriptions, licenses and their use, members. Questions only."""
+"""What a customer's own page tells (L-13), and whether it does: subscriptions, licenses and their use, members.
+
+Questions only.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from datetime import datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from flask_babel import gettext as _
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import contains_eager, joinedload
 
@@ -23,10 +27,12 @@ from ..models import (
     SubscriptionStatus,
     sort_key,
 )
+from .above import portal_needs_subscription
 from .catalog import LIVING
 
 MOST = 50  # of each; the lists behind show the rest
 OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.DELETED)
+RUNNING = (SubscriptionStatus.TRIAL, SubscriptionStatus.ACTIVE)
 
 
 class Usage(NamedTuple):
@@ -37,14 +43,27 @@ class Usage(NamedTuple):
     peak: int  # the most in use at a time
 
 
+def why_closed(account: Account, agreed: list[Subscription]) -> str:
+    """Why the account's portal is closed, in a sentence; empty where it is open. `agreed`: its `subscriptions_of`.
+
+    Closed it is on the operator's wish alone (`Account.portal_needs_subscription`), and nothing but the page is. Free
+    months count; what is suspended or expired, or awaits its activation, may not be used.
+    """
+    if portal_needs_subscription() and not any(one.is_running for one in agreed):
+        return _("No subscription of %(account)s is running.", account=account.name)
+    # That nothing is overdue is asked here, once there are invoices.
+    return ""
+
+
 def subscriptions_of(account: Account) -> list[Subscription]:
-    """What is agreed on and not over, by what people call it."""
-    running = (
+    """What is agreed on and not over, by what people call it. Of more than are told, those that run are among them."""
+    agreed = (
         select(Subscription)
         .options(joinedload(Subscription.plan).lazyload(Plan.prices))
         .where(Subscription.account_id == account.id, Subscription.status.not_in(OVER))
     )
-    return list(db.session.scalars(running.order_by(Subscription.title_key).limit(MOST)).unique())
+    first = agreed.order_by(Subscription.status.not_in(RUNNING), Subscription.title_key).limit(MOST)
+    return sorted(db.session.scalars(first).unique(), key=lambda one: one.title_key)
 
 
 def licenses_of(account: Account) -> list[License]:

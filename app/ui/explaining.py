@@ -128,8 +128,9 @@ class Offer:
     plan: Plan
     price: str
     every: str
-    facts: list[tuple[str, str, str]]  # what, how much is included, what more of it costs
-    notes: list[str]
+    facts: list[tuple[str, str, str]]  # what, how much is included, how far it goes and what more of it costs
+    grants: list[str]  # what comes with it besides
+    terms: list[str]
 
 
 def offer_of(plan: Plan, price: PlanPrice) -> Offer:
@@ -137,28 +138,40 @@ def offer_of(plan: Plan, price: PlanPrice) -> Offer:
         plan=plan,
         price=_money(price.amount("base"), price.currency),
         every=_("a year") if plan.period is Cycle.YEARLY else _("a month"),
-        facts=[
-            (str(meter.label), _("%(count)s included", count=shown(plan.included(meter), "number")), more)
-            for meter in Meter
-            if (more := _more(plan, price, meter)) or plan.included(meter)
-        ],
-        notes=list(_notes(plan, price)),
+        facts=[_fact(plan, price, meter) for meter in Meter if _is_about(plan, price, meter)],
+        grants=list(_grants(plan)),
+        terms=list(_terms(plan, price)),
     )
 
 
-def _more(plan: Plan, price: PlanPrice, meter: Meter) -> str:
+def _is_about(plan: Plan, price: PlanPrice, meter: Meter) -> bool:
+    """Whether the plan gives any of it, included or to be had besides."""
+    limit = plan.limit(meter)
+    return bool(plan.included(meter) or limit or (limit is None and price.amount(meter.value)))
+
+
+def _fact(plan: Plan, price: PlanPrice, meter: Meter) -> tuple[str, str, str]:
+    included = _("%(count)s included", count=shown(plan.included(meter), "number"))
+    return str(meter.label), included, _beyond(plan, price, meter)
+
+
+def _beyond(plan: Plan, price: PlanPrice, meter: Meter) -> str:
     """How far it goes, and what one more costs, where there can be more."""
     each, limit = price.amount(meter.value), plan.limit(meter)
-    if limit == plan.included(meter):
-        return ""
-    words = [_("up to %(limit)s", limit=shown(limit, "number"))] if limit is not None else []
-    words += [_("%(price)s for each more", price=_money(each, price.currency))] if each else []
+    words = [_("without limit") if limit is None else _("up to %(limit)s", limit=shown(limit, "number"))]
+    if each and limit != plan.included(meter):
+        words.append(_("%(price)s for each more", price=_money(each, price.currency)))
     return " · ".join(words)
 
 
-def _notes(plan: Plan, price: PlanPrice) -> Any:
+def _grants(plan: Plan) -> Any:
     if plan.trial_months:
         yield ngettext("First month free", "First %(num)s months free", plan.trial_months)
+    if plan.product.locations:
+        yield _("Data in: %(places)s", places=", ".join(str(place.label) for place in plan.product.data_locations))
+
+
+def _terms(plan: Plan, price: PlanPrice) -> Any:
     yield " / ".join(str(mode.label) for mode in plan.payment_modes)
     if price.is_sold_upfront:
         yield _(
@@ -166,8 +179,8 @@ def _notes(plan: Plan, price: PlanPrice) -> Any:
             upfront=_money(price.amount("upfront"), price.currency),
             rest=_money(price.amount("infrastructure"), price.currency),
         )
-    if plan.product.locations:
-        yield _("Data in: %(places)s", places=", ".join(str(place.label) for place in plan.product.data_locations))
+    if any(plan.limit(meter) is not None for meter in Meter):
+        yield _("Above the limits: %(what)s", what=plan.beyond.label)
 
 
 def price_facts(price: Any) -> list[str]:

@@ -265,6 +265,7 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "created": _l("Accounts added"),
     "changed": _l("Accounts changed"),
     "second_factor_required": _l("Second factor required"),
+    "portal_needs_subscription": _l("The customer portal needs a running subscription"),
     "count": _l("Count"),
     "key": _l("Key"),
     "type": _l("Type"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from app import clock
 from app.extensions import db
-from app.models import Kind, License, Role
-from app.services import surrenders
+from app.models import Kind, License, LogEntry, Role, Subscription, SubscriptionStatus
+from app.services import subscriptions, surrenders
 from app.tenancy import unscoped
 from tests import stock
-from tests.cast import ALICE, BOB, FRIDA, account_called, acting_as, browse, hire
+from tests.cast import ALICE, BOB, DORA, FRIDA, account_called, account_id, acting_as, browse, hire, program
 from tests.services.test_licenses import free, now_of, use
 from tests.signing import Tab
 
@@ -133,6 +134,7 @@ def test_a_license_that_has_ended_stands_there_no_longer(bob):
 
 @pytest.mark.parametrize("rows", [1, 12])
 def test_it_needs_few_statements_whatever_the_rows(app, bob, rows):
+    demand()
     plan = stock.plan()
     for n in range(rows):
         use(stock.license_of(quantity=40), 3)
@@ -143,3 +145,74 @@ def test_it_needs_few_statements_whatever_the_rows(app, bob, rows):
 
     asked = [one for one in statements if one.lstrip().startswith(("SELECT", "WITH"))]
     assert len(asked) <= 10, "\n".join(asked)
+
+
+# --- where the operator demands a subscription that runs ----------------------------------------------------------
+
+KONTOR = {"name": "Kontor GmbH", "country": "DE", "language": "en", "time_zone": "Europe/Berlin", "currency": "EUR"}
+
+
+def demand(**facts: str) -> None:
+    data = KONTOR | {"portal_needs_subscription": "y"} | facts
+    assert browse(DORA).post("/settings/", data=data).status_code == 302
+
+
+def test_the_operator_alone_closes_portals_and_the_history_says_so(dora, alice):
+    switch = 'name="portal_needs_subscription"'
+    assert switch in browse(dora).get("/settings/").text and switch not in browse(alice).get("/settings/").text
+    browse(alice).post("/settings/", data=KONTOR | {"name": "Nordlicht", "portal_needs_subscription": "y"})
+    assert "No subscriptions yet" in portal()
+
+    demand()
+
+    with unscoped("reading history", writes=False) as session:
+        lines = session.execute(select(LogEntry.account_id, LogEntry.actor, LogEntry.changes)
+                                .where(LogEntry.action == "account.updated")).all()  # fmt: skip
+    told = [(home, actor, changes["portal_needs_subscription"])
+            for home, actor, changes in lines if "portal_needs_subscription" in changes]  # fmt: skip
+    assert told == [(account_id("kontor"), "Dora Dorn <dora@kontor.example>", [False, True])]
+
+
+def test_a_closed_portal_says_why_and_whom_to_ask_and_shows_nothing_else(bob):
+    held = stock.license_of(quantity=40)
+    use(held, 40)
+    number = stock.subscription(stock.plan(), title="Harbour")
+    with acting_as(DORA) as by:
+        subscriptions.suspend(db.session.get(Subscription, number), reason="Unpaid", by=by)
+    demand()
+
+    page = portal()
+
+    assert "The portal is closed for the time being" in page and "No subscription of Küstenfunk is running." in page
+    assert "Please ask Nordlicht (Alice Ahrens)." in page
+    assert now_of(held).public_id not in page and "Licenses and their use" not in page
+    assert "Harbour is suspended." in page and "nothing is left of" not in page
+    ways = re.findall(r'href="/a/kuestenfunk(.*?)"', page.partition('<ul class="k-next">')[2].partition("</ul>")[0])
+    assert ways == [f"/subscriptions/show/{number}", "/managers/list/", "/members/list/", "/security/"]
+    assert [browse(bob).get(way).status_code for way in ways] == [200] * 4
+
+
+def test_it_opens_with_a_subscription_that_runs_and_with_the_operators_word(bob):
+    demand()
+    assert "The portal is closed" in portal()
+
+    stock.subscription(stock.plan(), title="Harbour")
+    assert "The portal is closed" not in portal() and "Harbour" in portal()
+
+    with unscoped("it ended") as session:
+        session.scalars(select(Subscription)).one().status = SubscriptionStatus.EXPIRED
+    assert "Harbour ended on" in portal() and "The portal is closed" in portal()
+
+    demand(portal_needs_subscription="")
+    assert "The portal is closed" not in portal()
+
+
+def test_programs_and_licenses_go_on_where_it_is_closed(bob):
+    number = stock.license_of(quantity=10)
+    demand()
+    sensors = program(BOB, "license.list", "license.show", "license.use", name="Sensors")
+    path, sent = f"/api/v1/license/{number}", {"quantity": 4, "reference": "plant 7"}
+
+    assert sensors.get(f"{path}/check?quantity=4").json["allowed"] is True
+    assert sensors.post(f"{path}/consume", json=sent).json["in_use"] == 4
+    assert sensors.post(f"{path}/release", json=sent).json["in_use"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -164,6 +165,45 @@ def test_plans_stand_side_by_side_in_the_currency_asked_for(alice, dora):
     assert "€49.90" in page and "10 included" in page and "up to 50" in page and "CHF55.50" not in page
     assert "CHF55.50" in browse(alice).get("/plans/compare?currency=CHF").text
     assert browse(alice).get("/plans/compare?currency=XXX").status_code == 200
+
+
+def compared(person) -> dict[str, list[str]]:
+    """What *View plans* says beneath the headings of the one plan there is, line by line."""
+    page = browse(person).get("/plans/compare").text
+    parts = re.findall(r'<div class="k-offer-part">\s*<h4>(.*?)</h4>(.*?)\n      </div>', page, re.S)
+    lines = re.compile(r"(?:<div><dt>|<li>)(.*?)(?:</div>|</li>)", re.S)
+    return {title: [" ".join(re.sub("<[^>]*>", " ", one).split()) for one in lines.findall(part)]
+            for title, part in parts}  # fmt: skip
+
+
+def test_it_says_what_a_plan_grants_how_far_that_goes_and_on_which_terms(alice):
+    amounts = AMOUNTS | {"disk": Decimal("0.30")}
+    stock.plan(amounts=amounts, included_users=10, limit_users=50, included_terminals=2, limit_terminals=2,
+               included_disk=25, beyond="upgrade", trial_months=1, postpaid=True)  # fmt: skip
+
+    assert compared(alice) == {
+        "What it grants": [
+            "Named users 10 included up to 50 · €3.33 for each more",
+            "Terminals 2 included up to 2",
+            "Disk space in GB 25 included without limit · €0.30 for each more",
+            "First month free",
+            "Data in: European Union",
+        ],
+        "Terms": [
+            "Pre-paid / Post-paid",
+            "Or pay the software once: €900.00, then €9.00 for the infrastructure",
+            "Above the limits: An upgrade is offered",
+        ],
+    }
+
+
+def test_of_what_a_plan_does_not_give_it_says_nothing(alice):
+    stock.plan(limit_terminals=0, product=stock.product("archive", name_en="Archive", locations=[]))
+
+    assert compared(alice) == {
+        "What it grants": ["The use of Archive"],
+        "Terms": ["Pre-paid", "Above the limits: Refused"],
+    }
 
 
 @pytest.mark.parametrize(

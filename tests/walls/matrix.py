@@ -519,7 +519,8 @@ def _strays(place: Place) -> dict[str, str]:
     """What no form asks for: the keys of somebody else's rows, and what only the program decides."""
     account = next(iter(place.foreign("account")), 1)
     path = place.world.row("account", account)["path"]
-    own_field = {} if place.actor.slug == "kontor" else {"second_factor_required": "y"}
+    for_everybody = {"second_factor_required": "y", "portal_needs_subscription": "y"}
+    own_field = {} if place.actor.slug == "kontor" else for_everybody
     return own_field | {
         "id": str(account), "pk": str(account), "parent": str(account), "parent_id": str(account),
         "account": str(account), "account_id": str(account), "user_id": "1", "user": "1",
