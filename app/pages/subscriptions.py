@@ -432,7 +432,8 @@ class SubscriptionsView(BackOfficeView):
         row, form = self.row(pk), UsageForm()
         lead = _("What is reported holds until the next report. It cannot be changed or deleted afterwards.")
         if row.payment_mode is PaymentMode.POSTPAID:
-            lead = _("The highest number of a billing month is what it is charged for.") + " " + lead
+            lead = _("The highest number of a billing month is charged. What is reported holds until the next report,"
+                     " and cannot be changed or deleted.")  # fmt: skip
         page = self._question_page(row, "report_usage", form, "", _("Report"), lead=lead)
         return self._ask(
             replace(page, title=_("Report usage of %(name)s", name=row.title)),

@@ -72,7 +72,7 @@ def test_a_report_says_how_many_when_by_whom_and_how(harbour):
     told = [(one.users, one.at, one.source, one.actor) for one in kept()]
     assert told == [
         (57, at("2026-03-14 09:30"), "by-hand", "Bob Brandt"),
-        (60, at("2026-03-13 18:00"), "api", "Alice Adler"),
+        (60, at("2026-03-13 18:00"), "api", "Alice Ahrens"),
     ]
     assert history().count("usage_report.reported") == 2
 

@@ -288,10 +288,12 @@ def test_a_month_it_did_not_run_in_is_not_told(app, day):
 def test_a_program_needs_the_scope_and_the_subscription_to_run(app):
     number, waiting = postpaid(), stock.subscription(stock.plan("other"), title="Waiting", pending=True)
 
-    assert program(BOB, "subscription.show").post(
-        f"/api/v1/subscription/{number}/usage", json={"users": 5}).status_code == 403  # fmt: skip
-    assert program(BOB).post(f"/api/v1/subscription/{waiting}/usage", json={"users": 5}).status_code == 409
-    assert program(BOB).get(f"/api/v1/subscription/{waiting}/usage").status_code == 409
+    looking, caller = program(BOB, "subscription.show", name="Looking"), program(BOB)
+
+    assert looking.get(f"/api/v1/subscription/{number}/usage").status_code == 200
+    assert looking.post(f"/api/v1/subscription/{number}/usage", json={"users": 5}).status_code == 403
+    assert caller.post(f"/api/v1/subscription/{waiting}/usage", json={"users": 5}).status_code == 409
+    assert caller.get(f"/api/v1/subscription/{waiting}/usage").status_code == 409
     assert reported() == []
 
 
