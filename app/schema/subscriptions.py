@@ -285,8 +285,8 @@ class UsageReport(OwnedByAccount, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     subscription_id: Mapped[int] = mapped_column()
-    at: Mapped[datetime] = mapped_column(Moment, index=True)  # when there were so many, not when it was said
     users: Mapped[int] = mapped_column()
+    at: Mapped[datetime] = mapped_column(Moment, index=True)  # when there were so many, not when it was said
     source: Mapped[UsageSource] = mapped_column(stored(UsageSource))
     actor: Mapped[str] = mapped_column(String(140))
 
