@@ -18,7 +18,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from . import clock, properties, property_types
+from . import api_usage, clock, properties, property_types
 from .api_orders import FulfilmentApi, OrderApi
 from .api_webhooks import DeliveryApi, WebhookApi
 from .errors import Conflict, Refused
@@ -472,6 +472,16 @@ class SubscriptionApi(BackOfficeApi):
     def cancel(self, subscription: Subscription, sent: dict[str, Any]) -> None:
         reason, at_end = sent.get("reason", ""), sent.get("at_end", False)
         subscriptions.cancel(subscription, by=me(), reason=reason, at_end=at_end)
+
+    @query("usage", _l("The most user accounts of the billing month that `day` is in, or this one; its reports"),
+           permission="show", sends=api_usage.OF_A_DAY, tells=api_usage.MONTH)  # fmt: skip
+    def usage(self, subscription: Subscription, asked: dict[str, Any]) -> dict[str, Any]:
+        return api_usage.asked_for(subscription, asked.get("day", ""))
+
+    @verb("usage", _l("Report how many user accounts there are, or were at a moment (`at`, with its time zone)"),
+          permission="report_usage", sends=api_usage.REPORT, tells=api_usage.MONTH)  # fmt: skip
+    def report_usage(self, subscription: Subscription, sent: dict[str, Any]) -> dict[str, Any]:
+        return api_usage.report(subscription, sent, by=me())
 
 
 class MeApi(BaseApi):

@@ -58,6 +58,7 @@ from .models import (
     Throttle,
     Token,
     UpfrontRequest,
+    UsageReport,
     User,
     Webhook,
     WebhookDelivery,
@@ -71,6 +72,7 @@ WATCHED: dict[type, str] = {
     LicenseType: "license_type", Article: "article", Plan: "plan", Holding: "holding", License: "license",
     ApiKey: "api_key", SavedView: "saved_view", Product: "product", Subscription: "subscription",
     ResourceGroup: "resource_group", UpfrontRequest: "upfront_request", Order: "order", Webhook: "webhook",
+    UsageReport: "usage_report",
 }  # fmt: skip
 
 # Never written down: secrets, copies, and what changes without anybody doing anything.

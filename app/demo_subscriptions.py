@@ -13,9 +13,20 @@ from sqlalchemy import or_, select
 
 from . import clock
 from .extensions import db
-from .models import Account, Cycle, DataLocation, Member, Meter, PaymentMode, Plan, Subscription, UpfrontRequest
+from .models import (
+    Account,
+    Cycle,
+    DataLocation,
+    Member,
+    Meter,
+    PaymentMode,
+    Plan,
+    Subscription,
+    UpfrontRequest,
+    UsageSource,
+)
 from .periods import add_months
-from .services import plans, resource_groups, subscription_clock, subscriptions, upfront
+from .services import plans, resource_groups, subscription_clock, subscriptions, upfront, usage
 from .services.subscriptions import Terms
 from .tenancy import unscoped
 
@@ -122,16 +133,29 @@ def _some(slug: str, since: datetime, dice: random.Random, as_: As) -> None:
 def _kuestenfunk(as_: As) -> None:
     now = clock.now()
     _add(as_, "kuestenfunk", "professional", "Testbetrieb Kaikante", now - timedelta(days=26), postponed=True, users=5)
-    running = _add(as_, "kuestenfunk", "enterprise", "Hafenüberwachung", _a_year_before(20), users=260, terminals=12)
+    running = _add(
+        as_, "kuestenfunk", "enterprise", "Hafenüberwachung", _a_year_before(20), users=260, terminals=12,
+        mode=PaymentMode.POSTPAID,
+    )  # fmt: skip
     ending = _add(as_, "kuestenfunk", "edge", "Leitrechner Schleuse", _a_year_before(-12))
     gone = _add(as_, "kuestenfunk", "basic", "Pilot Nordmole", now - timedelta(days=25))
     with as_("bob@kuestenfunk.example") as bob:
         for name in ("Pier 4", "Kühlhaus", "Leitwarte"):
             resource_groups.add(db.session.get(Subscription, running), name)
         subscriptions.cancel(db.session.get(Subscription, gone), by=bob, reason="Mole wird umgebaut")
+    _usage(running, as_)
     with as_("alice@nordlicht.example"):
         subscription = db.session.get(Subscription, ending)
         subscriptions.edit(subscription, title=subscription.title, remark="PO 4711")
+
+
+def _usage(number: int, as_: As) -> None:
+    """Its users, counted every few days by a program and now and then by hand; more in the season."""
+    counted = {75: 244, 61: 251, 48: 258, 40: 273, 33: 266, 26: 262, 12: 268, 9: 281, 3: 264}
+    for days, users in counted.items():
+        source = UsageSource.BY_HAND if days in {48, 9} else UsageSource.API
+        with clock.back_then(clock.now() - timedelta(days=days)), as_("bob@kuestenfunk.example") as bob:
+            usage.report(db.session.get(Subscription, number), users, by=bob, source=source)
 
 
 def _a_year_before(days: int) -> datetime:
@@ -173,13 +197,13 @@ def _add(as_: As, whose: str, key: str, title: str, at: datetime, *, pending: bo
     with clock.back_then(at), as_("dora@kontor.example") as dora:
         account = db.session.scalars(select(Account).where(or_(Account.slug == whose, Account.name == whose))).one()
         plan = db.session.scalars(select(Plan).where(Plan.key == key)).one()
-        postponed = facts.pop("postponed", False)
+        postponed, mode = facts.pop("postponed", False), facts.pop("mode", PaymentMode.PREPAID)
         quantities = {meter: facts.get(meter.value, 0) for meter in Meter}
         currency = account.currency if account.currency in RATES else "EUR"
         place = plan.product.data_locations[0] if plan.product.locations else None
         today = clock.today(account.time_zone)
         starts = today - timedelta(days=1) if key == "edge" else None  # which is not sold anew
-        terms = Terms(plan, currency, PaymentMode.PREPAID, quantities, place, starts, postponed)
+        terms = Terms(plan, currency, mode, quantities, place, starts, postponed)
         return subscriptions.add(account, terms, title=title, by=dora, pending=pending).id
 
 

@@ -56,12 +56,15 @@ from .schema.saved_views import SavedView
 from .schema.relationships import EndedBy, LinkRequest, Relationship, RelationshipStatus
 from .schema.subscriptions import (
     Calculation,
+    MOST_USERS,
     ResourceGroup,
     Subscription,
     SubscriptionStatus,
     SuspensionCause,
     UpfrontRequest,
     UpfrontStatus,
+    UsageReport,
+    UsageSource,
 )
 from .schema.orders import (
     Credential,

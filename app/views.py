@@ -30,6 +30,7 @@ from .pages.settings import SettingsView
 from .pages.subscriptions import SubscriptionsView
 from .pages.surrender import SurrenderView
 from .pages.upfront import UpfrontView
+from .pages.usage import UsageReportsView
 from .pages.webhooks import DeliveriesView, WebhooksView
 from .ui.interface import BackOffice
 
@@ -74,6 +75,7 @@ def register(backoffice: BackOffice) -> None:
     backoffice.add_view_no_menu(HoldingImportsView)
     backoffice.add_view_no_menu(SavedViewsView)
     backoffice.add_view_no_menu(ResourceGroupsView)
+    backoffice.add_view_no_menu(UsageReportsView)
     backoffice.add_view_no_menu(OrderWizard)
     backoffice.add_view_no_menu(ApiReferenceView)
     backoffice.add_view_no_menu(SurrenderView)

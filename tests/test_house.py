@@ -25,7 +25,7 @@ FLOORS = [
     {"app.views", "app.pages", "app.api", "app.api_orders", "app.jobs", "app.cli", "app.demo", "app.demo_properties"}
     | {"app.demo_relationships", "app.demo_subscriptions", "app.demo_orders"}
     | {"app.demo_webhooks", "app.api_webhooks"}
-    | {"app.announcing", "app.exporting", "app.importing", "app.fab_strings"},
+    | {"app.api_usage", "app.announcing", "app.exporting", "app.importing", "app.fab_strings"},
     {"app"},
 ]
 LONGEST_FUNCTION = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
 from flask import abort, render_template, request, url_for
@@ -33,7 +34,7 @@ from ..models import (
     SubscriptionStatus,
     sort_key,
 )
-from ..services import offers, quotes, resource_groups, subscriptions, upfront
+from ..services import offers, quotes, resource_groups, subscriptions, upfront, usage
 from ..services.subscriptions import Renewal, Terms, today_of
 from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
@@ -44,7 +45,7 @@ from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, curr
 from ..ui.formats import first_price, shown
 from ..ui.interface import Table
 from ..ui.page import Action, Cell, DetailPage, FieldGroup, FormPage, Link
-from ..ui.subscriptions import notes, numbers, timeline
+from ..ui.subscriptions import notes, numbers, timeline, usage_of
 from ..ui.view import (
     BackOfficeView,
     account_asked_for,
@@ -81,6 +82,11 @@ class SuspendForm(FlaskForm):
 class GroupForm(FlaskForm):
     name = Trimmed(_l("Name"), [REQUIRED, Length(max=subscriptions.LONGEST_TITLE)])
     description = TextAreaField(_l("Description"), filters=[lambda text: text or ""])
+
+
+class UsageForm(FlaskForm):
+    users = WholeNumberField(_l("User accounts"), [REQUIRED])
+    at = LocalDateField(_l("Counted on"), [Optional()], description=_l("Empty: now."))
 
 
 class SubscriptionForm(FlaskForm):
@@ -154,7 +160,7 @@ class SubscriptionsView(BackOfficeView):
     extra_args = ("archived",)
     include_route_methods = {
         "list", "show", "add", "edit", "export", "action_post", "related_list", "preview", "renew", "pay", "cancel",
-        "suspend", "ask_upfront", "add_group",
+        "suspend", "ask_upfront", "add_group", "report_usage",
     }  # fmt: skip
     sections = (
         ("overview", _l("Overview"), ("account.name", "plan.name", "payment_mode", "location", "billed_from",
@@ -162,6 +168,7 @@ class SubscriptionsView(BackOfficeView):
                                       "created_by", "remark")),
     )  # fmt: skip
     related = (
+        ("usage", _l("Reported usage"), "UsageReportsView", "subscription_id"),
         ("groups", _l("Resource groups"), "ResourceGroupsView", "subscription_id"),
         ("upfront", _l("Upfront requests"), "UpfrontView", "subscription_id"),
     )
@@ -288,7 +295,7 @@ class SubscriptionsView(BackOfficeView):
         row = self.row(pk)
         amount = explained(quotes.read(row.calculation)) if row.calculation else None
         said = {"amount": amount, "free": subscriptions.is_undecided(row), "numbers": numbers(row)}
-        said |= {"timeline": timeline(row), "notes": list(notes(row))}
+        said |= {"timeline": timeline(row), "notes": list(notes(row)), "usage": usage_of(row)}
         return render_template("subscription.html", page=self.detail_page(row), **said)
 
     def detail_page(self, row: Subscription) -> DetailPage:
@@ -302,6 +309,7 @@ class SubscriptionsView(BackOfficeView):
         offered = [
             ("pay", _("Decide to pay"), "credit-card", may("subscription.decide") and subscriptions.is_undecided(row)),
             ("renew", _("Renew"), "refresh", may("subscription.renew") and subscriptions.can_be_renewed(row)),
+            ("report_usage", _("Report usage"), "gauge", may("subscription.report_usage") and row.is_running),
             ("ask_upfront", _("Pay upfront"), "coin", may("subscription.ask_upfront") and _could_be_upfront(row)),
             ("suspend", _("Suspend"), "player-pause", may("subscription.suspend") and _suspendable(row)),
         ]
@@ -417,6 +425,22 @@ class SubscriptionsView(BackOfficeView):
             _("“%(name)s” was added.", name=form.name.data),
         )
 
+    @expose("/report-usage/<int:pk>", methods=["GET", "POST"])
+    @has_access
+    def report_usage(self, pk: int) -> Any:
+        """How many user accounts there are, or were on a day (I-4)."""
+        row, form = self.row(pk), UsageForm()
+        lead = _("What is reported holds until the next report. It cannot be changed or deleted afterwards.")
+        if row.payment_mode is PaymentMode.POSTPAID:
+            lead = _("The highest number of a billing month is charged. What is reported holds until the next report,"
+                     " and cannot be changed or deleted.")  # fmt: skip
+        page = self._question_page(row, "report_usage", form, "", _("Report"), lead=lead)
+        return self._ask(
+            replace(page, title=_("Report usage of %(name)s", name=row.title)),
+            lambda: usage.report(row, form.users.data, at=_counted_at(row, form.at.data), by=me()),
+            _("The usage of %(title)s was reported.", title=row.title),
+        )
+
     @command(
         "reinstate",
         _l("Reinstate"),
@@ -494,6 +518,10 @@ def _plans_offered(account: Account) -> list[Any]:
 def _per_period(plan: Plan, today: Any, account: Account) -> str:
     price = plan.price_on(today, account.currency) or next(iter(plan.prices_on(today)), None)
     return f"{first_price(price)} {str(plan.period.label).lower()}" if price else ""
+
+
+def _counted_at(row: Subscription, day: date | None) -> datetime | None:
+    return usage.moment_of(row, day) if day else None
 
 
 def _moments(row: Subscription) -> list[Any]:

@@ -252,6 +252,52 @@ class ResourceGroup(Archivable, OwnedByAccount, Model):
         return self.name
 
 
+MOST_USERS = 1_000_000  # user accounts that can be reported
+
+
+class UsageSource(StrEnum):
+    API = "api"
+    BY_HAND = "by-hand"
+
+    @property
+    def label(self) -> Any:
+        return _SOURCE_LABELS[self]
+
+
+_SOURCE_LABELS = {UsageSource.API: _l("API"), UsageSource.BY_HAND: lazy_pgettext("usage", "By hand")}
+
+
+class UsageReport(OwnedByAccount, Model):
+    """How many user accounts a subscription had at a moment, as somebody or a program reported (I-4). Only added to.
+
+    It holds until the next one; what a month is charged for is worked out from it (`services/usage.py`).
+    """
+
+    __tablename__ = "usage_report"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "subscription_id"], ["subscription.account_id", "subscription.id"]),
+        CheckConstraint(f"users BETWEEN 0 AND {MOST_USERS}", name="ck_usage_report_users"),
+        Index("ix_usage_report_subscription", "subscription_id", "at"),
+    )
+
+    opened_by = (Consent.SUBSCRIPTIONS,)
+    consent_writes = True
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscription_id: Mapped[int] = mapped_column()
+    users: Mapped[int] = mapped_column()
+    at: Mapped[datetime] = mapped_column(Moment, index=True)  # when there were so many, not when it was said
+    source: Mapped[UsageSource] = mapped_column(stored(UsageSource))
+    actor: Mapped[str] = mapped_column(String(140))
+
+    subscription: Mapped[Subscription] = relationship(
+        primaryjoin="UsageReport.subscription_id == Subscription.id", foreign_keys="UsageReport.subscription_id"
+    )
+
+    def __str__(self) -> str:
+        return str(self.subscription)
+
+
 class UpfrontStatus(StrEnum):
     """How far a request to pay the software once has come; what is requested is a call to be made."""
 

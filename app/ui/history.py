@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -176,6 +176,11 @@ ACTIONS: dict[str, Any] = {
     "upfront_request.withdrawn": _l("Upfront request withdrawn"),
     "upfront_request.deleted": _l("Upfront request deleted"),
     "upfront_request.exported": _l("Upfront requests exported"),
+    "usage_report.created": _l("Usage reported"),
+    "usage_report.reported": _l("Usage reported"),
+    "usage_report.updated": _l("Usage reported"),
+    "usage_report.deleted": _l("Usage reported"),
+    "usage_report.exported": _l("Reported usage exported"),
     "account.plan_chosen": _l("Price model chosen"),
     "holding.created": _l("Article acquired"),
     "holding.given": _l("Article given"),
@@ -313,6 +318,8 @@ FIELDS: dict[str, Any] = ACCOUNT | {
     "name": _l("Name"),
     "description": _l("Description"),
     "subscription": _l("Subscription"),
+    "at": _l("When"),
+    "actor": _l("Who"),
     "call_note": _l("Note of the call"),
     "paid_on": _l("Paid on"),
     "requested_at": _l("Requested"),
@@ -378,6 +385,7 @@ DAYS = {
     "acquired_on", "valid_from", "valid_until", "starts_on", "ends_on", "billed_from", "trial_ends_on", "upfront_on",
     "cancelled_on", "delete_on", "paid_on",
 }  # fmt: skip
+MOMENTS = {"at"}
 WORDS: dict[str, tuple[Any, ...]] = {
     "role": (Role,), "kind": (Kind,), "type": (PropertyType, ProductType), "hold": (HoldKind,), "policy": (Policy,),
     "period": (Cycle,), "payment_mode": (PaymentMode,), "location": (DataLocation,), "cause": (SuspensionCause,),
@@ -388,7 +396,7 @@ SAID_OTHERWISE = {  # by the line itself
     "created_at", "archived_at", "slug", "parent_id", "user_id",
     "status", "locale", "inviter", "expires_at", "accepted_at", "administrative_hold_at", "financial_hold_at",
     "public_id", "source", "created_by", "revoked_at", "requested_at", "requested_by", "called_at", "called_by",
-    "sent_at", "activated_at", "withdrawn_at",
+    "sent_at", "activated_at", "withdrawn_at", "actor",
 }  # fmt: skip
 
 
@@ -492,6 +500,8 @@ def _said(name: str, value: Any) -> str:
         return ", ".join(_word(name, one) for one in values)
     if name in DAYS and value:
         return shown(date.fromisoformat(value), "date")
+    if name in MOMENTS and value:
+        return shown(datetime.fromisoformat(value), "moment")
     if isinstance(value, dict):
         return value[_language()]
     if isinstance(value, list):

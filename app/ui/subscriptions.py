@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ..extensions import db
-from ..models import LogEntry, Meter, Subscription, SubscriptionStatus
-from ..services import subscriptions, upfront
+from ..models import LogEntry, Meter, PaymentMode, Subscription, SubscriptionStatus
+from ..services import subscriptions, upfront, usage
 from ..services.subscriptions import today_of
 from .formats import shown
 from .history import action_in_words
@@ -59,6 +60,28 @@ def numbers(row: Subscription) -> list[tuple[str, str]]:
     told = [(str(meter.label), shown(row.quantity(meter), "number")) for meter in Meter if row.quantity(meter)]
     days = [(_("Since"), row.starts_on), (_("Ends on"), row.ends_on)]
     return told + [(label, shown(day, "date")) for label, day in days if day]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The most user accounts of the billing month it is; no number where nothing has been reported."""
+
+    month: str  # its first and last day
+    users: str = ""
+    day: str = ""
+    is_charged: bool = False
+
+
+def usage_of(row: Subscription) -> Usage | None:
+    """What the card of a subscription tells: where it is charged for usage, or usage was reported all the same."""
+    if row.anchored_on is None or row.is_over:
+        return None
+    month = usage.month_of(row, today_of(row))
+    peak, is_charged = usage.peak_of(row, month), row.payment_mode is PaymentMode.POSTPAID
+    days = " – ".join(shown(day, "date") for day in (month.first, month.beyond - timedelta(days=1)))
+    if peak is None:
+        return Usage(days, is_charged=is_charged) if is_charged else None
+    return Usage(days, shown(peak.users, "number"), shown(peak.day, "date"), is_charged)
 
 
 def notes(row: Subscription) -> Any:

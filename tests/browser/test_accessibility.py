@@ -52,6 +52,7 @@ from app.services import (
     resource_groups,
     saved_views,
     upfront,
+    usage,
     webhooks,
 )
 from app.tenancy import unscoped
@@ -145,6 +146,8 @@ PAGES: list[tuple[Person | None, list[str]]] = [
             "/subscriptions/suspend/{subscription}", "/subscriptions/related/account_id/{kuestenfunk}",
             "/upfront/list/", "/upfront/show/{request}", "/upfront/call/{request}", "/upfront/payment/{request}",
             "/upfront/related/subscription_id/{subscription}",
+            "/subscriptions/report-usage/{subscription}", "/usage-reports/list/",
+            "/usage-reports/related/subscription_id/{subscription}",
         ],
     ),
     (BOB, [
@@ -182,6 +185,7 @@ NOT_LOOKED_AT = {
     "ProductsView.index": "leads to the list",
     "SubscriptionsView.index": "leads to the list",
     "ResourceGroupsView.index": "leads to the list",
+    "UsageReportsView.index": "leads to the list",
     "UpfrontView.index": "leads to the list",
     "SubscriptionsView.preview": "the price within the form, seen there",
     "LicensesView.export": "a file",
@@ -193,6 +197,7 @@ NOT_LOOKED_AT = {
     "ProductsView.export": "a file",
     "SubscriptionsView.export": "a file",
     "ResourceGroupsView.export": "a file",
+    "UsageReportsView.export": "a file",
     "UpfrontView.export": "a file",
     "ApiKeysView.index": "leads to the list",
     "WebhooksView.index": "leads to the list",
@@ -667,6 +672,7 @@ def _subscribed() -> dict[str, int | str]:
     free = stock.subscription(plan, title="Free", postponed=True)
     with cast.acting_as(BOB) as bob:
         group = resource_groups.add(db.session.get(Subscription, number), "Pier 4")
+        usage.report(db.session.get(Subscription, number), 7, by=bob)
         called = upfront.ask(db.session.get(Subscription, number), by=bob)
         paid = upfront.ask(db.session.get(Subscription, waiting), by=bob)
         places: dict[str, int | str] = {"subscription": number, "other": other, "free": free, "group": group.id}

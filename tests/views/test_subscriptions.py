@@ -11,11 +11,11 @@ from sqlalchemy import event, select
 
 from app import clock, tokens
 from app.extensions import db
-from app.models import Calculation, PlanPrice, Subscription, Token, UpfrontRequest
-from app.services import upfront
+from app.models import Calculation, PaymentMode, PlanPrice, Subscription, Token, UpfrontRequest, UsageReport
+from app.services import upfront, usage
 from app.tenancy import unscoped
 from tests import stock
-from tests.cast import ALICE, _csrf_token, account_id, acting_as, apart, browse
+from tests.cast import ALICE, BOB, _csrf_token, account_id, acting_as, apart, browse, program
 
 AMOUNTS = {"base": Decimal("49.90"), "users": Decimal("3.33"), "upfront": Decimal(900), "infrastructure": Decimal(9)}
 
@@ -244,6 +244,111 @@ def test_the_activation_link_is_looked_at_by_scanners_and_clicked_by_people(app,
 
 def _csrf(browser) -> dict[str, str]:
     return {"X-CSRFToken": _csrf_token(browser.cookie_secret)}
+
+
+# --- usage -------------------------------------------------------------------------------------------------------
+
+
+def postpaid() -> int:
+    return stock.subscription(stock.plan(postpaid=True), payment_mode=PaymentMode.POSTPAID)
+
+
+def reported() -> list[int]:
+    return [one.users for one in all_of(UsageReport)]
+
+
+def test_usage_is_reported_by_hand_and_its_peak_stands_on_the_page(bob):
+    number, browser = postpaid(), browse(bob)
+    assert "No usage has been reported yet." in browser.get(f"/subscriptions/show/{number}").text
+
+    for users in ("1,057", "12"):
+        answer = browser.post(f"/subscriptions/report-usage/{number}", data={"users": users, "at": ""})
+        assert answer.status_code == 302
+
+    page = browser.get(f"/subscriptions/show/{number}").text
+    assert reported() == [1057, 12]
+    assert '<p class="k-figure">1,057</p>' in page and "user accounts at most" in page
+    assert "the highest number of the month is charged" in page
+    assert "1,057" in browser.get(f"/usage-reports/related/subscription_id/{number}").text
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"users": "-1"}, "A whole number from 0 to 1,000,000, please."),
+        ({"users": "1000001"}, "A whole number from 0 to 1,000,000, please."),
+        ({"users": "some"}, "A whole number, please."),
+        ({"users": ""}, "Please fill this in."),
+        ({"users": "777", "at": "2099-01-01"}, "That moment is still to come."),
+        ({"users": "777", "at": "1999-01-01"}, "The subscription has run since"),
+        ({"users": "777", "at": "soon"}, "Not a date."),
+    ],
+    ids=str,
+)
+def test_usage_that_cannot_be_is_said_and_what_was_typed_is_kept(bob, data, said):
+    answer = browse(bob).post(f"/subscriptions/report-usage/{postpaid()}", data={"at": "", **data})
+
+    assert answer.status_code == 422 and said in answer.text
+    assert not data["users"] or f'value="{data["users"]}"' in answer.text
+    assert reported() == []
+
+
+def test_a_program_reports_usage_once_and_is_told_the_month(app):
+    number, caller, today = postpaid(), program(BOB), stock.today()
+    where = f"/api/v1/subscription/{number}/usage"
+
+    assert caller.get(where).json["peak"] is None
+    told = [caller.post(where, json={"users": 57}, headers={"X-Idempotency-Key": "k"}).json for _twice in range(2)]
+
+    assert told[0] == told[1] == caller.get(where).json == caller.get(f"{where}?day={today}").json
+    assert told[0]["peak"] == {"users": 57, "day": today.isoformat()}
+    assert told[0]["month"]["first"] == today.isoformat()
+    assert [(one["users"], one["source"]) for one in told[0]["reports"]] == [(57, "api")] and reported() == [57]
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [({"users": -1}, "users"), ({"users": 1_000_001}, "users"), ({"users": "5"}, "users"), ({"users": 1.5}, "users"),
+     ({}, "users"), ({"users": 5, "at": "2099-01-01T00:00:00Z"}, "at"), ({"users": 5, "at": "yesterday"}, "at"),
+     ({"users": 5, "at": "2026-01-01T00:00:00"}, "at"), ({"users": 5, "at": "0001-01-01T00:00:00+14:00"}, "at")],
+    ids=str,
+)  # fmt: skip
+def test_a_program_is_told_what_is_wrong_with_its_report(app, sent, field):
+    answer = program(BOB).post(f"/api/v1/subscription/{postpaid()}/usage", json=sent)
+
+    assert answer.status_code == 422 and answer.json["errors"][0]["field"] == field
+    assert reported() == []
+
+
+@pytest.mark.parametrize("day", ["soon", "2026-02-31", "9999-12-31", "1999-01-01", "20260314"])
+def test_a_month_it_did_not_run_in_is_not_told(app, day):
+    assert program(BOB).get(f"/api/v1/subscription/{postpaid()}/usage?day={day}").status_code == 400
+
+
+def test_a_program_needs_the_scope_and_the_subscription_to_run(app):
+    number, waiting = postpaid(), stock.subscription(stock.plan("other"), title="Waiting", pending=True)
+
+    looking, caller = program(BOB, "subscription.show", name="Looking"), program(BOB)
+
+    assert looking.get(f"/api/v1/subscription/{number}/usage").status_code == 200
+    assert looking.post(f"/api/v1/subscription/{number}/usage", json={"users": 5}).status_code == 403
+    assert caller.post(f"/api/v1/subscription/{waiting}/usage", json={"users": 5}).status_code == 409
+    assert caller.get(f"/api/v1/subscription/{waiting}/usage").status_code == 409
+    assert reported() == []
+
+
+def test_a_list_of_usage_needs_few_statements_whatever_the_rows(app, dora):
+    for slug in ("kuestenfunk", "deichbau"):
+        number = stock.subscription(stock.plan(f"plan-{slug}"), slug)
+        with acting_as(dora) as by:
+            for users in range(5):
+                usage.report(db.session.get(Subscription, number), users, by=by)
+    browser, statements = browse(dora), []
+    browser.get("/usage-reports/list/")
+
+    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    assert "Küstenfunk" in browser.get("/usage-reports/list/").text
+    assert len(statements) <= 10, "\n".join(statements)
 
 
 LISTS = ["/subscriptions/list/", "/resource-groups/list/", "/upfront/list/", "/plans/list/", "/products/list/"]

@@ -36,6 +36,7 @@ from app.models import (
     ResourceGroup,
     Subscription,
     UpfrontRequest,
+    UsageReport,
     Webhook,
     WebhookDelivery,
 )
@@ -476,6 +477,7 @@ POLICY: dict[str, Any] = {
                                           alters=ENDING | {"cause", "version"}),
     "SubscriptionsView.ask_upfront": EditForm("subscription.ask_upfront", Subscription, {"remark": ""}),
     "SubscriptionsView.add_group": EditForm("subscription.add_group", Subscription, {"name": "New", "description": ""}),
+    "SubscriptionsView.report_usage": EditForm("subscription.report_usage", Subscription, {"users": "3", "at": ""}),
     "SubscriptionsView.action_post": Commands(Subscription, {
         "reinstate": "subscription.suspend", "keep": "subscription.cancel"}),
     "ResourceGroupsView.index": Page("resource_group.list", get=302),
@@ -487,6 +489,11 @@ POLICY: dict[str, Any] = {
                                         alters=frozenset({"name_key"})),
     "ResourceGroupsView.action_post": Commands(ResourceGroup, {
         "archive": "resource_group.archive", "restore": "resource_group.archive"}),
+    "UsageReportsView.index": Page("usage_report.list", get=302),
+    "UsageReportsView.list": List("usage_report.list", UsageReport),
+    "UsageReportsView.related_list": Related("usage_report.list", UsageReport, {"subscription_id": Subscription}),
+    "UsageReportsView.export": Export("usage_report.export", UsageReport),
+    "UsageReportsView.action_post": Commands(UsageReport),
     "UpfrontView.index": Page("upfront_request.list", get=302),
     "UpfrontView.list": List("upfront_request.list", UpfrontRequest),
     "UpfrontView.related_list": Related("upfront_request.list", UpfrontRequest, {"subscription_id": Subscription}),
@@ -601,6 +608,8 @@ POLICY: dict[str, Any] = {
     "SubscriptionApi.get": ApiItem("subscription.show", Subscription),
     "SubscriptionApi.renew": ApiDeed("subscription.renew", Subscription, {"version": 1}),
     "SubscriptionApi.cancel": ApiDeed("subscription.cancel", Subscription, {}),
+    "SubscriptionApi.usage": ApiItem("subscription.show", Subscription),
+    "SubscriptionApi.report_usage": ApiDeed("subscription.report_usage", Subscription, {"users": 3}),
     "LicenseApi.get_list": ApiList("license.list", License),
     "LicenseApi.get": ApiItem("license.show", License),
     "LicenseApi.check": ApiItem("license.show", License),

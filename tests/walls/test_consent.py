@@ -38,6 +38,7 @@ from app.models import (
     Subscription,
     SubscriptionStatus,
     UpfrontRequest,
+    UsageReport,
 )
 from app.services import (
     accounts,
@@ -50,6 +51,7 @@ from app.services import (
     resource_groups,
     subscriptions,
     upfront,
+    usage,
 )
 from app.tenancy import _walled_classes, acting, give_to, may_change, scope_for, unscoped
 from tests import buying, stock
@@ -59,7 +61,7 @@ from tests.linking import link
 CLASSES = {
     Consent.VIEW: {Account},
     Consent.LICENSES: {License, Holding, LicenseMovement},
-    Consent.SUBSCRIPTIONS: {Subscription, ResourceGroup, UpfrontRequest, Calculation},
+    Consent.SUBSCRIPTIONS: {Subscription, ResourceGroup, UpfrontRequest, UsageReport, Calculation},
     Consent.ORDERS: {Order, OrderLine, Fulfilment, Calculation},
 }
 BY_CONSENT = [cls for cls in _walled_classes() if issubclass(cls, ByConsent) and cls.opened_by]
@@ -90,6 +92,7 @@ def _furnish(account, article, plan, dora):
     licenses.consume(license, reference="x", by=dora)
     running = subscriptions.add(account, stock.terms(plan.id), title="Harbour", by=dora)
     resource_groups.add(running, "Hall")
+    usage.report(running, 5, by=dora)
     upfront.ask(running, by=dora)
     order = orders.begin(OrderKind.SUBSCRIBE, form_key=account.slug, by=dora, product_type=ProductType.CLOUD)
     orders.answer(order, "plan", buying.terms(plan.id), by=dora)
@@ -273,10 +276,11 @@ def test_a_subscription_is_changed_by_consent_and_both_histories_tell(theirs):
         subscriptions.edit(row, title="Quay", remark="")
         upfront.withdraw(upfront.open_of(row))
         resource_groups.add(row, "Crane")
+        usage.report(row, 6, by=charlie)
         upfront.ask(row, by=charlie)
 
     assert buying.read(Subscription, theirs).title == "Quay"
-    for action in ("subscription.edited", "upfront_request.withdrawn", "resource_group.added"):
+    for action in ("subscription.edited", "upfront_request.withdrawn", "resource_group.added", "usage_report.reported"):
         told = {(slug, "Charlie Czerny", "Alpenwerk") for slug in ("kuestenfunk", "alpenwerk")}
         assert histories(action) & told == told, action
     with acting_as(BOB):  # whose people stand in the client's own history

@@ -120,7 +120,7 @@ def test_with_the_walls_down_the_matrix_finds_leaks_in_every_table_with_a_page(w
     assert leaking == {
         "account", "ab_user", "invitation", "log_entry", "log_inside", "message", "property",
         "holding", "license", "license_movement", "hold", "api_key", "purchase", "order_line", "fulfilment",
-        "subscription", "resource_group", "upfront_request", "webhook", "webhook_delivery",
+        "subscription", "resource_group", "upfront_request", "usage_report", "webhook", "webhook_delivery",
         "export", "account_import",
     }  # fmt: skip
     assert "answered 200, not [404]" in found and "is told apart" in found

@@ -87,6 +87,8 @@ from app.models import (
     Token,
     UpfrontRequest,
     UpfrontStatus,
+    UsageReport,
+    UsageSource,
     User,
     Webhook,
     WebhookDelivery,
@@ -158,6 +160,7 @@ NEEDS = {
     "subscription": "subscription.list",
     "resource_group": "resource_group.list",
     "upfront_request": "upfront_request.list",
+    "usage_report": "usage_report.list",
     "plan": "subscription.list",
     "api_key": "api_key.list",
     "saved_view": "saved_view.list",
@@ -174,6 +177,7 @@ NEEDS = {
 LET_IN = {("gletscherbau", "fjordline"): ("view", "subscriptions", "orders", "licenses")}
 CHANGED_BY_CONSENT = {
     "subscription": ("subscriptions",), "resource_group": ("subscriptions",), "upfront_request": ("subscriptions",),
+    "usage_report": ("subscriptions",),
     "purchase": ("orders",), "order_line": ("orders",), "fulfilment": ("orders",),
     "calculation": ("subscriptions", "orders"),
 }  # fmt: skip
@@ -199,7 +203,7 @@ OFFICE = {"name", "contact", "email", "phone", "website"}
 CATALOGUE = {"article", "license_type", "plan", "article_grant", "product", "plan_price", "article_price"}
 
 # Can be changed no more, so their rows are born with canaries.
-ADDED_TO = {"log_entry", "license_movement", "calculation"}
+ADDED_TO = {"log_entry", "license_movement", "calculation", "usage_report"}
 
 
 @dataclass(frozen=True)
@@ -324,7 +328,7 @@ def _fill_licenses(account: Account) -> None:
 
 
 def _fill_subscriptions(account: Account) -> None:
-    """A subscription with a part, and the wish to pay it upfront."""
+    """A subscription with a part, the wish to pay it upfront, and some usage reported."""
     now, plan = clock.now(), db.session.scalars(select(Plan)).one()
     day = now.date()
     tax = {"what": "tax", "rate": "0", "case": "domestic", "amount": "0"}
@@ -342,7 +346,9 @@ def _fill_subscriptions(account: Account) -> None:
         account=account, subscription_id=subscription.id, status=UpfrontStatus.REQUESTED, currency="EUR",
         amount_minor=900, calculation=calculation, requested_at=now, requested_by="",
     )  # fmt: skip
-    db.session.add_all([group, request])
+    report = UsageReport(account=account, subscription_id=subscription.id, at=now, users=7, source=UsageSource.API)
+    _let_canary_in(report, account.slug, "usage_report")
+    db.session.add_all([group, request, report])
 
 
 def _fill_orders(account: Account) -> None:

@@ -87,8 +87,10 @@ def _paths(api: BackOfficeApi) -> Iterator[tuple[str, dict[str, Any]]]:
         said = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
         one["delete"] = _operation(api, "delete", _("Remove"), {"200": _answer(said)}, problems=(*ANYBODY_READING, 409))
     yield f"{base}/{{pk}}", one
+    on_one: dict[str, dict[str, Any]] = {}  # asked and done at one address
     for method, verb in sorted(api.verbs.items()):
-        yield f"{base}/{{pk}}/{verb.name}", {"parameters": [_ref("parameters", "pk")]} | _verb(api, method, verb)
+        on_one.setdefault(verb.name, {"parameters": [_ref("parameters", "pk")]}).update(_verb(api, method, verb))
+    yield from ((f"{base}/{{pk}}/{name}", operations) for name, operations in on_one.items())
 
 
 def _verb(api: BackOfficeApi, method: str, verb: Verb) -> dict[str, Any]:
