@@ -167,7 +167,8 @@ class Place:
             whose = row.get("owner_id", row.get("user_id"))
             mine = whose and whose == self.world.user_id(self.actor)
             kind = relation(self.actor.slug, self.owner(table, pk)) if "account_id" in row or table == "account" else ""
-            kinds.setdefault((kind, row.get("kind"), row.get("inside"), mine, whose is None), pk)
+            what = row.get("kind"), row.get("status"), row.get("inside")
+            kinds.setdefault((kind, what, mine, whose is None), pk)
         return pks if self.is_thorough else sorted(kinds.values())
 
 
