@@ -93,7 +93,7 @@ def test_from_the_plans_side_by_side_to_a_subscription(app, page, say):
     stock.plan("large", name_en="Large", name_de="Groß")
     sign_in(page, ALICE)
     page.goto("/a/nordlicht/plans/compare")
-    page.get_by_role("link", name=say("Add a subscription to %(plan)s", plan="Standard")).click()
+    page.get_by_role("link", name=say("Add subscription: %(plan)s", plan="Standard")).click()
     dialog(page).get_by_role("link", name="Küstenfunk").click()
     dialog(page).get_by_label(say("Title")).fill("Pier 4")
     dialog(page).get_by_label(say("Named users")).fill("12")
