@@ -69,12 +69,11 @@ def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]
     connection.exec_driver_sql(str(statement), rows)
 
 
-def look_at(*tables: str) -> None:
+def look_at(connection: Connection, *tables: str) -> None:
     """Let PostgreSQL know its tables now that thousands of rows have come; it would look by itself some minutes later,
     and until then go through all rows for each of them. SQLite looks when a connection is closed."""
-    with db.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(f"ANALYZE {', '.join(tables)}")
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 
 
 # Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that

@@ -67,7 +67,8 @@ def _do(import_: AccountImport, scope: Any) -> None:
         by = session.get(Member, scope.member_id)
         imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
     if len(prepared.opening) >= MANY:
-        look_at(Account.__tablename__, PropertyValue.__tablename__)
+        with worker_unit() as session:
+            look_at(session.connection(), Account.__tablename__, PropertyValue.__tablename__)
 
 
 def _faster(import_: AccountImport) -> str:

@@ -328,7 +328,7 @@ def test_bob_has_no_partner_menu_and_finds_no_accounts(page, say):
     assert elsewhere.status == 404
     expect(page.get_by_role("heading", level=1)).to_have_text(say("Not found"))
     page.get_by_role("link", name=say("To the start page")).click()
-    page.wait_for_url("**/a/kuestenfunk/")
+    page.wait_for_url("**/a/kuestenfunk/portal/")
 
 
 @in_both_languages

@@ -410,7 +410,7 @@ def test_sections_of_an_accounts_page_load_on_their_own(alice):
     page = browse(alice).get(f"/accounts/show/{account_id('fjordline')}")
 
     lazy = re.findall(r'hx-get="/a/nordlicht/(\w+)/related/', page.text)
-    assert lazy == ["accounts", "members", "invitations", "holdings", "licenses", "history"]
+    assert lazy == ["accounts", "members", "invitations", "subscriptions", "orders", "holdings", "licenses", "history"]
 
 
 def test_members_of_accounts_beneath_are_seen_and_not_touched(alice):

@@ -92,7 +92,7 @@ def test_somebody_new_registers_and_is_signed_in(tab):
     answer = tab.post(invite(role=Role.SALES), **ABOUT_HER)
 
     assert answer.location == "/a/kuestenfunk/"
-    page = tab.get("/a/kuestenfunk/")
+    page = tab.get("/a/kuestenfunk/portal/")
     assert page.status_code == 200 and "Nina Neu" in page.text and '<html lang="de"' in page.text
     assert role_of(NINA.email) is Role.SALES
     assert tab.get("/a/nordlicht/").status_code == 404
@@ -152,7 +152,7 @@ def test_somebody_known_confirms_with_the_password(tab):
     answer = tab.post(link, password=PASSWORD)
 
     assert answer.location == "/a/kuestenfunk/"
-    assert tab.get("/a/kuestenfunk/").status_code == 200
+    assert tab.get("/a/kuestenfunk/portal/").status_code == 200
     assert role_of(CHARLIE.email) is Role.SUPPORT
 
 
@@ -192,7 +192,7 @@ def test_whoever_is_signed_in_just_confirms(tab):
     answer = tab.post(link)
 
     assert answer.location == "/a/kuestenfunk/"
-    assert "Welcome to Küstenfunk." in tab.get("/a/kuestenfunk/").text
+    assert "Welcome to Küstenfunk." in tab.get("/a/kuestenfunk/portal/").text
     assert role_of(CHARLIE.email) is Role.VIEWER
 
 
@@ -415,7 +415,7 @@ def test_whoever_leaves_lands_in_another_account_of_theirs(app, tab):
 
     assert answer.location == "/"
     assert tab.get("/").location == "/a/deichbau/"
-    page = tab.get("/a/deichbau/")
+    page = tab.get("/a/deichbau/portal/")
     assert "You have left Küstenfunk." in page.text
     assert tab.get("/a/kuestenfunk/").status_code == 404
     assert history()[-1] == "member.left"

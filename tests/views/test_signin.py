@@ -330,7 +330,7 @@ def test_the_tick_grants_nothing(tab):
     answer = tab.sign_in(BOB, as_partner="y")
 
     assert answer.location == "/a/kuestenfunk/"
-    assert "There is no partner account with you as a member" in tab.get("/a/kuestenfunk/").text
+    assert "There is no partner account with you as a member" in tab.get("/a/kuestenfunk/portal/").text
     assert tab.get("/a/nordlicht/").status_code == 404
 
 

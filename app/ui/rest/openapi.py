@@ -99,7 +99,8 @@ def _verb(api: BackOfficeApi, method: str, verb: Verb) -> dict[str, Any]:
         return {"post": _written(api, method, str(verb.summary), done, verb.sends)}
     asked = (verb.sends or {}).get("properties", {}).items()
     parameters = [{"name": name, "in": "query", "required": False, "schema": shape} for name, shape in asked]
-    return {"get": _operation(api, method, str(verb.summary), done, parameters)}
+    problems = (*ANYBODY_READING, 422) if parameters else ANYBODY_READING  # what is asked may be impossible
+    return {"get": _operation(api, method, str(verb.summary), done, parameters, problems)}
 
 
 def _operation(
