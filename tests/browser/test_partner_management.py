@@ -179,7 +179,7 @@ def register(page: Page, say) -> None:
     for name, typed in [("first_name", "Nina"), ("last_name", "Neu"), ("password", SECRET), ("repeat", SECRET)]:
         page.locator(f"[name={name}]").fill(typed)
     page.get_by_role("button", name=say("Accept invitation")).click()
-    page.wait_for_url(re.compile(r"/a/neufunk-\w+/$"))
+    page.wait_for_url(re.compile(r"/a/neufunk-\w+/portal/$"))
 
 
 def give_article(page: Page, say) -> None:

@@ -31,6 +31,7 @@ def test_paid_upfront_from_the_wish_to_the_click(app, page, new_browser, say):
     number = subscribed()
     sign_in(page, BOB)
     page.goto(f"/a/kuestenfunk/subscriptions/show/{number}")
+    page.get_by_role("button", name=say("More"), exact=True).click()
     page.get_by_role("link", name=say("Pay upfront")).click()
     expect(dialog(page)).to_contain_text(re.compile(r"1[,.]200"))
     dialog(page).get_by_label(say("Remark")).fill("Please call before noon")

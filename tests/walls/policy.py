@@ -469,7 +469,8 @@ POLICY: dict[str, Any] = {
     "SubscriptionsView.preview": Part("subscription.add", about="account"),
     "SubscriptionsView.edit": EditForm("subscription.edit", Subscription, {"title": "New", "remark": ""},
                                        alters=frozenset({"title_key", "version"})),
-    "SubscriptionsView.renew": EditForm("subscription.renew", Subscription, {"seen": "1"}, alters=TERM),
+    "SubscriptionsView.renew": EditForm("subscription.renew", Subscription, {"seen": "1"}, alters=TERM,
+                                        opens=frozenset({200, 409})),  # 409: its account is archived
     "SubscriptionsView.pay": EditForm("subscription.decide", Subscription, {"seen": "1"}, opens=frozenset({409})),
     "SubscriptionsView.cancel": EditForm("subscription.cancel", Subscription, {"when": "now"}, not_by_consent,
                                          alters=CANCELLED),

@@ -105,6 +105,7 @@ CANARY = re.compile(r"canary-([a-z]+)-([a-z_]+)-([a-z_]+)")
 CSRF = "00112233445566778899aabbccddeeff"
 LOADS = (joinedload(Member.user), joinedload(Member.account))
 ARCHIVED = "gestern"
+OF_ACCOUNTS = {Purpose.INVITATION, Purpose.CONSENT, Purpose.ACTIVATION, Purpose.CREDENTIALS}  # tokens their deeds issue
 PARENT = {
     "nordlicht": "kontor", "kuestenfunk": "nordlicht", "deichbau": "nordlicht", "fjordline": "nordlicht",
     "gestern": "nordlicht", "bergen": "fjordline", "alpenwerk": "kontor", "gletscherbau": "alpenwerk",
@@ -735,7 +736,7 @@ class World:
             return row["user_id"] == self.user_id(actor)
         if table == "webhook_event":
             return actor.role is not None and self._path_of(row["account_id"]).startswith(self.paths[actor.slug])
-        if table == "throttle" or table == "token" and row["purpose"] not in {Purpose.INVITATION, Purpose.CONSENT}:
+        if table == "throttle" or table == "token" and row["purpose"] not in OF_ACCOUNTS:
             return False
         if table == "relationship":
             sides = {row["account_id"], row["partner_id"]}
