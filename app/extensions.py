@@ -69,9 +69,10 @@ def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]
     connection.exec_driver_sql(str(statement), rows)
 
 
-def look_at(connection: Connection, *tables: str) -> None:
+def look_at(unit: FlaskSession, *tables: str) -> None:
     """Let PostgreSQL know its tables now that thousands of rows have come; it would look by itself some minutes later,
     and until then go through all rows for each of them. SQLite looks when a connection is closed."""
+    connection = unit.connection()
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 

@@ -68,7 +68,7 @@ def _do(import_: AccountImport, scope: Any) -> None:
         imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
     if len(prepared.opening) >= MANY:
         with worker_unit() as session:
-            look_at(session.connection(), Account.__tablename__, PropertyValue.__tablename__)
+            look_at(session, Account.__tablename__, PropertyValue.__tablename__)
 
 
 def _faster(import_: AccountImport) -> str:
