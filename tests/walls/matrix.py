@@ -5,9 +5,10 @@ sign-in, whose account it is not finds nothing, who lacks the right is refused, 
 never was, byte for byte.
 
 At every endpoint knock those who stand differently to it: nobody, who was removed, the Administrators of the account
-and of one above, beneath and beside it, and of the roles below the least that may and the greatest that may not.
-Who stands as one of these does (`Actor.stands_as`, the other roles) knocks at one endpoint of each kind of policy; and
-the Administrator at every row, everybody else at one of each kind: by where its account is, and whose it is.
+and of one above and beside it, and of the roles below the least that may and the greatest that may not. Who stands as
+one of these does (`Actor.stands_as`, the other roles) knocks at one endpoint of each kind of policy; there, too, the
+Administrator knocks at every row, elsewhere like everybody at one of each kind: by where its account is, and whose it
+is. What is looked at before any row, methods and tokens, is tried by those who are in and those who are not.
 """
 
 from __future__ import annotations
@@ -115,8 +116,20 @@ class Place:
 
     @property
     def is_thorough(self) -> bool:
-        """Whether it is for this actor to look at every row; before PostgreSQL's wall one of each kind is enough."""
-        return self.actor.name == "administrator" and self.world.on_sqlite
+        """Whether every row is looked at here; elsewhere, and before PostgreSQL's wall, one of each kind is enough."""
+        is_first = self.rule.endpoint in _first_of_kind().values()
+        return is_first and self.actor.name == "administrator" and self.world.on_sqlite
+
+    @property
+    def is_at_the_door(self) -> bool:
+        """Whether what is looked at before any row is tried out, methods and tokens: by who is in and who is not."""
+        return self.world.on_sqlite and self.actor.name in {"anonymous", "administrator", "removed", "neighbour"}
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a program knocks as well: who stands elsewhere in the tree does so alike, and one is enough."""
+        of_role = self.actor.role is not Role.ADMINISTRATOR or self.actor.name == "administrator"
+        return self.actor.has_key and (self.actor.name == "sibling" or of_role and self.world.on_sqlite)
 
     @property
     def asks_everything(self) -> bool:
@@ -152,6 +165,11 @@ class Place:
         yield from rows
         for pk in (NEVER_WAS, *(NO_NUMBERS if self.actor.name == "administrator" else ())):
             yield pk, False
+
+    def placed(self, policy: Any, table: str, pk: int) -> set[int]:
+        """What of a draft is told of an order that is none any more, to whoever sees it; of anything else nothing."""
+        is_placed = table == "purchase" and self.world.row(table, pk)["status"] != "draft"
+        return {policy.placed} if policy.placed and is_placed else set()
 
     def is_of(self, kind: str, table: str, pk: int) -> bool:
         return not kind or self.world.row(table, pk)["kind"] == kind
@@ -230,17 +248,15 @@ def cells(world: World, actor: Actor, endpoint: str) -> Iterator[Cell]:
             yield from _of_api(policy, place)
         else:
             yield from _of(policy, place)
-            yield from _around(place)
+            yield from _around(place) if place.is_at_the_door else ()
 
 
 def _around(place: Place) -> Iterator[Cell]:
     """The same at every door: other methods, no account in the address, a form without its token."""
     args = dict.fromkeys(place.rule.arguments, NEVER_WAS)
     path, bare = place.path(**args), place.path(**args).removeprefix(f"/a/{place.actor.slug}")
-    if place.actor.name in {"anonymous", "administrator", "neighbour"}:
-        for method in METHODS:
-            if method not in place.rule.methods:
-                yield Cell(method, path, {405})
+    if place.actor.name != "removed":
+        yield from (Cell(method, path, {405}) for method in METHODS if method not in place.rule.methods)
     yield Cell("OPTIONS", path, place.answers(200))
     has_home = place.actor.known and bool(place.actor.role or place.actor.member_of)
     yield Cell("GET", bare, {302} if "GET" in place.rule.methods else {405})
@@ -435,8 +451,10 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
-        good = set(policy.opens) if offered else {403} if seen else {404}
-        saved = ({policy.done, 422} if 200 in policy.opens else set()) | policy.opens - {200} if offered else good
+        placed = place.placed(policy, table, pk) if seen else set()
+        good = placed or (set(policy.opens) if offered else {403} if seen else {404})
+        saved = ({policy.done, 422} if 200 in policy.opens else set()) | policy.opens - {200}
+        saved = saved if offered and not placed else good
         like = "" if seen else never
         yield Cell("GET", place.path(query, pk=pk), place.answers(good, policy.permission), like=like)
         answer = place.answers(saved, policy.permission)
@@ -448,7 +466,8 @@ def _deed(policy: Deed, place: Place) -> Iterator[Cell]:
     table, never = policy.of.__tablename__, place.path(pk=NEVER_WAS)
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        good = place.answers(set(policy.done) if offered else {403} if seen else {404}, policy.permission)
+        placed = place.placed(policy, table, pk) if seen else set()
+        good = place.answers(placed or (set(policy.done) if offered else {403} if seen else {404}), policy.permission)
         like, reveals = "" if seen else never, place.owner(table, pk) if policy.reveals and offered else ""
         yield Cell(
             "POST", place.path(pk=pk), good, _strays(place), changes=policy.alters, like=like, reveals=reveals
@@ -482,7 +501,8 @@ def _address(policy: Address, place: Place) -> Iterator[Cell]:
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
         for method, good, data in (("GET", policy.get, None), ("POST", policy.post, policy.data | _strays(place))):
             if good:
-                expects = place.answers(good if offered else 403 if seen else 404, policy.permission)
+                placed = place.placed(policy, table, pk) if seen else set()
+                expects = place.answers(placed or (good if offered else 403 if seen else 404), policy.permission)
                 yield Cell(method, place.path(query, pk=pk), expects, data, like="" if seen else never)
 
 
@@ -542,11 +562,11 @@ def _of_api(policy: Any, place: Place) -> Iterator[Cell]:
     account. Then what is the same at every door of the API."""
     for cell in _api(policy, place):
         yield cell if cell.method in SAFE else replace(cell, csrf=True)
-        if place.actor.has_key:
+        if place.has_key:
             bare = cell.path.removeprefix(f"/a/{place.actor.slug}")
             like = cell.like.removeprefix(f"/a/{place.actor.slug}")
             yield replace(cell, path=bare, like=like, csrf=False, by_key=True, expects=_by_key(cell, place))
-    yield from _around_api(policy, place)
+    yield from _around_api(policy, place) if place.is_at_the_door else ()
 
 
 def _by_key(cell: Cell, place: Place) -> set[int]:

@@ -166,6 +166,7 @@ class EditForm:
     done: int = 302  # 200: what came of it is shown at once
     opens: frozenset[int] = frozenset({200})  # 409: none of the world's rows is in a state for it
     kind: str = ""
+    placed: int = 0  # what an order answers that is no draft any more
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ class Deed:
     done: frozenset[int] | set[int] = frozenset({302, 422})
     reveals: bool = False  # its answer shows the row's contacts, whoever asked
     kind: str = ""
+    placed: int = 0  # as for `EditForm`
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ class Address:
     post: int = 0
     data: dict[str, str] = field(default_factory=dict)
     query: str = ""
+    placed: int = 0
 
 
 @dataclass(frozen=True)
@@ -522,14 +525,14 @@ POLICY: dict[str, Any] = {
     "OrdersView.cancel": EditForm("order.cancel", Order, {}),  # a draft is not cancelled; tests/services ask
     "OrdersView.change": EditForm("order.add", Order, {}),
     "OrderWizard.new": Page("order.add", post={302, 404}, data={"kind": "subscribe", "product_type": "saas"}),
-    "OrderWizard.plan": EditForm("order.add", Order, ORDER_PLAN, within, alters=DRAFT),
-    "OrderWizard.customer": EditForm("order.add", Order, ORDER_CUSTOMER, within, alters=DRAFT),
-    "OrderWizard.instance": EditForm("order.add", Order, ORDER_INSTANCE, within, alters=DRAFT),
-    "OrderWizard.subscription": Address("order.add", Order, within, 404, 404),  # not a step of the world's orders
-    "OrderWizard.products": Address("order.add", Order, within, 404, 404),
-    "OrderWizard.summary": Address("order.add", Order, within, 302, 302),  # leads to the step that is missing
-    "OrderWizard.preview": Address("order.add", Order, within, 0, 200, ORDER_PLAN, "step=plan"),
-    "OrderWizard.discard": Deed("order.add", Order, within, ANYTHING),
+    "OrderWizard.plan": EditForm("order.add", Order, ORDER_PLAN, within, alters=DRAFT, placed=302),
+    "OrderWizard.customer": EditForm("order.add", Order, ORDER_CUSTOMER, within, alters=DRAFT, placed=302),
+    "OrderWizard.instance": EditForm("order.add", Order, ORDER_INSTANCE, within, alters=DRAFT, placed=302),
+    "OrderWizard.subscription": Address("order.add", Order, within, 404, 404, placed=302),  # not a step of the world's
+    "OrderWizard.products": Address("order.add", Order, within, 404, 404, placed=302),
+    "OrderWizard.summary": Address("order.add", Order, within, 302, 302, placed=302),  # leads to what is missing
+    "OrderWizard.preview": Address("order.add", Order, within, 0, 200, ORDER_PLAN, "step=plan", placed=404),
+    "OrderWizard.discard": Deed("order.add", Order, within, ANYTHING, placed=409),
     "FulfilmentsView.index": Page("fulfilment.list", get=302),
     "FulfilmentsView.list": List("fulfilment.list", Fulfilment),
     "FulfilmentsView.export": Export("fulfilment.export", Fulfilment),

@@ -260,7 +260,7 @@ ACTORS = [
     *(Actor(role.value, "nordlicht", role) for role in reversed(Role)),
     Actor("parent", "kontor", ADMIN),
     Actor("partner", "fjordline", ADMIN, stands_as="sibling"),  # a child that manages accounts of its own
-    Actor("child", "kuestenfunk", ADMIN),
+    Actor("child", "kuestenfunk", ADMIN, stands_as="sibling"),
     Actor("sibling", "alpenwerk", ADMIN),
     Actor("stranger", "gletscherbau", ADMIN, stands_as="child"),
     Actor("neighbour", "nordlicht", member_of="alpenwerk", stands_as="removed"),  # knocks at somebody else's door
@@ -366,6 +366,7 @@ def _fill_orders(account: Account) -> None:
         for status in (OrderStatus.DRAFT, OrderStatus.PLACED)
     )  # fmt: skip
     order.claimed_domain, order.placed_at, order.net_minor, order.gross_minor = account.slug, now, 100, 119
+    order.subscription = db.session.scalars(select(Subscription).where(Subscription.account_id == account.id)).first()
     db.session.add(draft)
     db.session.flush()
     token = Token(purpose=Purpose.CREDENTIALS, nonce="", secret_hash=f"{account.slug}-3", account_id=account.id)
@@ -590,11 +591,11 @@ def tables() -> list[Table]:
     return [t for t in Model.metadata.sorted_tables if not t.name.startswith("ab_") or t.name == "ab_user"]
 
 
-COUNTED = [table for table in tables() if table.name != "throttle"]  # that one counts whoever knocks
+COUNTED = [table.name for table in tables() if table.name != "throttle"]  # that one counts whoever knocks
 
 # How many rows of each table there are, and the transactions that wrote them: another once anything was written.
 _XMIN = "(SELECT count(*) || ':' || coalesce(sum(CAST(CAST(xmin AS text) AS bigint)), 0) FROM {})"
-XMINS = "SELECT " + ", ".join(_XMIN.format(table.name) for table in COUNTED)
+XMINS = "SELECT " + ", ".join(map(_XMIN.format, COUNTED))
 
 
 # --- who may see what, said once more ----------------------------------------------------------------------------
@@ -662,52 +663,50 @@ class World:
     def __init__(self, app: Flask, renew: Callable[[], None]) -> None:
         self.app, self._renew = app, renew
         self.pristine: Rows = {}
-        self._read: dict[str, tuple[list[Any], Rows]] = {}
-        self._seen: tuple[Any, Rows] = (None, {})
-        self._renewals, self._aside = 0, None
+        self._marks: dict[str, Any] = {}
+        self._tables: dict[str, Rows] = {}
+        self._ids: dict[str, list[int]] = {}
+        self._aside: sqlite3.Connection | None = None
         self.renew()
 
     def renew(self) -> None:
+        """Put everything back as it was made; what is known of the rows stays true of the copy."""
         db.session.remove()
         db.engine.dispose()
         if self._aside:
             self._aside.close()
         self._renew()
-        self._renewals += 1
         self._aside = sqlite3.connect(db.engine.url.database) if self.on_sqlite else None
-        self.pristine = self.pristine or self.rows()
+        if self.pristine:
+            self._tables = dict(self._pristine_tables)
+            with unscoped("the matrix looks at everything", writes=False) as session:
+                self._marks = self._marks_of(session.connection())
+        else:
+            self.pristine = self.rows()
+            self._pristine_tables = dict(self._tables)
         for (table, _pk), row in self.pristine.items():
             if table == "export" and not files.path_of(row["file"]).exists():
                 files.path_of(row["file"]).write_text(f"canary-{row['file'].partition('-')[0]}-export-content")
 
     def rows(self) -> Rows:
-        """Every row there is, past the wall; the very same ones while nobody has written anything."""
+        """Every row there is, past the wall; read again are the tables into which somebody wrote."""
         with unscoped("the matrix looks at everything", writes=False) as session:
-            mark = self._mark(session.connection())
-            if mark != self._seen[0]:
-                self._seen = mark, self._all_rows(session.connection())
-        return self._seen[1]
+            marks = self._marks_of(session.connection())
+            for table in [table for table, mark in marks.items() if mark != self._marks.get(table)]:
+                self._tables[table] = self._rows_of(session.connection(), table)
+            self._marks = marks
+        return {key: row for rows in self._tables.values() for key, row in rows.items()}
 
-    def _mark(self, connection: Connection) -> Any:
-        """What is another whenever anything was written: SQLite counts what others do; rows tell by whom they are."""
+    def _marks_of(self, connection: Connection) -> dict[str, Any]:
+        """What is another whenever a table was written: SQLite counts what others do; rows tell by whom they are."""
         if self.on_sqlite:
-            return self._renewals, self._aside.execute("PRAGMA data_version").fetchone()
-        return self._renewals, *connection.exec_driver_sql(XMINS).one()
+            return dict.fromkeys(COUNTED, self._aside.execute("PRAGMA data_version").fetchone())
+        return dict(zip(COUNTED, connection.exec_driver_sql(XMINS).one(), strict=True))
 
-    def _all_rows(self, connection: Connection) -> Rows:
-        found: Rows = {}
-        for table in COUNTED:
-            result = connection.exec_driver_sql(f"SELECT * FROM {table.name} ORDER BY id")
-            found |= self._as_rows(table.name, result.keys(), result.fetchall())
-        return found
-
-    def _as_rows(self, table: str, columns: Any, values: list[Any]) -> Rows:
-        """Reading is done after every knock that might have changed something, so it does no work twice."""
-        known, rows = self._read.get(table, ([], {}))
-        if values != known:
-            rows = {(table, row["id"]): row for row in (dict(zip(columns, value, strict=True)) for value in values)}
-            self._read.setdefault(table, (values, rows))
-        return rows
+    @staticmethod
+    def _rows_of(connection: Connection, table: str) -> Rows:
+        rows = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").mappings()
+        return {(table, row["id"]): dict(row) for row in rows}
 
     @property
     def on_sqlite(self) -> bool:
@@ -721,8 +720,12 @@ class World:
     def paths(self) -> dict[str, str]:
         return {row["slug"]: row["path"] for (table, _pk), row in self.pristine.items() if table == "account"}
 
+    @cached_property
+    def people(self) -> dict[str, int]:
+        return {row["email"]: pk for (table, pk), row in self.pristine.items() if table == "ab_user"}
+
     def user_id(self, actor: Actor) -> int:
-        return next((pk for (table, pk), row in self.pristine.items() if row.get("email") == actor.email), 0)
+        return self.people.get(actor.email, 0)
 
     def owner(self, table: str, row: dict[str, Any]) -> str:
         """The slug of the account a row belongs to."""
@@ -766,8 +769,7 @@ class World:
     def may_see(self, actor: Actor, table: str, row: dict[str, Any]) -> bool:
         """Whether a row is given away by the actor's session: people through members of accounts in sight."""
         if table == "ab_user":
-            members = [r for (t, _pk), r in self.pristine.items() if t == "member" and r["user_id"] == row["id"]]
-            return any(self.may_touch(actor, "member", member) for member in members)
+            return any(self.may_touch(actor, "member", member) for member in self.members.get(row["id"], ()))
         if table in {"token", "link_request", "webhook_event"}:
             return False
         if is_let_in(actor, self.owner(table, row) if table in BY_CONSENT else "", table):
@@ -785,19 +787,38 @@ class World:
         """Whose property a value is of; not the account it is about."""
         return self.pristine["property", value["definition_id"]]["account_id"]
 
+    @cached_property
+    def members(self) -> dict[int, list[dict[str, Any]]]:
+        """The memberships of each person."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        for (table, _pk), row in self.pristine.items():
+            if table == "member":
+                found.setdefault(row["user_id"], []).append(row)
+        return found
+
+    @cached_property
+    def _account_ids(self) -> dict[str, int]:
+        return {slug: pk for pk, slug in self.slugs.items()}
+
     def _account_id(self, slug: str) -> int:
-        return next(pk for pk, known in self.slugs.items() if known == slug)
+        return self._account_ids[slug]
 
     def ids(self, table: str) -> list[int]:
         """A row of each account, of history two, one of them inside; where a person owns them, a row of each actor;
-        of imports one of each kind.
+        of imports one of each kind, of orders the draft and the one that is placed.
         """
+        if table not in self._ids:
+            self._ids[table] = self._ids_of(table)
+        return self._ids[table]
+
+    def _ids_of(self, table: str) -> list[int]:
         found: dict[Any, int] = {}
         for (name, pk), row in self.pristine.items():
             if name == table and (table != "log_entry" or "canary" in row["subject"]):
                 whose = pk if table == "account" else row.get("account_id") or row["user_id"]
                 whose = (whose, row["user_id"]) if table == "export" else whose
                 whose = (whose, row["kind"]) if table == "account_import" else whose
+                whose = (whose, row["status"]) if table == "purchase" else whose
                 found.setdefault((whose, row.get("inside"), row.get("owner_id")), pk)
         return sorted(found.values())
 
