@@ -30,6 +30,7 @@ from .masks import PROPERTIES, Contact
 from .page import Cell
 
 LAST = "\U0010ffff"  # no text goes on with a letter behind it
+_ASKED = aliased(PropertyValue)  # a row that is asked by itself; made once, since its columns take SQLAlchemy a while
 KINDS = {
     PropertyType.INTEGER: "number",
     PropertyType.DECIMAL: "number",
@@ -72,14 +73,12 @@ class PropertyField(Field):
 
     def keys(self, condition: Any) -> Any:
         """The rows whose value fulfils a condition, looked up."""
-        value = aliased(PropertyValue)
-        return select(value.account_id.label("key")).where(self.of(value), condition(value))
+        return select(_ASKED.account_id.label("key")).where(self.of(_ASKED), condition(_ASKED))
 
     def among(self, key: Any, condition: Any = None) -> Any:
         """Whether the row of that key has a value, and one that fulfils a condition."""
-        value = aliased(PropertyValue)
-        there = select(value.id).where(value.account_id == key, self.of(value))
-        return is_there((there if condition is None else there.where(condition(value))).correlate_except(value))
+        there = select(_ASKED.id).where(_ASKED.account_id == key, self.of(_ASKED))
+        return is_there((there if condition is None else there.where(condition(_ASKED))).correlate_except(_ASKED))
 
     def chosen(self, value: Any, folded: str) -> Any:
         """Whether a value is one of the choices in whose label a text stands."""
