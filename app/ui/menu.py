@@ -26,7 +26,8 @@ def shell() -> Shell:
 def _shell() -> Shell:
     person = g.get("identity")
     scope = g.get("scope")
-    choices = [_choice(member, scope) for member in sorted(person.memberships, key=_by_kind)] if person else []
+    memberships = sorted(person.memberships, key=_by_kind) if person else []
+    choices = tuple(_choice(member, scope) for member in memberships)
     return Shell(
         brand=outbox.brand(),
         account=next((choice for choice in choices if choice.active), None),
