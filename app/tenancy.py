@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any
 
 from flask import current_app
@@ -113,7 +114,7 @@ class Scope:
 
     def agreed(self, account_id: int) -> list[Consent]:
         """What a client elsewhere in the tree has agreed to; nothing where nothing was asked, or it stands beneath."""
-        return [consent for consent in Consent if account_id in self.linked.get(consent, ())]
+        return [consent for consent, clients in self.linked.items() if account_id in clients]
 
 
 @dataclass(frozen=True)
@@ -596,10 +597,8 @@ def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> No
     if isinstance(scope, Scope):
         named = {consent: ",".join(map(str, sorted(clients))) for consent, clients in scope.linked.items()}
         settings |= {f"kontor.by.{consent.value}": clients for consent, clients in named.items()}
-    connection.execute(
-        select(*(sql.set_config(name, value, True) for name, value in settings.items())),
-        execution_options={"walled": True},
-    )
+    said = ", ".join("set_config(%s, %s, true)" for _setting in settings)
+    connection.exec_driver_sql(f"SELECT {said}", tuple(chain(*settings.items())))
 
 
 @event.listens_for(Engine, "before_cursor_execute")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -69,7 +70,14 @@ def _may_open(view: Any) -> bool:
 
 def _entry(item: Any) -> Link:
     active = request.blueprint == item.baseview.endpoint
-    return Link(str(item.label), item.get_url(), item.icon, active)
+    place = _place(f"{item.baseview.endpoint}.{item.baseview.default_view}")
+    return Link(str(item.label), f"{request.script_root}{place}", item.icon, active)
+
+
+@lru_cache(maxsize=256)
+def _place(endpoint: str) -> str:
+    """Where a view is found in every account; a page's menu names dozens."""
+    return current_app.url_map.bind("").build(endpoint)
 
 
 def _by_kind(member: Member) -> tuple[bool, str]:

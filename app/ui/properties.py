@@ -22,7 +22,7 @@ from .. import properties, property_types
 from ..errors import Refused
 from ..extensions import holds
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field, Option, is_there
+from .columns import WORDS, Field, Option, is_there
 from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
@@ -87,12 +87,19 @@ class PropertyField(Field):
 
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
+        if self.kind in WORDS:
+            return self._worded(value)
         if not self.choices or value is None:
             return Cell(shown(value, self.kind, self.currency), self.kind_of(value))
         texts = self._labels(value)
         if self.kind == "member":
             return Cell(texts[0])
-        return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts) if self.kind == "choices" else ())
+        return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts))
+
+    def _made(self, value: Any) -> Cell:
+        if self.kind == "flag" or value is None:
+            return super()._made(value)
+        return Cell(self._labels(value)[0], "choice", tone="secondary")
 
     @property
     def parts(self) -> tuple[Any, ...]:
