@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import chain
 from typing import Any
 
 from flask import current_app
@@ -45,7 +44,7 @@ from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from . import clock
 from .errors import NoScope, OutsideScope
-from .extensions import Session, db, flushing, writing
+from .extensions import Session, db, flushing, set_for_now, writing
 from .models import (
     Account,
     BetweenAccounts,
@@ -597,8 +596,7 @@ def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> No
     if isinstance(scope, Scope):
         named = {consent: ",".join(map(str, sorted(clients))) for consent, clients in scope.linked.items()}
         settings |= {f"kontor.by.{consent.value}": clients for consent, clients in named.items()}
-    said = ", ".join("set_config(%s, %s, true)" for _setting in settings)
-    connection.exec_driver_sql(f"SELECT {said}", tuple(chain(*settings.items())))
+    set_for_now(connection, settings)
 
 
 @event.listens_for(Engine, "before_cursor_execute")
