@@ -79,7 +79,7 @@ def look_at(unit: FlaskSession, *tables: str) -> None:
 
 
 def set_for_now(connection: Connection, settings: dict[str, str]) -> None:
-    """Tell PostgreSQL settings for the rest of the transaction. As it stands: put together, it would cost every page."""
+    """Tell PostgreSQL settings for the rest of the transaction; in so many words, since each page asks it twice."""
     said = ", ".join("set_config(%s, %s, true)" for _setting in settings)
     connection.exec_driver_sql(f"SELECT {said}", tuple(chain(*settings.items())))
 
