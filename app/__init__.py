@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +57,7 @@ def create_app(**settings: Any) -> Flask:
     app.teardown_request(acting.close)
     errors.register(app)
 
-    app.jinja_env.globals.update(asset=asset, csp_nonce=headers.nonce, **markup.FOR_TEMPLATES)
+    app.jinja_env.globals.update(csp_nonce=headers.nonce, **markup.FOR_TEMPLATES)
     app.context_processor(frame)
     app.wsgi_app = acting.AccountInPath(app.wsgi_app)  # type: ignore[method-assign]
     if app.config["TRUSTED_PROXIES"]:
@@ -73,11 +71,4 @@ def frame() -> dict[str, Any]:
     return {"shell": LocalProxy(menu.shell), "locale": str(get_locale()), "brand": outbox.brand()}
 
 
-@lru_cache(maxsize=256)
-def asset(name: str) -> str:
-    """The address of a static file: the same in every account, new whenever the file is."""
-    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:10]
-    return f"/static/{name}?v={digest}"
-
-
-__all__ = ["asset", "create_app", "models"]
+__all__ = ["create_app", "models"]

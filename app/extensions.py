@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,6 +76,12 @@ def look_at(unit: FlaskSession, *tables: str) -> None:
     connection = unit.connection()
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
+
+
+def set_for_now(connection: Connection, settings: dict[str, str]) -> None:
+    """Tell PostgreSQL settings for the rest of the transaction; in so many words, since each page asks it twice."""
+    said = ", ".join("set_config(%s, %s, true)" for _setting in settings)
+    connection.exec_driver_sql(f"SELECT {said}", tuple(chain(*settings.items())))
 
 
 # Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that
@@ -264,10 +271,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 @event.listens_for(Engine, "connect")
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
     """No merge joins: of a small table PostgreSQL believes that they end early, as long as it has not looked at the
-    newest rows, and then walks through a million accounts to find the thirty of a member.
+    newest rows, and then walks through a million accounts to find the thirty of a member. And no helpers: a page is
+    answered before they have started, and the other cores answer other pages.
     """
     if isinstance(connection, psycopg.Connection):
         connection.execute("SET enable_mergejoin = off")
+        connection.execute("SET max_parallel_workers_per_gather = 0")
         connection.commit()
 
 

@@ -44,7 +44,7 @@ from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from . import clock
 from .errors import NoScope, OutsideScope
-from .extensions import Session, db, flushing, writing
+from .extensions import Session, db, flushing, set_for_now, writing
 from .models import (
     Account,
     BetweenAccounts,
@@ -113,7 +113,7 @@ class Scope:
 
     def agreed(self, account_id: int) -> list[Consent]:
         """What a client elsewhere in the tree has agreed to; nothing where nothing was asked, or it stands beneath."""
-        return [consent for consent in Consent if account_id in self.linked.get(consent, ())]
+        return [consent for consent, clients in self.linked.items() if account_id in clients]
 
 
 @dataclass(frozen=True)
@@ -596,10 +596,7 @@ def _say_for_whom(session: AnySession, _transaction: Any, connection: Any) -> No
     if isinstance(scope, Scope):
         named = {consent: ",".join(map(str, sorted(clients))) for consent, clients in scope.linked.items()}
         settings |= {f"kontor.by.{consent.value}": clients for consent, clients in named.items()}
-    connection.execute(
-        select(*(sql.set_config(name, value, True) for name, value in settings.items())),
-        execution_options={"walled": True},
-    )
+    set_for_now(connection, settings)
 
 
 @event.listens_for(Engine, "before_cursor_execute")

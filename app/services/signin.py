@@ -31,6 +31,10 @@ IDLE_LENGTH = timedelta(hours=8)
 SEEN_EVERY = timedelta(minutes=5)  # how exactly a login knows when it was last used
 LISTED = 30  # memberships that a person's header lists
 LONGEST_EMAIL = 128  # it is the user name, too
+_OF_ACTING = (
+    Account.path, Account.kind, Account.slug, Account.name, Account.language, Account.time_zone,
+    Account.administrative_hold_at, Account.has_links,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,9 @@ def memberships_of(user: User, *, slug: str = "") -> tuple[Member, ...]:
     """Where the person can act now: the first joined first, and among them surely the account last used and that
     of the slug. Whoever opens accounts is a member of them all (M-4), so the others are not counted up."""
     found = list(db.session.scalars(_memberships().limit(LISTED), {"user_id": user.id}))
-    if len(found) == LISTED:
+    missing = {slug, user.last_account_id} - {"", None}
+    missing -= {known for member in found for known in (member.account.slug, member.account_id)}
+    if len(found) == LISTED and missing:
         wanted = _memberships().where((Account.slug == slug) | (Account.id == user.last_account_id))
         found += [member for member in db.session.scalars(wanted, {"user_id": user.id}) if member not in found]
     return tuple(found)
@@ -123,11 +129,11 @@ def memberships_of(user: User, *, slug: str = "") -> tuple[Member, ...]:
 
 @lru_cache(maxsize=1)
 def _memberships() -> Select[Any]:
-    """Put together once, since every request asks it."""
+    """Put together once, since every request asks it; of the accounts it reads what whoever acts in them is told."""
     return (
         select(Member)
         .join(Member.account)
-        .options(contains_eager(Member.account))
+        .options(contains_eager(Member.account).load_only(*_OF_ACTING))
         .where(Member.user_id == bindparam("user_id"), Account.archived_at.is_(None))
         .order_by(Member.id)
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -36,6 +36,7 @@ TONES = {
     "insecure": "red", "internal": "red", "hidden": "red",
 }  # fmt: skip
 
+WORDS = {"choice", "flag", *CODES}  # what has few values, each of them said in words
 KINDS = {"email": "email", "recipient": "email", "phone": "phone", "website": "url"}  # texts with a meaning
 
 
@@ -117,8 +118,24 @@ class Field:
 
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
+        if self.kind in WORDS:
+            said = self._worded(value)
+            return said._replace(url=url, indent=indent) if url or indent else said
+        return Cell(shown(value, self.kind, self.currency_of(row)), self.kind_of(value), url, "", indent)
+
+    def _worded(self, value: Any) -> Cell:
+        """Made once for each value: a field lives for a request, whose language does not change."""
+        if value not in self._cells:
+            self._cells[value] = self._made(value)
+        return self._cells[value]
+
+    def _made(self, value: Any) -> Cell:
         tone = TONES.get(str(getattr(value, "value", "")), "secondary") if self.kind == "choice" and value else ""
-        return Cell(shown(value, self.kind, self.currency_of(row)), self.kind_of(value), url, tone, indent)
+        return Cell(shown(value, self.kind), self.kind, tone=tone)
+
+    @cached_property
+    def _cells(self) -> dict[Any, Cell]:
+        return {}
 
     def currency_of(self, row: Any) -> str:
         """That of the amount in this row; empty for what is no amount."""

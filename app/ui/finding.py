@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, func, inspect, select, union, union_all
+from sqlalchemy import Select, func, inspect, select, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
 from ..extensions import db, is_one_of
@@ -65,23 +65,12 @@ class Finding:
             return len(self._hits)
         if self._first_hits is not None and most is not None:
             return most
-        if self.left_out and not self._on_row and len(self._indexed) < 2:
-            out = self._left_out_of_them
-            return self._with_those_left_out(most and most + out) - out
-        return _at_most(most, self._table(select(self._key)) if self._driver is None else self._driven())
-
-    def _with_those_left_out(self, most: int | None) -> int:
-        """All that the indexes know; nothing is asked of a row."""
-        if self._driver is None:  # in the order of the path: else PostgreSQL looks for a few among all there are
-            return _at_most(most, select(self._key).order_by(self.model.path if most else None))
-        found = self._driver.keys().subquery()
-        tests = [one.of(found.c.key) for one in self._indexed if one is not self._driver]
-        return _at_most(most, select(found.c.key).where(*tests))
-
-    @cached_property
-    def _left_out_of_them(self) -> int:
-        out = union(*(select(self._key.label("key")).where(one) for one in self.left_out)).subquery()
-        return _number(select(func.count()).select_from(out).where(*(one.of(out.c.key) for one in self._indexed)))
+        if self._driver is not None:
+            return _at_most(most, self._driven())
+        keys = self._table(select(self._key))
+        if most and self.left_out and not self._on_row:  # else PostgreSQL looks for a few among all there are
+            keys = keys.order_by(self.model.path)
+        return _at_most(most, keys)
 
     # --- which ---
 

@@ -123,9 +123,12 @@ def language() -> str:
 def time_zone() -> str:
     """The person's time zone; that of the acting account where they have not said."""
     person = g.get("identity") if has_request_context() else None
-    scope = g.get("scope") if has_request_context() else None
-    if person is None:
+    if person is None or "scope" not in g:
         return "Europe/Berlin"
-    if person.user.time_zone:
-        return person.user.time_zone
-    return next((m.account.time_zone for m in person.memberships if scope and m.id == scope.member_id), "Europe/Berlin")
+    if "time_zone" not in g:
+        g.time_zone = person.user.time_zone or _of_account(person, g.scope)
+    return g.time_zone
+
+
+def _of_account(person: Any, scope: Any) -> str:
+    return next((m.account.time_zone for m in person.memberships if m.id == scope.member_id), "Europe/Berlin")

@@ -6,8 +6,9 @@ without a template, or made once and remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from flask import current_app
@@ -15,8 +16,9 @@ from flask_babel import get_domain, get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
-from .page import Cell, Choice
+from .page import Cell, Choice, ListPage, Row
 
+STATIC = Path(__file__).parent.parent / "static"
 _WEB = ("https://", "http://")
 _LONG = 36  # characters of a cell that may be cut off on the screen
 
@@ -40,6 +42,19 @@ def word(text: str, **variables: Any) -> Markup:
     return said % variables if variables or "%" in said else said
 
 
+@lru_cache(maxsize=256)
+def asset(name: str) -> str:
+    """The address of a static file: the same in every account, new whenever the file is."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+@lru_cache(maxsize=1024)
+def icon(name: str, kind: str = "") -> Markup:
+    html = Markup('<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#i-{}"></use></svg>')
+    return html.format(kind, asset("icons.svg"), name)
+
+
 @lru_cache(maxsize=1024)
 def options(choices: tuple[Choice, ...]) -> Markup:
     """The inside of a select: some, such as the countries, have hundreds."""
@@ -47,14 +62,10 @@ def options(choices: tuple[Choice, ...]) -> Markup:
     return Markup().join(html.format(c.value, Markup(" selected") if c.selected else "", c.label) for c in choices)
 
 
-def cells(cells: Iterable[Cell]) -> Markup:
-    """Cells of a list, with all that stands in them."""
-    return Markup("".join([_cell(cell) for cell in cells]))  # noqa: S704 each has escaped what it says
-
-
-def titled(cell: Cell) -> Markup:
-    """What tells a long cell in full."""
-    return Markup(_titled(cell))  # noqa: S704 escaped
+def rows(page: ListPage, form: str) -> Markup:
+    """The rows of a list; `form` is that in which some of them can be chosen."""
+    choose, edit = _("Choose %(name)s") if page.actions else "", _("Edit %(name)s") if page.is_edited else ""
+    return Markup("".join([_row(row, form, choose, edit) for row in page.rows]))  # noqa: S704 each has escaped it all
 
 
 def value(cell: Cell) -> Markup:
@@ -67,6 +78,42 @@ def badge(text: str, tone: str = "") -> Markup:
 
 
 # --- plain strings of HTML, hundreds for a page: whatever comes in is escaped where it is put in ------------------
+
+
+def _row(row: Row, form: str, choose: str, edit: str) -> str:
+    first, *others = row.cells
+    label, muted = escape(row.label), ' class="is-muted"' if row.muted else ""
+    leads = f' data-href="{escape(row.url)}"' if row.url else ""
+    return (
+        f'<tr tabindex="-1" data-label="{label}"{leads}{muted}>\n'
+        f"{_choosing(row, form, choose) if choose else ''}{_first(first, row)}"
+        f"{''.join([_cell(cell) for cell in others])}{_editing(row, edit) if edit else ''}</tr>\n"
+    )
+
+
+def _choosing(row: Row, form: str, choose: str) -> str:
+    said = f'value="{escape(row.pk)}" form="{escape(form)}" data-verbs="{escape(row.verbs)}"'
+    name = escape(choose % {"name": row.label})
+    return (
+        '<td class="k-choose"><label><input type="checkbox" class="form-check-input" name="rowid" '
+        f'{said} aria-label="{name}" autocomplete="off"></label></td>\n'
+    )
+
+
+def _first(cell: Cell, row: Row) -> str:
+    """What the row is called; it leads to its page, unless it is a link to somewhere else."""
+    indent = f" indent-{min(cell.indent, 8)}" if cell.indent else ""
+    own = row.url and cell.url in {"", row.url}
+    said = f'<a class="k-go" href="{escape(row.url)}">{escape(cell.text or row.label)}</a>' if own else _value(cell)
+    return f'<th scope="row" class="k-first"><span class="k-cell{indent}"{_titled(cell)}>{said}</span></th>\n'
+
+
+def _editing(row: Row, edit: str) -> str:
+    if not row.edit_url:
+        return '<td class="k-edit"></td>\n'
+    name = escape(edit % {"name": row.label})
+    link = f'<a href="{escape(row.edit_url)}" data-modal data-edit aria-label="{name}">{icon("pencil")}</a>'
+    return f'<td class="k-edit">{link}</td>\n'
 
 
 def _cell(cell: Cell) -> str:
@@ -115,4 +162,5 @@ def _address(cell: Cell) -> str:
     return f"mailto:{cell.text}" if cell.kind == "email" else f"tel:{cell.text.replace(' ', '')}"
 
 
-FOR_TEMPLATES = {"_": word} | {one.__name__: one for one in (remembered, options, cells, titled, value, badge)}
+_PARTS = (asset, icon, remembered, options, rows, value, badge)
+FOR_TEMPLATES = {"_": word} | {one.__name__: one for one in _PARTS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +27,8 @@ def shell() -> Shell:
 def _shell() -> Shell:
     person = g.get("identity")
     scope = g.get("scope")
-    choices = [_choice(member, scope) for member in sorted(person.memberships, key=_by_kind)] if person else []
+    memberships = sorted(person.memberships, key=_by_kind) if person else []
+    choices = tuple(_choice(member, scope) for member in memberships)
     return Shell(
         brand=outbox.brand(),
         account=next((choice for choice in choices if choice.active), None),
@@ -68,7 +70,14 @@ def _may_open(view: Any) -> bool:
 
 def _entry(item: Any) -> Link:
     active = request.blueprint == item.baseview.endpoint
-    return Link(str(item.label), item.get_url(), item.icon, active)
+    place = _place(f"{item.baseview.endpoint}.{item.baseview.default_view}")
+    return Link(str(item.label), f"{request.script_root}{place}", item.icon, active)
+
+
+@lru_cache(maxsize=256)
+def _place(endpoint: str) -> str:
+    """Where a view is found in every account; a page's menu names dozens."""
+    return current_app.url_map.bind("").build(endpoint)
 
 
 def _by_kind(member: Member) -> tuple[bool, str]:

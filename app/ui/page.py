@@ -52,7 +52,7 @@ class Shell:
 
     brand: str
     account: AccountChoice | None
-    accounts: list[AccountChoice]
+    accounts: tuple[AccountChoice, ...]
     user: UserBadge | None
     menu: list[MenuGroup]
     languages: list[Link]
@@ -247,6 +247,11 @@ class ListPage:
     matching: str = ""  # how many rows match, where those not on this page can be chosen with them
     too_many: bool = False  # more match than can be chosen
     count: int = 0
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether some of its rows can be changed."""
+        return any(row.edit_url for row in self.rows)
 
 
 @dataclass(frozen=True)

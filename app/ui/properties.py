@@ -22,7 +22,7 @@ from .. import properties, property_types
 from ..errors import Refused
 from ..extensions import holds
 from ..models import Account, Property, PropertyType, PropertyValue, sort_key
-from .columns import Field, Option, is_there
+from .columns import WORDS, Field, Option, is_there
 from .fields import EmailField, LocalDateField, LocalDecimalField, Trimmed, choices
 from .filters import OPERATORS, Operator
 from .formats import shown
@@ -30,6 +30,7 @@ from .masks import PROPERTIES, Contact
 from .page import Cell
 
 LAST = "\U0010ffff"  # no text goes on with a letter behind it
+_ASKED = aliased(PropertyValue)  # a row that is asked by itself; made once, since its columns take SQLAlchemy a while
 KINDS = {
     PropertyType.INTEGER: "number",
     PropertyType.DECIMAL: "number",
@@ -72,14 +73,12 @@ class PropertyField(Field):
 
     def keys(self, condition: Any) -> Any:
         """The rows whose value fulfils a condition, looked up."""
-        value = aliased(PropertyValue)
-        return select(value.account_id.label("key")).where(self.of(value), condition(value))
+        return select(_ASKED.account_id.label("key")).where(self.of(_ASKED), condition(_ASKED))
 
     def among(self, key: Any, condition: Any = None) -> Any:
         """Whether the row of that key has a value, and one that fulfils a condition."""
-        value = aliased(PropertyValue)
-        there = select(value.id).where(value.account_id == key, self.of(value))
-        return is_there((there if condition is None else there.where(condition(value))).correlate_except(value))
+        there = select(_ASKED.id).where(_ASKED.account_id == key, self.of(_ASKED))
+        return is_there((there if condition is None else there.where(condition(_ASKED))).correlate_except(_ASKED))
 
     def chosen(self, value: Any, folded: str) -> Any:
         """Whether a value is one of the choices in whose label a text stands."""
@@ -88,12 +87,19 @@ class PropertyField(Field):
 
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
+        if self.kind in WORDS:
+            return self._worded(value)
         if not self.choices or value is None:
             return Cell(shown(value, self.kind, self.currency), self.kind_of(value))
         texts = self._labels(value)
         if self.kind == "member":
             return Cell(texts[0])
-        return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts) if self.kind == "choices" else ())
+        return Cell(", ".join(texts), "choice", tone="secondary", texts=tuple(texts))
+
+    def _made(self, value: Any) -> Cell:
+        if self.kind == "flag" or value is None:
+            return super()._made(value)
+        return Cell(self._labels(value)[0], "choice", tone="secondary")
 
     @property
     def parts(self) -> tuple[Any, ...]:

@@ -82,9 +82,11 @@ class StandingField(Field):
         return case({condition(standing): n for n, standing in enumerate(_GRAVEST_FIRST)}, else_=len(Standing))
 
     def cell(self, row: Account, *, url: str = "", indent: int = 0) -> Cell:
-        found = standings_of(row)
-        texts = tuple(str(standing.label) for standing in found)
-        return Cell(", ".join(texts), "choice", tone=TONES[found[0].value], texts=texts)
+        return self._worded(tuple(standings_of(row)))
+
+    def _made(self, value: tuple[Standing, ...]) -> Cell:
+        texts = tuple(str(standing.label) for standing in value)
+        return Cell(", ".join(texts), "choice", tone=TONES[value[0].value], texts=texts)
 
     @property
     def parts(self) -> tuple[Any, ...]:

@@ -350,7 +350,7 @@ class BackOfficeView(ModelView):
         edit_url = f"{edited_at}{pk}" if edited_at and self.may_edit(row) else ""
         first, *others = fields
         cells = [first.cell(row, url=url, indent=self.indent(row)), *(field.cell(row) for field in others)]
-        offered = " ".join(name for name, c in verbs.items() if _fits(c, row))
+        offered = " ".join(_fitting(verbs, row))
         return Row(pk, in_words(str(row)), cells, url=url, edit_url=edit_url, muted=self.is_muted(row), verbs=offered)
 
     def _add_link(self) -> Link | None:
@@ -456,8 +456,7 @@ class BackOfficeView(ModelView):
         url = self.url("action_post", rowid=pk, back=self.url("show", pk=pk))
         return [
             Action(name, str(c.label), c.icon, str(c.confirm_one) % {"name": str(row)}, c.danger, url)
-            for name, c in self._own_commands().items()
-            if _fits(c, row)
+            for name, c in _fitting(self._own_commands(), row).items()
         ] + self.questions(row)
 
     # --- add and edit ---
@@ -615,9 +614,10 @@ def _bulk_actions(commands: dict[str, Command]) -> list[Action]:
     return [Action(name, str(c.label), c.icon, str(c.confirm), c.danger) for name, c in commands.items()]
 
 
-def _fits(verb: Command, row: Any) -> bool:
-    """Whether a verb can be done to a row."""
-    return may_change(row) and (verb.offered is None or verb.offered(row))
+def _fitting(verbs: dict[str, Command], row: Any) -> dict[str, Command]:
+    """The verbs that can be done to a row."""
+    able = may_change(row)
+    return {name: verb for name, verb in verbs.items() if able and (verb.offered is None or verb.offered(row))}
 
 
 def find(model: type, pk: int | None, *loads: Any) -> Any:

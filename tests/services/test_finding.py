@@ -34,11 +34,12 @@ def test_a_number_of_a_row_beyond_the_wall_finds_nothing(app):
     assert names(ids_of("alpenwerk", "kuestenfunk")) == ["kuestenfunk"]
 
 
-def test_postgresql_looks_rows_up_rather_than_walk_two_tables_side_by_side(app, database):
+@pytest.mark.parametrize(("setting", "kept"), [("enable_mergejoin", "off"), ("max_parallel_workers_per_gather", "0")])
+def test_postgresql_looks_rows_up_rather_than_walk_tables_side_by_side_or_call_for_help(app, database, setting, kept):
     if database == "sqlite":
-        pytest.skip("SQLite knows no merge joins")
+        pytest.skip("SQLite knows neither")
 
     with acting_as(ALICE):
-        assert db.session.scalar(text("SHOW enable_mergejoin")) == "off"
+        assert db.session.scalar(text(f"SHOW {setting}")) == kept
     with acting_as(ALICE):  # in the next transaction of the same connection, too
-        assert db.session.scalar(text("SHOW enable_mergejoin")) == "off"
+        assert db.session.scalar(text(f"SHOW {setting}")) == kept

@@ -120,6 +120,19 @@ def test_signing_in_leads_to_the_link_then_the_hat_then_the_last_account(two_hat
         assert landed.account.slug == slug
 
 
+def test_where_one_acts_and_where_one_was_last_are_known_however_many_accounts_there_are(two_hats, monkeypatch):
+    monkeypatch.setattr(signin, "LISTED", 1)
+    with unscoped("where to", writes=False):
+        user = signin.find_user(two_hats.email)
+        first = signin.memberships_of(user)[0].account.slug
+        second, third = sorted({"nordlicht", "kuestenfunk", "fjordline"} - {first})
+        user.last_account_id = account_called(third).id
+
+        known = [member.account.slug for member in signin.memberships_of(user, slug=second)]
+
+        assert sorted(known) == sorted([first, second, third])
+
+
 def test_a_tick_without_a_partner_account_leads_to_the_customers(app):
     with unscoped("where to", writes=False):
         user = signin.find_user(BOB.email)

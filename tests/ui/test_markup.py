@@ -1,14 +1,15 @@
 """HTML made without a template is as careful as one made with it, and what is remembered is about nobody."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask_babel import force_locale
 from jinja2 import Environment, meta
 
-from app.ui.markup import badge, cells, remembered, titled, value
-from app.ui.page import Cell, Choice, ColumnFilter
+from app.ui.markup import badge, remembered, rows, value
+from app.ui.page import Action, Cell, Choice, ColumnFilter, ListPage, Paging, Row
 
 TEMPLATES = Path(__file__).parents[2] / "app" / "templates"
 KINDS = [
@@ -17,6 +18,12 @@ KINDS = [
 ]  # fmt: skip
 HOSTILE = "https://x.example/\"'><script>alert(1)</script>"
 SAYS_WHO = {"csrf", "flashes", "head", "paging", "action"}  # macros that ask who is reading, or where
+
+
+def in_a_list(*cells: Cell, **facts: str) -> str:
+    """The HTML of a list's only row, which can be chosen, opened and edited."""
+    row = replace(Row("7", "Row", list(cells), url="/show/7", edit_url="/edit/7"), **facts)
+    return rows(ListPage("List", "View", "/list/", [], [row], Paging(1, 1, 1, ""), actions=[Action("a", "A")]), "form")
 
 
 def told_to(template: str) -> set[str]:
@@ -67,9 +74,27 @@ def test_nothing_in_a_cell_becomes_html(app, kind):
         Cell(HOSTILE, kind, tone=HOSTILE),
         Cell("x", kind, texts=(HOSTILE, HOSTILE)),
     ):
-        made = f"{cells([cell])} {titled(cell)} {value(cell)} {badge(HOSTILE, HOSTILE)}"
+        made = f"{in_a_list(cell, cell)} {value(cell)} {badge(HOSTILE, HOSTILE)}"
         assert "<script" not in made
         assert '"\'' not in made
+
+
+@pytest.mark.parametrize("fact", ["pk", "label", "url", "edit_url", "verbs"])
+def test_nothing_in_a_row_becomes_html(app, fact):
+    made = in_a_list(Cell(""), Cell("x"), **{fact: HOSTILE})
+
+    assert "<script" not in made
+    assert '"\'' not in made
+
+
+def test_a_row_offers_what_there_is_to_do(app):
+    cells = Cell("Küstenfunk"), Cell("x")
+
+    assert 'class="k-go" href="/show/7">Küstenfunk</a>' in in_a_list(*cells)
+    assert 'href="/edit/7" data-modal data-edit aria-label="Edit Row"' in in_a_list(*cells)
+    assert 'value="7" form="form" data-verbs="" aria-label="Choose Row"' in in_a_list(*cells)
+    assert "data-edit" not in in_a_list(*cells, edit_url="")
+    assert 'href="/elsewhere">Küstenfunk</a>' in in_a_list(Cell("Küstenfunk", url="/elsewhere"), Cell("x"))
 
 
 def test_an_address_that_was_typed_leads_to_the_web_alone(app):
@@ -86,5 +111,5 @@ def test_whoever_is_written_to_or_called_is_linked(app):
 
 def test_what_is_not_there_is_a_dash_and_what_is_long_is_told_in_full(app):
     assert "–" in value(Cell(""))
-    assert titled(Cell("x" * 36)) == ""
-    assert "x" * 37 in titled(Cell("x" * 37))
+    assert "title=" not in in_a_list(Cell(""), Cell("x" * 36))
+    assert f'title="{"x" * 37}"' in in_a_list(Cell(""), Cell("x" * 37))
