@@ -31,8 +31,11 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     bindparam,
+    column,
     event,
+    func,
 )
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
@@ -171,6 +174,27 @@ def _in_json(element: Any, compiler: Any, **kwargs: Any) -> str:
 def _in_array(element: Any, compiler: Any, **kwargs: Any) -> str:
     column, numbers = (compiler.process(one, **kwargs) for one in element.clauses)
     return f"({column} = ANY({numbers}))"
+
+
+class _Parts(TypeDecorator[list[str]]):
+    """Parts of words in one parameter: an array, or a question in the language of FTS5."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        return dialect.type_descriptor(ARRAY(Text) if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Any) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return " ".join('"{}"'.format(part.replace('"', '""')) for part in value)
+
+
+def having_parts(parts: list[str]) -> Any:
+    """The rows of `searched_text` that have all those parts, by their number (`rowid`); from an index of them."""
+    wanted = bindparam("parts", parts, type_=_Parts(), unique=True)
+    return func.searched_text_parts(wanted).table_valued(column("rowid", Integer))
 
 
 class Words(flask_babel.Domain):

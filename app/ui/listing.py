@@ -277,7 +277,7 @@ class Listing:
             return self.count(), True
         if (counted := self.finding.counted) <= COUNTED:
             return counted, True
-        return max(COUNTED, self.last) if self.goes_on else self.last, not self.goes_on
+        return max(self.finding.least, self.last) if self.goes_on else self.last, not self.goes_on
 
     def _summary(self, count: str) -> str:
         first, last = shown(min(self._before + 1, self.last), "number"), shown(self.last, "number")
