@@ -1,8 +1,8 @@
 """How the texts of the quick search are kept: `searched_text` by triggers, and the index of their parts.
 
 A part is three letters that follow each other. Each row is known by those of its words and of the account's path, so
-what belongs to one partner is found apart from the rest. On SQLite that is an FTS5 table without contents, on
-PostgreSQL a GIN index of arrays. Both answer `searched_text_parts(parts)`: the numbers of the rows that have them all.
+what belongs to one partner is found apart from the rest. On SQLite that is an FTS5 table without contents, which tells the
+numbers of the rows that have them all; on PostgreSQL a GIN index of arrays, asked by `found_by_parts`.
 
 A migration that makes `account`, `property_value` or `searched_text` anew on SQLite (`batch_alter_table` with
 `recreate`) takes their triggers away, and calls `keep_searched_texts` afterwards.
@@ -13,17 +13,15 @@ from alembic import op
 from migrations.walls import SUBTREE, admit, protect
 
 # Keys of choices are among the texts of values: while one type is made into another, nobody could tell them apart.
-OF_VALUE = "account_id = {row}.account_id AND definition_id = {row}.definition_id"
-OF_ACCOUNT = "account_id = {row}.id AND definition_id IS NULL"
 ADD_ACCOUNT = "INSERT INTO searched_text (account_id, account_path, words) VALUES (NEW.id, NEW.path, NEW.words)"
 ADD_VALUE = (
     "INSERT INTO searched_text (account_id, account_path, definition_id, words) "
     "SELECT NEW.account_id, NEW.account_path, NEW.definition_id, coalesce(NEW.rest, NEW.text) "
     "WHERE NEW.text IS NOT NULL"
 )
-CHANGE_ACCOUNT = f"UPDATE searched_text SET words = NEW.words WHERE {OF_ACCOUNT.format(row='NEW')}"
-DROP_ACCOUNT = f"DELETE FROM searched_text WHERE {OF_ACCOUNT.format(row='OLD')}"
-DROP_VALUE = f"DELETE FROM searched_text WHERE {OF_VALUE.format(row='OLD')}"
+CHANGE_ACCOUNT = "UPDATE searched_text SET words = NEW.words WHERE account_id = NEW.id AND definition_id IS NULL"
+DROP_ACCOUNT = "DELETE FROM searched_text WHERE account_id = OLD.id AND definition_id IS NULL"
+DROP_VALUE = "DELETE FROM searched_text WHERE account_id = OLD.account_id AND definition_id = OLD.definition_id"
 
 # table, when, what to do; in the words both databases understand.
 FOLLOWING = [
@@ -98,20 +96,22 @@ def _index_on_postgresql() -> None:
     """
     op.execute(
         "CREATE FUNCTION parts_of(words text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10000 AS "
-        "$$SELECT coalesce(array_agg(DISTINCT substr(words, n, 3)), '{}') "
-        "FROM generate_series(1, length(words) - 2) AS n$$"
+        "$$SELECT ARRAY(SELECT substr(words, n, 3) FROM generate_series(1, length(words) - 2) AS n)$$"
     )
-    op.execute("CREATE INDEX ix_searched_text_parts ON searched_text USING gin (parts_of(words || chr(10) || account_path))")
+    parts = "parts_of(words || chr(10) || account_path)"
+    op.execute(f"CREATE INDEX ix_searched_text_parts ON searched_text USING gin ({parts})")
     protect("searched_text", SUBTREE)
     admit("searched_text", "view")
     op.execute(
-        "CREATE POLICY sought ON searched_text AS RESTRICTIVE FOR SELECT USING (parts_of(words || chr(10) || account_path) "
+        f"CREATE POLICY sought ON searched_text AS RESTRICTIVE FOR SELECT USING ({parts} "
         "@> coalesce(nullif(current_setting('kontor.sought', true), ''), '{}')::text[])"
     )
     op.execute(
-        "CREATE FUNCTION searched_text_parts(sought text[]) RETURNS TABLE (rowid integer) LANGUAGE plpgsql AS $$BEGIN "
-        "PERFORM set_config('kontor.sought', sought::text, true); "
-        "RETURN QUERY SELECT id FROM searched_text; "
+        "CREATE FUNCTION found_by_parts(parts text[], sought text, definitions integer[], most integer) "
+        "RETURNS TABLE (key integer) LANGUAGE plpgsql AS $$BEGIN "
+        "PERFORM set_config('kontor.sought', parts::text, true); "
+        "RETURN QUERY SELECT t.account_id FROM searched_text AS t WHERE strpos(t.words, sought) > 0 "
+        "AND (t.definition_id IS NULL OR t.definition_id = ANY (definitions)) LIMIT most; "
         "PERFORM set_config('kontor.sought', '', true); "
         "END$$"
     )
@@ -126,6 +126,6 @@ def forget_searched_texts() -> None:
         else:
             op.execute(f"DROP TRIGGER {name}")
     if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION searched_text_parts(text[])")
+        op.execute("DROP FUNCTION found_by_parts(text[], text, integer[], integer)")
     else:
         op.execute("DROP TABLE searched_text_parts")

@@ -23,7 +23,8 @@ from .searching import Search
 FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 RARE = 1_000  # hits of a filter that are looked up before anything else is
 COUNTED = 10_000  # rows that are counted without being asked
-SOUGHT = 1_000  # the same of a search, whose hits have to be found first
+LOOKED = 1_000  # hits of a search that are looked up before the list is walked through
+STEPS = 2_500  # rows of the list that are looked at to meet a page of hits
 AT_ONCE = 500  # rows read together where all are wanted
 
 Order = list[tuple[Field, str]]
@@ -62,7 +63,7 @@ class Finding:
     @property
     def least(self) -> int:
         """How many rows there are at least, where they are not counted."""
-        return SOUGHT if self._has_many else COUNTED
+        return len(self._first_sought) // 100 * 100 if self._has_many else COUNTED
 
     def _count(self, most: int | None = None) -> int:
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
@@ -97,8 +98,9 @@ class Finding:
         """The rows of one page; none where there are not so many."""
         if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
-        is_near = self._has_many and (offset <= SOUGHT or self.after is not None)
-        if not is_near and self._hits is not None:
+        if self._has_many and (near := self._met(size, offset)) is not None:
+            return self._of_keys(near)
+        if self._hits is not None:
             return self._of_keys(list(db.session.scalars(self._sorted_keys().limit(size).offset(offset))))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
@@ -145,6 +147,22 @@ class Finding:
         if self._driver is not None:
             return rows.where(self._key.in_(self._driver.keys()))
         return self._walking(rows) if self.counted > FEW else rows
+
+    def _met(self, size: int, offset: int) -> list[int] | None:
+        """A page of what a search finds again and again, met on the way through the list; none where the way is long,
+        and all it finds is wanted after all. The rows come as they are met: nothing is sorted twice.
+        """
+        way = self._joins(self._walking(self._related(select(self._key.label("key"))).where(*self.conditions)))
+        if self.after is not None and self._is_steady:
+            way, offset = way.where(*self._behind(*self._order[0])), 0
+        steps = way.order_by(*self._clauses()).limit(STEPS).subquery()
+        met = select(steps.c.key).where(self.search.of(steps.c.key)).limit(size).offset(offset)
+        keys = list(db.session.scalars(met)) if offset <= LOOKED else []
+        if len(keys) == size:
+            return keys
+        vars(self).pop("counted", None)
+        vars(self)["_has_many"] = False
+        return None
 
     def _by_number(self, statement: Select[Any]) -> Select[Any]:
         """The hits, each looked up by its number, though SQLite thinks thousands of them too many for that."""
@@ -225,29 +243,32 @@ class Finding:
 
     @cached_property
     def _sought(self) -> Search | None:
-        """The search; with all its hits where they are few."""
-        found = self._first_sought
-        if self.search is None or found is None or not self.search.has_parts or len(found) > SOUGHT:
-            return self.search
-        return replace(self.search, known=found)
-
-    @cached_property
-    def _first_sought(self) -> list[int] | None:
-        """A look at what the search finds, which stops where that is much; of the list's own rows, if it is alone."""
+        """The search; with its hits where these are not too many to be kept."""
         if self.search is None:
             return None
-        keys = self.search.first_keys()
-        if not self.filters:
-            found = keys.subquery()
-            keys = select(found.c.key).where(*self._of_list(found.c.key))
-        return list(db.session.scalars(keys.limit(SOUGHT + 1)))
+        found, is_all = self._look
+        if not is_all and self.search.has_parts and not self.filters:
+            found, is_all = self.search.look(COUNTED)
+        return replace(self.search, known=found) if is_all else self.search
+
+    @cached_property
+    def _look(self) -> tuple[list[int], bool]:
+        """The first of what the search finds, and whether that is all of it."""
+        return self.search.look(LOOKED)
+
+    @cached_property
+    def _first_sought(self) -> list[int]:
+        """Of what a look at the search has found, the list's own rows."""
+        found = replace(self.search, known=self._look[0]).keys().subquery()
+        return list(db.session.scalars(select(found.c.key).where(*self._of_list(found.c.key))))
 
     @cached_property
     def _has_many(self) -> bool:
         """Whether a search by itself finds so much that the first of it are best met on the way through the list."""
-        if self.search is None or self.filters or not self._is_walked:
+        if self.search is None or self.filters or not self._way:
             return False
-        return len(self._first_sought) > SOUGHT
+        found, is_all = self._look
+        return not is_all and len(found) >= 100 and len(self._first_sought) >= 100
 
     @cached_property
     def _driver(self) -> Any:
@@ -272,8 +293,6 @@ class Finding:
         """It looks through them once, for the count and for the rows."""
         if self._driver is None or not self._driver.looks_through:
             return None
-        if self._driver is self._sought and self._sought.known is not None and not self.filters:
-            return self._sought.known
         return list(db.session.scalars(self._driven().limit(COUNTED + 1)))
 
     def _driven(self, *asked: Any) -> Select[Any]:
@@ -332,9 +351,6 @@ class Finding:
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
         return next((index.name for index in indexes if index.columns[0].key == column), "")
 
-    @property
-    def _is_walked(self) -> bool:
-        return bool(self._way) or bool(self.order and self.order[0][0].drives)
 
     def _clauses(self) -> list[Any]:
         clauses = [wanted.ordered(direction) for wanted, direction in self._order]

@@ -12,10 +12,10 @@ from dataclasses import field as fact
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import Select, or_, select, union, union_all
+from sqlalchemy import Select, func, or_, select, union, union_all
 from sqlalchemy.orm import aliased
 
-from ..extensions import db, having_parts, holds, is_one_of
+from ..extensions import db, found_by_parts, having_parts, holds, is_one_of
 from ..models import PropertyValue, SearchedText, sort_key
 from ..tenancy import Scope
 from .columns import is_there
@@ -47,15 +47,33 @@ class Search:
         arms = [select(self.model.id.label("key")).where(self._holds(self.model))]
         return select(union(*arms, *self._by_value(self._conditions)).subquery().c.key)
 
-    def first_keys(self) -> Select[Any]:
-        """The first rows it finds: as many as are asked for, at the price of these. All of them, if `has_parts`."""
+    def look(self, most: int) -> tuple[list[int], bool]:
+        """Rows it finds, not more than about so many, and whether these are all of them."""
+        found = list(db.session.scalars(self._looking(most).limit(most + 1)))
+        is_all = self.has_parts and len(found) <= most
+        return self._seen(list(dict.fromkeys(found))), is_all
+
+    def _looking(self, most: int) -> Select[Any]:
+        """Their keys, some perhaps twice, at the price of those that are asked for."""
         if not self.has_parts:
             return select(self.model.id.label("key")).where(self._holds(self.model))
-        parts = having_parts(_parts_of(self._folded, _place()))
-        known = select(SearchedText.account_id.label("key")).select_from(parts)
-        known = known.join(SearchedText, SearchedText.id == parts.c.rowid).with_hint(SearchedText, "NOT INDEXED", "sqlite")
-        found = union_all(known, *self._by_value(self._chosen)).subquery()
-        return select(found.c.key).distinct().where(self.of(found.c.key))
+        parts, texts = _parts_of(self._folded, _place()), self._texts
+        if db.session.get_bind().dialect.name == "postgresql":  # which asks for the words itself
+            known = select(found_by_parts(parts, self._folded, texts, most + 1).c.key)
+        else:
+            found, row = having_parts(parts), SearchedText
+            known = select(row.account_id.label("key")).join_from(found, row, row.id == found.c.rowid)
+            wanted = row.definition_id.is_(None) | row.definition_id.in_(texts)
+            known = known.where(holds(row.words, self._folded), wanted)
+            known = known.with_hint(row, "NOT INDEXED", "sqlite")
+        return select(union_all(known, *self._by_value(self._chosen)).subquery().c.key)
+
+    def _seen(self, keys: list[int]) -> list[int]:
+        """Those of them that whoever asks may find so."""
+        if self.within == "words" or not keys:
+            return keys
+        own = self.model.id
+        return list(db.session.scalars(select(own).where(is_one_of(own, keys), self.of(own))))
 
     @property
     def has_parts(self) -> bool:
@@ -67,10 +85,10 @@ class Search:
             return is_one_of(key, self.known)
         row, value = aliased(self.model), _value(0)
         own = is_there(select(row.id).where(row.id == key, self._holds(row)).correlate_except(row))
-        conditions = self._conditions
-        if not conditions:
+        if not self.properties:
             return own
-        found = or_(*(condition(value) for condition in conditions))
+        in_words = value.definition_id.in_(self._texts) & holds(func.coalesce(value.rest, value.text), self._folded)
+        found = or_(*(condition(value) for condition in self._chosen), in_words)
         further = select(value.id).where(value.account_id == key, found)
         return own | is_there(further.correlate_except(value))
 
@@ -85,13 +103,16 @@ class Search:
     def _conditions(self) -> list[Callable[[Any], Any]]:
         """What to ask of a row in the index of values: words at once, of choices the keys whose labels fit."""
         folded, found = self._folded, list(self._chosen)
-        texts = [field.definition.id for field in self.properties if not field.definition.type.has_choices]
-        if texts:
+        if texts := self._texts:
             found += [
                 lambda value: value.definition_id.in_(texts) & value.text.is_not(None) & holds(value.text, folded),
                 lambda value: value.definition_id.in_(texts) & value.rest.is_not(None) & holds(value.rest, folded),
             ]
         return found
+
+    @property
+    def _texts(self) -> list[int]:
+        return [field.definition.id for field in self.properties if not field.definition.type.has_choices]
 
     @cached_property
     def _chosen(self) -> list[Callable[[Any], Any]]:
