@@ -129,3 +129,8 @@ def forget_searched_texts() -> None:
         op.execute("DROP FUNCTION found_by_parts(text[], text, integer[], integer)")
     else:
         op.execute("DROP TABLE searched_text_parts")
+
+
+def is_in_models(name: str | None, _type: str, _parents: object) -> bool:
+    """Whether something of the database has its word in the models; the index of parts is told here alone."""
+    return not (name or "").removeprefix("ix_").startswith("searched_text_parts")
