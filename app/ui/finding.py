@@ -23,7 +23,7 @@ from .searching import Search
 FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 RARE = 1_000  # hits of a filter that are looked up before anything else is
 COUNTED = 10_000  # rows that are counted without being asked
-LOOKED = 1_000  # hits of a search that are looked up before the list is walked through
+LOOKED = 520  # hits of a search looked up before the list is walked through: 500, and some that it leaves out
 STEPS = 2_500  # rows of the list that are looked at to meet a page of hits
 AT_ONCE = 500  # rows read together where all are wanted
 
