@@ -323,3 +323,11 @@ def test_short_words_are_looked_for_in_all_words(crowd):
         "1–10 of 10",
     )  # fmt: skip
     assert page({"q": "a"})[1] == "1–25 of 500+"
+
+
+def test_counting_all_is_asked_once(crowd, monkeypatch):
+    monkeypatch.setattr(finding, "COUNTED", 100)
+    _names, summary, plans = page({"count": "all"})
+
+    assert summary == "1–25 of 4,004"
+    assert len(plans) <= 3, "\n\n".join(plans)
