@@ -331,3 +331,21 @@ def test_counting_all_is_asked_once(crowd, monkeypatch):
 
     assert summary == "1–25 of 4,004"
     assert len(plans) <= 3, "\n\n".join(plans)
+
+
+def test_the_longest_account_there_can_be_fits_into_every_index(app):
+    """A row of an index has 2,704 bytes on PostgreSQL, and a letter up to four; nothing here can be compressed."""
+    dice = random.Random(7)
+    longest = {
+        column.name: "".join(chr(dice.randrange(0x20000, 0x110000)) for _ in range(column.type.length))
+        for column in Account.__table__.columns
+        if column.name in {"name", "name_key", "name_sort", "contact", "email", "phone", "website", "city", "words"}
+    }
+    many("nordlicht", ["Longest"])
+
+    with unscoped("every column filled to its end") as session:
+        path = session.scalar(select(Account.path).where(Account.id == 1000))
+        row = Account.__table__.update().where(Account.__table__.c.id == 1000)
+        session.connection().execute(row.values(longest | {"path": f"{path[:-1]:a<239}/", "kind": Kind.PARTNER}))
+
+    assert found(ALICE, longest["words"][:50]) == ["many-1000"]
