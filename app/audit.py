@@ -54,6 +54,7 @@ from .models import (
     Relationship,
     ResourceGroup,
     SavedView,
+    SearchedText,
     Subscription,
     Throttle,
     Token,
@@ -95,7 +96,7 @@ SILENT = {
 UNWATCHED = {
     User, Login, RecoveryCode, Token, Throttle, LogEntry, Message, PropertyValue, Hold, Grant, LicenseMovement,
     ApiAnswer, Export, AccountImport, Relationship, LinkRequest, PlanPrice, ArticlePrice, Calculation, OrderLine,
-    Fulfilment, Credential, WebhookEvent, WebhookDelivery,
+    Fulfilment, Credential, WebhookEvent, WebhookDelivery, SearchedText,
 }  # fmt: skip
 
 

@@ -32,8 +32,11 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     bindparam,
+    column,
     event,
+    func,
 )
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
@@ -180,6 +183,29 @@ def _in_array(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"({column} = ANY({numbers}))"
 
 
+class _Parts(TypeDecorator[list[str]]):
+    """Parts of words in one parameter, as a question in the language of SQLite's FTS5."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: list[str] | None, dialect: Any) -> Any:
+        return value and " ".join('"{}"'.format(part.replace('"', '""')) for part in value)
+
+
+def having_parts(parts: list[str]) -> Any:
+    """On SQLite the rows of `searched_text` that have all those parts, by their number; from an index of them."""
+    wanted = bindparam("parts", parts, type_=_Parts(), unique=True)
+    return func.searched_text_parts(wanted).table_valued(column("rowid", Integer))
+
+
+def found_by_parts(parts: list[str], words: str, definitions: list[int], most: int) -> Any:
+    """On PostgreSQL the accounts in whose texts those words stand, their own or those of such properties, as far as the
+    wall lets them through; none is looked at that lacks one of the parts."""
+    known = bindparam(None, parts, type_=ARRAY(Text)), words, bindparam(None, definitions, type_=ARRAY(Integer)), most
+    return func.found_by_parts(*known).table_valued(column("key", Integer))
+
+
 class Words(flask_babel.Domain):
     """The translations of a request, looked up once for each language and not once for each word (decision 0014)."""
 
@@ -264,7 +290,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLite's own knows the case of ASCII letters alone; searching and sorting know every letter's.
     connection.create_function("lower", 1, _lower, deterministic=True)
     connection.create_aggregate("exact_sum", 1, _ExactSum)
-    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+    pragmas = ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+    for pragma in (*pragmas, "cache_size=-16000"):  # of the pages that a search touches 16 MB stay at hand
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -36,7 +36,7 @@ from .schema.accounts import (
     User,
     new_path,
 )
-from .schema.properties import ConversionStatus, Property, PropertyType, PropertyValue
+from .schema.properties import ConversionStatus, Property, PropertyType, PropertyValue, SearchedText
 from .schema.plans import (
     Beyond,
     Cycle,

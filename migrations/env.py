@@ -3,6 +3,7 @@
 from alembic import context
 
 from app.extensions import db
+from migrations.searching import is_in_models
 
 
 def run() -> None:
@@ -19,6 +20,7 @@ def run() -> None:
             connection=connection,
             target_metadata=db.metadatas[None],
             render_as_batch=on_sqlite,
+            include_name=is_in_models,
         )
         with context.begin_transaction():
             context.run_migrations()

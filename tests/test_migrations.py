@@ -24,11 +24,13 @@ from app import create_app
 from app.extensions import db
 from app.models import Account, License, LicenseMovement, Plan, PlanPrice, Product
 from app.tenancy import unscoped
+from migrations.searching import is_in_models
 from tests import databases
 from tests.conftest import SETTINGS, _worker, put_into_one_file
 
 pytestmark = pytest.mark.both_databases
 
+COMPARED = {"compare_type": True, "include_name": is_in_models}
 NOW, DAY = datetime(2026, 3, 1, 9, 30), date(2026, 3, 1)
 ROOT, CUSTOMER = "aaaa/", "aaaa/bbbb/"
 SALE = {"account_id": 1, "account_path": ROOT}
@@ -61,6 +63,21 @@ BEFORE_PRODUCTS: list[tuple[str, dict[str, Any]]] = [
                  "created_at": NOW, **OWNED}),
     ("license_movement", {"id": 1, "license_id": 1, "at": NOW, "kind": "consumed", "quantity": 3, "in_use": 3,
                           "reference": "Greenhouse", "actor": "Bob", "key": "k", **OWNED}),
+]  # fmt: skip
+
+
+# The same of the time before the texts of the search were kept.
+SEARCHED: list[tuple[str, dict[str, Any]]] = [
+    (table, row | {"portal_needs_subscription": False, "has_links": False, "words": words, "plan_id": None})
+    for (table, row), words in zip(
+        [one for one in BEFORE_PRODUCTS if one[0] == "account"], ("root", "fish\nmarket"), strict=True
+    )
+] + [
+    ("property", {"id": 1, "key": "note", "type": "long", "position": 0, "choices": [], "currency": "", "help_en": "",
+                  "help_de": "", "required": False, "visible_to_customer": False, "as_column": True, **dict.fromkeys(
+                      ("label_en", "label_de", "label_en_key", "label_de_key"), "note"), **SALE}),
+    ("property_value", {"id": 1, "definition_id": 1, "text": "x" * 200, "rest": "x" * 300, **OWNED}),
+    ("property_value", {"id": 2, "definition_id": 1, "number": 1.0, **SALE}),
 ]  # fmt: skip
 
 
@@ -177,7 +194,7 @@ def test_licenses_and_their_movements_stay_what_they_were(at_work):
 
 def test_a_database_with_rows_in_it_becomes_what_the_models_say(at_work):
     with db.engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Model.metadata)
+        found = compare_metadata(MigrationContext.configure(connection, opts=COMPARED), Model.metadata)
 
     assert not found, "\n".join(map(str, found))
 
@@ -210,3 +227,21 @@ def test_relationships_are_taken_back_and_made_again(empty):
 
     with unscoped("looking at what became of it", writes=False) as session:
         assert [one.has_links for one in session.scalars(select(Account))] == [False, False]
+
+
+def test_what_stood_there_is_found_by_the_search_and_the_way_back_leaves_nothing_of_it(empty):
+    upgrade(revision="0018")
+    fill(SEARCHED)
+
+    for goal in ("0019", "0018", "0019"):
+        (upgrade if goal > revision() else downgrade)(revision=goal)
+        assert revision() == goal
+
+    with db.engine.connect() as connection:
+        open_the_wall(connection)
+        kept = connection.execute(text("SELECT account_id, definition_id, words FROM searched_text ORDER BY id")).all()
+        on_postgresql = connection.dialect.name == "postgresql"
+        asking = "SELECT key FROM found_by_parts('{fis,ish}', 'fish', '{}', 9)"
+        asked = asking if on_postgresql else """SELECT rowid FROM searched_text_parts('"fis" "ish"')"""
+        assert connection.execute(text(asked)).scalars().all() == [2]
+    assert kept == [(1, None, "root"), (2, None, "fish\nmarket"), (2, 1, "x" * 300)]

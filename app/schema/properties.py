@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from ..extensions import Moment, Number
 from .common import WORDS, stored
-from .ownership import PATH, OwnedByAccount
+from .ownership import PATH, Consent, OwnedByAccount
 
 _HAS_REST = text("rest IS NOT NULL")
 
@@ -180,3 +180,19 @@ class PropertyValue(OwnedByAccount, Model):
     def stand(self, text: Any = None, rest: Any = None, number: Any = None, date: Any = None) -> None:
         """Take a place among the other values."""
         self.text, self.rest, self.number, self.date = text, rest, number, date
+
+
+class SearchedText(OwnedByAccount, Model):
+    """A text the quick search looks through: an account's words, or those a property says of it.
+
+    Kept by the database's own triggers, whoever writes, and never read: `searched_text_parts`, an index of all that
+    three letters of it can be, tells which rows to look at (`migrations/searching.py`).
+    """
+
+    __tablename__ = "searched_text"
+
+    opened_by = (Consent.VIEW,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    definition_id: Mapped[int | None] = mapped_column()  # of which property; of none: the account's own words
+    words: Mapped[str] = mapped_column(Text)

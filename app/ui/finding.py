@@ -23,6 +23,8 @@ from .searching import Search
 FEW = 5_000  # rows that are sorted faster than an index is read past those a filter leaves out
 RARE = 1_000  # hits of a filter that are looked up before anything else is
 COUNTED = 10_000  # rows that are counted without being asked
+LOOKED = 520  # hits of a search looked up before the list is walked through: 500, and some that it leaves out
+STEPS = 2_500  # rows of the list that are looked at to meet a page of hits
 AT_ONCE = 500  # rows read together where all are wanted
 
 Order = list[tuple[Field, str]]
@@ -53,8 +55,15 @@ class Finding:
 
     @cached_property
     def counted(self) -> int:
-        """How many rows there are, as far as a page counts: one more than `COUNTED` means that there are more."""
-        return min(self.count, COUNTED + 1) if "count" in vars(self) else self._count(COUNTED + 1)
+        """How many rows there are, as far as a page counts: one more than `COUNTED` means that there are `least`."""
+        if "count" in vars(self):
+            return min(self.count, COUNTED + 1)
+        return COUNTED + 1 if self._has_many else self._count(COUNTED + 1)
+
+    @property
+    def least(self) -> int:
+        """How many rows there are at least, where they are not counted."""
+        return len(self._first_sought) // 100 * 100 if self._has_many else COUNTED
 
     def _count(self, most: int | None = None) -> int:
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
@@ -78,6 +87,8 @@ class Finding:
         """The rows of one page; none where there are not so many."""
         if self.counted <= FEW:
             return list(db.session.scalars(self._sorted().limit(size).offset(offset)))
+        if self._has_many and (near := self._met(size, offset)) is not None:
+            return self._of_keys(near)
         if self._hits is not None:
             return self._of_keys(list(db.session.scalars(self._sorted_keys().limit(size).offset(offset))))
         if self.order and self.order[0][0].drives:
@@ -126,6 +137,22 @@ class Finding:
             return rows.where(self._key.in_(self._driver.keys()))
         return self._walking(rows) if self.counted > FEW else rows
 
+    def _met(self, size: int, offset: int) -> list[int] | None:
+        """A page of what a search finds again and again, met on the way through the list; none where the way is long,
+        and all it finds is wanted after all. The rows come as they are met: nothing is sorted twice.
+        """
+        way = self._joins(self._walking(self._related(select(self._key.label("key"))).where(*self.conditions)))
+        if self.after is not None and self._is_steady:
+            way, offset = way.where(*self._behind(*self._order[0])), 0
+        steps = way.order_by(*self._clauses()).limit(STEPS).subquery()
+        met = select(steps.c.key).where(self.search.of(steps.c.key)).limit(size).offset(offset)
+        keys = list(db.session.scalars(met)) if offset <= LOOKED else []
+        if len(keys) == size:
+            return keys
+        vars(self).pop("counted", None)
+        vars(self)["_has_many"] = False
+        return None
+
     def _by_number(self, statement: Select[Any]) -> Select[Any]:
         """The hits, each looked up by its number, though SQLite thinks thousands of them too many for that."""
         return statement.where(is_one_of(self._key, self._hits)).with_hint(self.model, "NOT INDEXED", "sqlite")
@@ -133,7 +160,7 @@ class Finding:
     def _along_the_index(self, size: int, offset: int) -> list[int]:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
         field, direction = self.order[0]
-        filters = [one for one in self._indexed if one is not self.search]
+        filters = [one for one in self._indexed if one is not self._sought]
         value, own = field.index, [one for one in filters if one.field.name == field.name]
         if any(one.lacks for one in own):
             return self._lacking(field, size, offset)
@@ -201,7 +228,36 @@ class Finding:
         for one in self.filters:
             if one.field.drives:
                 by_field.setdefault(f"{one.field.name} {one.lacks}", []).append(one)
-        return [Together(*some) for some in by_field.values()] + ([self.search] if self.search else [])
+        return [Together(*some) for some in by_field.values()] + ([self._sought] if self._sought else [])
+
+    @cached_property
+    def _sought(self) -> Search | None:
+        """The search; with its hits where these are not too many to be kept."""
+        if self.search is None:
+            return None
+        found, is_all = self._look
+        if not is_all and self.search.has_parts and not self.filters:
+            found, is_all = self.search.look(COUNTED)
+        return replace(self.search, known=found) if is_all else self.search
+
+    @cached_property
+    def _look(self) -> tuple[list[int], bool]:
+        """The first of what the search finds, and whether that is all of it."""
+        return self.search.look(LOOKED)
+
+    @cached_property
+    def _first_sought(self) -> list[int]:
+        """Of what a look at the search has found, the list's own rows."""
+        found = replace(self.search, known=self._look[0]).keys().subquery()
+        return list(db.session.scalars(select(found.c.key).where(*self._of_list(found.c.key))))
+
+    @cached_property
+    def _has_many(self) -> bool:
+        """Whether a search by itself finds so much that the first of it are best met on the way through the list."""
+        if self.search is None or self.filters or not self._way:
+            return False
+        found, is_all = self._look
+        return not is_all and len(found) >= 100 and len(self._first_sought) >= 100
 
     @cached_property
     def _driver(self) -> Any:
@@ -209,10 +265,12 @@ class Finding:
         able = [one for one in self._indexed if not one.lacks]
         if len(able) < 2:
             return next(iter(able), None)
-        filters = [one for one in able if one is not self.search]
+        if self._sought is not None and self._sought.known is not None:
+            return self._sought
+        filters = [one for one in able if one is not self._sought]
         hits = [_at_most(RARE + 1, one.keys()) for one in filters]
         rarest = filters[hits.index(min(hits))]
-        return rarest if min(hits) <= RARE or self.search is None else self.search
+        return rarest if min(hits) <= RARE or self._sought is None else self._sought
 
     @cached_property
     def _hits(self) -> list[int] | None:
@@ -244,11 +302,14 @@ class Finding:
 
     def _beside(self, key: Any, *besides: Any) -> list[Any]:
         """What is tested where nothing but a row's key is at hand."""
-        tests = [one.of(key) for one in self._indexed if one not in besides]
+        return [*self._of_list(key), *(one.of(key) for one in self._indexed if one not in besides)]
+
+    def _of_list(self, key: Any) -> list[Any]:
+        """Whether the row of that key is one of the list's, as far as that is to be asked of the row."""
         if self.left_out and not self._on_row:
-            return [key.not_in(union_all(*(select(self._key).where(one) for one in self.left_out))), *tests]
+            return [key.not_in(union_all(*(select(self._key).where(one) for one in self.left_out)))]
         row = self._related(select(self._key)).where(self._key == key, *self.conditions, *self._on_row)
-        return [is_there(row.correlate_except(*self._froms())), *tests]
+        return [is_there(row.correlate_except(*self._froms()))]
 
     # --- the statement's parts ---
 
@@ -269,10 +330,16 @@ class Finding:
 
     def _walking(self, statement: Select[Any]) -> Select[Any]:
         """Along the index of what it is sorted by. SQLite does not count on there being many rows in a subtree."""
+        name = self._way
+        return statement.with_hint(self.model, f"INDEXED BY {name}", "sqlite") if name else statement
+
+    @property
+    def _way(self) -> str:
+        """The index along which the rows stand in that order; none: they have to be sorted."""
         field, _direction = self._order[0]
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
-        names = [index.name for index in indexes if index.columns[0].key == column]
-        return statement.with_hint(self.model, f"INDEXED BY {names[0]}", "sqlite") if names else statement
+        return next((index.name for index in indexes if index.columns[0].key == column), "")
+
 
     def _clauses(self) -> list[Any]:
         clauses = [wanted.ordered(direction) for wanted, direction in self._order]

@@ -108,6 +108,8 @@ class Listing:
 
     def turn_to_page(self) -> list[Any]:
         """The rows of the page asked for; of the last one where there are not so many."""
+        if self._counts_all:
+            self.count()  # which knows how far a page counts, too
         if self.finding.counted <= COUNTED:
             self.page = min(self.page, max(1, -(-self.finding.counted // self.size)))
         found = self.finding.rows(self.size + 1, self._before) if self.finding.counted else []
@@ -273,11 +275,15 @@ class Listing:
 
     def _known_count(self) -> tuple[int, bool]:
         """How many rows are known of, and whether these are all."""
-        if self.args.get("count") == "all":
+        if self._counts_all:
             return self.count(), True
         if (counted := self.finding.counted) <= COUNTED:
             return counted, True
-        return max(COUNTED, self.last) if self.goes_on else self.last, not self.goes_on
+        return max(self.finding.least, self.last) if self.goes_on else self.last, not self.goes_on
+
+    @property
+    def _counts_all(self) -> bool:
+        return self.args.get("count") == "all"
 
     def _summary(self, count: str) -> str:
         first, last = shown(min(self._before + 1, self.last), "number"), shown(self.last, "number")

@@ -134,3 +134,22 @@ def test_who_says_nothing_sees_nothing_of_the_catalogue(app, table):
 
     with db.engine.connect() as connection:
         assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
+
+
+def test_what_is_searched_is_asked_below_the_wall_and_the_question_forgotten(app, foreign, python_down):
+    asking = "SELECT key FROM found_by_parts(ARRAY['kus', 'ten'], 'kustenfunk', '{}', 10)"
+    everything = "SELECT count(*) FROM searched_text"
+
+    with acting_as(CHARLIE):
+        assert (all_of(asking), all_of(everything)) == ([], [2])
+    with acting_as(BOB):
+        assert (all_of(asking), all_of(everything)) == ([foreign], [1])
+    with db.engine.connect() as nobody:
+        assert nobody.execute(text(asking)).all() == []
+
+
+def test_a_question_takes_rows_away_and_adds_none(charlie, python_down):
+    with acting_as(CHARLIE):
+        for question, seen in (("{}", 2), ("{gle}", 1), ("{kus,ten}", 0), ("", 2)):
+            db.session.execute(text("SELECT set_config('kontor.sought', :question, true)"), {"question": question})
+            assert all_of("SELECT count(*) FROM searched_text") == [seen]
