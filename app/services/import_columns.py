@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from babel.numbers import NumberFormatError, parse_decimal
@@ -47,8 +48,12 @@ class Column:
     def now(self, account: Account) -> Any:
         """What the account has there."""
         if self.definition is not None:
-            return (account.properties or {}).get(str(self.definition.id))
+            return (account.properties or {}).get(self._kept_under)
         return getattr(account, self.key)
+
+    @cached_property
+    def _kept_under(self) -> str:
+        return str(self.definition.id)
 
     def told(self, kept: Any) -> Any:
         """The value as history tells it."""
@@ -157,6 +162,8 @@ def _zones(_language: str) -> dict[str, str]:
 
 def _email(cell: Any) -> str:
     text = line(cell).lower()
+    if types.is_plain_address(text):
+        return text
     try:
         validate_email(text, check_deliverability=False)
     except EmailNotValidError as error:
