@@ -249,8 +249,8 @@ def _changes(row: Any, verb: str) -> dict[str, list[Any]]:
     if verb == "created":
         facts = [(name, row.__dict__.get(name)) for name in _told(type(row))]
         return {name: [None, readable(fact)] for name, fact in facts if fact is not None and fact != ""}
-    found = {}
-    for name in _told(type(row)):
+    found, touched = {}, inspect(row).committed_state
+    for name in _told(type(row)) if verb == "deleted" else filter(touched.__contains__, _told(type(row))):
         old, new = map(readable, _before_and_after(row, name, verb))
         if old != new:
             found[name] = [old, new]
@@ -263,11 +263,8 @@ def _told(model: type) -> list[str]:
 
 
 def _before_and_after(row: Any, name: str, verb: str) -> tuple[Any, Any]:
-    state = inspect(row)
     if verb == "deleted":
         return getattr(row, name), None
-    if name not in state.committed_state:
-        return None, None
     history = get_history(row, name, PASSIVE_NO_INITIALIZE)
     return next(iter(history.deleted or ()), None), next(iter(history.added or ()), None)
 

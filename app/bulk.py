@@ -160,12 +160,14 @@ def _place(place: Any) -> tuple[Values, Waits]:
 
 def _binder(table: Table, dialect: Dialect) -> Callable[[Values], Values]:
     """What makes of a row's values what the driver takes. The numbers of rows that nothing refers to are left out."""
+    nothing = dict.fromkeys(table.columns.keys())
     columns = [(c.name, _default(c), c.type.dialect_impl(dialect).bind_processor(dialect)) for c in table.columns]
+    not_as_it_is = [(name, default, make) for name, default, make in columns if default or make]
 
     def bound(values: Values) -> Values:
-        found = {}
-        for name, default, make in columns:
-            value = values.get(name)
+        found = nothing | values
+        for name, default, make in not_as_it_is:
+            value = found[name]
             if value is None and default is not None:
                 value = default()
             found[name] = value if make is None or value is None else make(value)

@@ -37,9 +37,11 @@ from sqlalchemy import (
     column,
     event,
     func,
+    inspect,
 )
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator
 
@@ -50,6 +52,14 @@ class Session(FlaskSession):
     def flush(self, objects: Any = None) -> None:
         with looked_at():
             super().flush(objects)
+
+    def is_modified(self, instance: Any, include_collections: bool = True) -> bool:
+        """As SQLAlchemy's own, but asking the attributes that were set, not all there are: an import asks for
+        thousands of rows, and each of the session's listeners asks again."""
+        if not include_collections:
+            return super().is_modified(instance, include_collections=False)
+        state = inspect(instance)
+        return any(state.get_history(name, PASSIVE_NO_INITIALIZE).has_changes() for name in state.committed_state)
 
 
 flushing: ContextVar[bool] = ContextVar("flushing", default=False)

@@ -89,7 +89,7 @@ def reader_of(definition: Property) -> Callable[[Account], Any]:
 def values_of(definition: Property, of_accounts: Iterable[dict[str, Any] | None]) -> list[Any]:
     """The same of many accounts, by their `properties`."""
     key, made = str(definition.id), value_maker(definition)
-    kept = [(values or {}).get(key) for values in of_accounts]
+    kept = [values.get(key) if values else None for values in of_accounts]
     return kept if made is None else [None if one is None else made(one) for one in kept]
 
 

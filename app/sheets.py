@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flask_babel import gettext as _
+from isal import isal_zlib
 
 from . import sheet_reader
 from .errors import Refused
@@ -116,8 +116,8 @@ def unpack(kept: bytes) -> Sheet:
 
 
 def packed(value: Any) -> bytes:
-    return zlib.compress(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+    return isal_zlib.compress(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), 1)
 
 
 def unpacked(kept: bytes) -> Any:
-    return json.loads(zlib.decompress(kept))
+    return json.loads(isal_zlib.decompress(kept))

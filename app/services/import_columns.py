@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from babel.numbers import NumberFormatError, parse_decimal
@@ -47,8 +48,12 @@ class Column:
     def now(self, account: Account) -> Any:
         """What the account has there."""
         if self.definition is not None:
-            return (account.properties or {}).get(str(self.definition.id))
+            return (account.properties or {}).get(self._kept_under)
         return getattr(account, self.key)
+
+    @cached_property
+    def _kept_under(self) -> str:
+        return str(self.definition.id)
 
     def told(self, kept: Any) -> Any:
         """The value as history tells it."""
@@ -157,6 +162,8 @@ def _zones(_language: str) -> dict[str, str]:
 
 def _email(cell: Any) -> str:
     text = line(cell).lower()
+    if types.is_plain_address(text):
+        return text
     try:
         validate_email(text, check_deliverability=False)
     except EmailNotValidError as error:
@@ -251,29 +258,43 @@ def id_of(account: Account, *, owner_id: int, at: datetime) -> str:
 
 def ids_for(*, owner_id: int, at: datetime) -> Callable[[int], str]:
     """The same for a file of many: makes the ID of an account's number."""
-    seconds, key = f"{int(at.timestamp()):x}", _key(owner_id)
+    seconds, sign = f"{int(at.timestamp()):x}", _signer(owner_id)
 
     def made(number: int) -> str:
         stamp = f"{number}-{seconds}"
-        return f"{stamp}-{_signature(stamp, key)}"
+        return f"{stamp}-{sign(stamp)}"
 
     return made
 
 
 def read_id(text: str, *, owner_id: int) -> tuple[int, datetime] | None:
     """The account's number and the moment of the export; `None` for an ID that was not made here for that account."""
-    stamp, _dash, signature = text.strip().rpartition("-")
-    if not re.fullmatch(r"[0-9]{1,10}-[0-9a-f]{1,10}", stamp, re.ASCII):
-        return None
-    if not hmac.compare_digest(signature.encode(), _signature(stamp, _key(owner_id)).encode()):
-        return None
-    number, seconds = stamp.split("-")
-    return int(number), datetime.fromtimestamp(int(seconds, 16), UTC)
+    return id_reader(owner_id)(text)
 
 
-def _key(owner_id: int) -> bytes:
-    return tokens.derived(f"rows of {owner_id}").encode()
+def id_reader(owner_id: int) -> Callable[[str], tuple[int, datetime] | None]:
+    """What reads the IDs of many rows."""
+    sign = _signer(owner_id)
+
+    def read(text: str) -> tuple[int, datetime] | None:
+        stamp, _dash, signature = text.strip().rpartition("-")
+        if not re.fullmatch(r"[0-9]{1,10}-[0-9a-f]{1,10}", stamp, re.ASCII):
+            return None
+        if not hmac.compare_digest(signature.encode(), sign(stamp).encode()):
+            return None
+        number, seconds = stamp.split("-")
+        return int(number), datetime.fromtimestamp(int(seconds, 16), UTC)
+
+    return read
 
 
-def _signature(stamp: str, key: bytes) -> str:
-    return hashlib.blake2b(stamp.encode(), key=key, digest_size=_SIGNED).hexdigest()
+def _signer(owner_id: int) -> Callable[[str], str]:
+    """The signature of a stamp. Copies of a hash that has the key take half the time of hashing it anew."""
+    keyed = hashlib.blake2b(key=tokens.derived(f"rows of {owner_id}").encode(), digest_size=_SIGNED)
+
+    def sign(stamp: str) -> str:
+        signed = keyed.copy()
+        signed.update(stamp.encode())
+        return signed.hexdigest()
+
+    return sign

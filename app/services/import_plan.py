@@ -23,7 +23,7 @@ from ..errors import Refused
 from ..extensions import db
 from ..models import Account, LogEntry
 from ..sheets import Sheet
-from .import_columns import ID, PARENT, VAT_ID, Column, as_text, columns_for, read_id
+from .import_columns import ID, PARENT, VAT_ID, Column, as_text, columns_for, id_reader
 
 AT_ONCE = 500  # rows asked for in one statement
 CREATED, CHANGED, SAME, CONFLICT, ERROR = STATES = ("created", "changed", "unchanged", "conflict", "error")
@@ -80,6 +80,7 @@ class _Look:
         self.place = {column.key: place for place, column in self.columns}
         self.values = [(place, column) for place, column in self.columns if column.key not in {ID, PARENT}]
         self.missing = [column for column in every.values() if column.definition and column.key not in self.place]
+        self.read_id = id_reader(owner.id)
         self.parents: dict[Any, Account] = {}
         self.read: dict[str, dict[str, tuple[Any, str]]] = {column.key: {} for _place, column in self.columns}
         self.seen: dict[Any, int] = {}  # account, or name beside its siblings → the row in which it stood first
@@ -128,7 +129,7 @@ class _Look:
 
     def _id(self, cells: list[Any]) -> tuple[int, datetime] | None:
         text = self._text(cells, ID)
-        return read_id(text, owner_id=self.owner.id) if text else None
+        return self.read_id(text) if text else None
 
     def _by_id(self, row: Row, cells: list[Any], known: tuple[int, datetime] | None) -> Account:
         account = self.by_id.get(known[0]) if known else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -90,19 +91,20 @@ def later(sheet: Sheet, view: str, *, by: Member) -> Export:
 def written(
     sheet: Sheet, tell: Callable[[int], None] | None = None
 ) -> tuple[Iterator[bytes], Generator[list[Any], None, None]]:
-    """The file in chunks, and the rows it is made of, to be closed when nobody reads on. `tell` hears of each row."""
-    rows = _apart(_rows(sheet.listing, sheet.fields), tell)
+    """The file in chunks, and the rows it is made of, to be closed when nobody reads on. `tell` hears how many."""
+    batches = _apart(_rows(sheet.listing, sheet.fields), tell)
+    rows = chain.from_iterable(batches)
     columns = [workbook.SheetColumn(str(f.label), _kind(f), f.currency) for f in sheet.fields]
     said: dict[str, Any] = {"flag_words": (_("Yes"), _("No")), "zone": ZoneInfo(time_zone())}
     if sheet.format == "csv":
         marks = {"separator": ";", "decimal_mark": ","} if str(get_locale()).startswith("de") else {}
-        return workbook.stream_csv(columns, rows, **marks, **said), rows
+        return workbook.stream_csv(columns, rows, **marks, **said), batches
     notices = workbook.Notices(
         rows=_("Rows"),
         cut=(_("Incomplete"), _("An Excel sheet holds no more rows. Filter the list and export it in parts.")),
     )
     about = {"about": _about(sheet), "about_title": _("About this file"), "notices": notices}
-    return workbook.stream(columns, rows, sheet_title=sheet.title, **about, **said), rows
+    return workbook.stream(columns, rows, sheet_title=sheet.title, **about, **said), batches
 
 
 def _kind(field: Field) -> str:
@@ -118,14 +120,14 @@ def _rows(listing: Listing, fields: list[Field]) -> Generator[list[Any], None, N
     wanted = [*dict.fromkeys(part for some in parts.values() for part in some)]
     with acting(g.scope, writes=False):
         for found in listing.all_values(*wanted):
-            columns = dict(zip(wanted, zip(*found, strict=True), strict=True))
+            columns = dict(zip(wanted, found, strict=True))
             made = (field.plain(*(columns[part] for part in parts[field.name])) for field in fields)
             yield [*zip(*made, strict=True)]
 
 
 def _apart(
     batches: Generator[list[Any], None, None], tell: Callable[[int], None] | None = None
-) -> Generator[Any, None, None]:
+) -> Generator[list[Any], None, None]:
     """Draw the rows in a context of their own: between two batches the request goes on in its own unit of work."""
     context, number = copy_context(), 0
     try:
@@ -133,7 +135,7 @@ def _apart(
             number += len(batch)
             if tell is not None:
                 tell(number)
-            yield from batch
+            yield batch
     finally:
         context.run(batches.close)
 

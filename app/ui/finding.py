@@ -7,12 +7,14 @@ is tested of each. Of few, the rarest filter drives, and what it finds is sorted
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, repeat
 from typing import Any
 
-from sqlalchemy import Select, func, inspect, select, union_all
+from sqlalchemy import JSON, Select, Text, cast, func, inspect, select, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
 from ..extensions import db, is_one_of
@@ -25,7 +27,8 @@ RARE = 1_000  # hits of a filter that are looked up before anything else is
 COUNTED = 10_000  # rows that are counted without being asked
 LOOKED = 520  # hits of a search looked up before the list is walked through: 500, and some that it leaves out
 STEPS = 2_500  # rows of the list that are looked at to meet a page of hits
-AT_ONCE = 500  # rows read together where all are wanted
+AT_ONCE = 2_000  # rows read together where all are wanted
+AT_FIRST = 100  # and at first, as somebody waits for them
 
 Order = list[tuple[Field, str]]
 
@@ -98,16 +101,20 @@ class Finding:
             keys, offset = keys.where(*self._behind(*self._order[0])), 0
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
 
-    def all_values(self, *wanted: Any) -> Iterator[list[Any]]:
+    def all_values(self, *wanted: Any) -> Iterator[list[Sequence[Any]]]:
         """Columns of every row, or the rows themselves, `AT_ONCE` of them at a time: for exports.
 
         Their keys come first: an index has what that takes, so nothing large is sorted, and the first are here at once.
         """
         keys = db.session.scalars(self._sorted_keys().execution_options(yield_per=AT_ONCE))
-        for some in keys.partitions():
-            rows = self._loading(self._key, *wanted).where(is_one_of(self._key, some))
-            found = {key: values for key, *values in db.session.execute(rows)}
-            yield [found[key] for key in some if key in found]  # but for what has gone meanwhile
+        rows = self._loading(self._key, *map(_as_text, wanted))
+        sizes = chain([AT_FIRST], repeat(AT_ONCE))
+        while some := keys.fetchmany(next(sizes)):
+            found = {row[0]: row for row in db.session.execute(rows.where(is_one_of(self._key, some)))}
+            if found:
+                in_order = (found[key] for key in some if key in found)  # but for what has gone meanwhile
+                _keys, *columns = zip(*in_order, strict=True)
+                yield [*map(_decoded, wanted, columns)]
 
     def of_all(self, statement: Select[Any], *relations: str) -> Select[Any]:
         """A statement about the table and those relations, asked of all the rows there are, in no order."""
@@ -378,6 +385,21 @@ def _beyond(column: Any, last: Select[Any], direction: str, next_key: Any) -> li
     value = last.scalar_subquery()
     later, here = (column > value, column >= value) if direction == "asc" else (column < value, column <= value)
     return [here, later | next_key]
+
+
+def _as_text(wanted: Any) -> Any:
+    """JSON comes as it is written: `_decoded` reads that of many rows at once, which takes a third of the time."""
+    return cast(wanted, Text) if _is_json(wanted) else wanted
+
+
+def _decoded(wanted: Any, values: Sequence[Any]) -> Sequence[Any]:
+    if not _is_json(wanted):
+        return values
+    return json.loads(f"[{','.join([value or 'null' for value in values])}]")
+
+
+def _is_json(wanted: Any) -> bool:
+    return isinstance(getattr(wanted, "type", None), JSON)
 
 
 def _number(statement: Select[Any]) -> int:

@@ -6,7 +6,7 @@ Everything a list does is in its URL: `q`, `_flt_…`, `sort=name,-created_at`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -128,8 +128,8 @@ class Listing:
     def _before(self) -> int:
         return (self.page - 1) * self.size
 
-    def all_values(self, *wanted: Any) -> Iterator[list[Any]]:
-        """What is wanted of every row, some hundred rows at a time: for exports."""
+    def all_values(self, *wanted: Any) -> Iterator[list[Sequence[Any]]]:
+        """What is wanted of every row, column by column, some hundred rows at a time: for exports."""
         return self.finding.all_values(*wanted)
 
     @cached_property

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from io import BytesIO, StringIO
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from os import PathLike
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
@@ -36,7 +36,8 @@ MOST_ROWS = 1_048_575  # what an Excel sheet holds below its header
 MOST_BYTES = 2**31 - 2**27  # of sheet XML: from 2 GiB on the zip needs its 64-bit form, which Excel wants to repair
 MOST_CHARACTERS = 32_767  # in one cell, counted as UTF-16
 MOST_DIGITS = 15  # Excel computes with doubles: what has more digits stays exact only as text
-BATCH = 100  # rows per chunk, few enough that the other requests of a web worker hardly notice
+BATCH = 250  # rows per chunk, few enough that the other requests of a web worker hardly notice
+SAMPLE = 100  # rows, of which the longest says how wide a column is
 
 UNWRITABLE = re.compile(ILLEGAL_CHARACTERS_RE.pattern + "|[\ud800-\udfff\ufffe\uffff]")
 LOOKS_CODED = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
@@ -155,7 +156,7 @@ def _clean(text: str) -> str:
 
 def _started(rows: Iterable[Sequence[Any]]) -> tuple[list[Sequence[Any]], Iterator[Sequence[Any]]]:
     rows = iter(rows)
-    first = list(islice(rows, BATCH))
+    first = list(islice(rows, SAMPLE))
     return first, chain(first, rows)
 
 
@@ -291,12 +292,12 @@ def _number_format(column: SheetColumn) -> str:
 
 
 def _rows_xml(writers: list[_ColumnWriter], batch: list[Sequence[Any]], first: int) -> bytes:
-    """A batch column by column, which is twice as fast as cell by cell."""
+    """A batch column by column; its pieces are put together once, which is twice as fast as cell by cell."""
     rows = [str(number) for number in range(first, first + len(batch))]
-    by_column = zip(*batch, strict=True)
-    cells = [writer.cells(values, rows) for writer, values in zip(writers, by_column, strict=True)]
-    by_row = zip(rows, map("".join, zip(*cells, strict=True)), strict=True)
-    return "".join([f'<row r="{row}">{row_cells}</row>' for row, row_cells in by_row]).encode()
+    by_column = zip(writers, zip(*batch, strict=True), strict=True)
+    cells = [piece for writer, values in by_column for piece in writer.pieces(values, rows)]
+    by_row = zip(repeat('<row r="'), rows, repeat('">'), *cells, repeat("</row>"))
+    return "".join(chain.from_iterable(by_row)).encode()
 
 
 class _ColumnWriter:
@@ -309,7 +310,8 @@ class _ColumnWriter:
         self.whole_digits = MOST_DIGITS - (column.places or 0)
         self.start, self.style = f'<c r="{letter}', f'" s="{style}"'
 
-    def cells(self, values: Sequence[Any], rows: list[str]) -> list[str]:
+    def pieces(self, values: Sequence[Any], rows: list[str]) -> tuple[Iterable[str], ...]:
+        """What the column's cells are made of, from left to right."""
         types = set(map(type, values)) - {type(None)}
         if types == {str} and (texts := _ordinary_texts(values)):
             opening, closing = f'{self.style} t="inlineStr"><is><t>', "</t></is></c>"
@@ -323,9 +325,12 @@ class _ColumnWriter:
             texts = ["" if value is None else str(int(value)) for value in values]
             opening, closing = f'{self.style} t="b"><v>', "</v></c>"
         else:
-            return [self.cell(value, row) for value, row in zip(values, rows, strict=True)]
+            return ([self.cell(value, row) for value, row in zip(values, rows, strict=True)],)
+        if all(texts):
+            return repeat(self.start), rows, repeat(opening), texts, repeat(closing)
         start = self.start  # a local name, as the next line runs a million times
-        return [f"{start}{row}{opening}{text}{closing}" if text else "" for text, row in zip(texts, rows, strict=True)]
+        pairs = zip(texts, rows, strict=True)
+        return ([f"{start}{row}{opening}{text}{closing}" if text else "" for text, row in pairs],)
 
     def cell(self, value: Any, row: str) -> str:
         match value:

@@ -10,7 +10,7 @@ from sqlalchemy import event, func, select
 
 from app import bulk, clock
 from app.errors import OutsideScope, Refused
-from app.extensions import db
+from app.extensions import Session, db
 from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
 from app.services import accounts, properties
 from app.tenancy import unscoped
@@ -85,6 +85,22 @@ def test_a_change_is_the_change_of_a_flush(alice, seats):
         assert told["account.updated"] == {"contact": ["", "Gesa"]}
         assert told["account.properties_changed"][f"prop_{seats}"][:2] == [None, "12"]
         assert db.session.scalar(select(PropertyValue.number).where(PropertyValue.account_id == account.id)) == 12
+
+
+@pytest.mark.parametrize(
+    ("facts", "modified"),
+    [
+        ({}, False), ({"contact": "Gesa"}, True), ({"contact": ""}, False), ({"properties": {}}, False),
+        ({"properties": {"1": "2"}}, True), ({"parent": None}, True), ({"archived_at": None}, False),
+    ],
+)  # fmt: skip
+def test_a_row_is_modified_where_a_fact_differs_as_sqlalchemy_itself_would_say(alice, facts, modified):
+    with acting_as(alice, writes=False), db.session.no_autoflush:
+        account, session = account_called("kuestenfunk"), db.session()
+        for name, fact in facts.items():
+            setattr(account, name, fact)
+        assert (session.is_modified(account), super(Session, session).is_modified(account)) == (modified, modified)
+        session.expunge_all()
 
 
 def test_working_it_out_writes_nothing(alice, seats):

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from email_validator import validate_email
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
@@ -116,6 +117,25 @@ def test_limits_hold_at_their_edge(alice, type_, facts, good, bad):
         put(definition, good)
         with pytest.raises(Refused):
             put(definition, bad)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.from_regex(r"[a-z0-9._+-]{1,9}@([a-z0-9-]{1,6}\.){1,2}([a-z]{2,5}|local|test|invalid)", fullmatch=True))
+def test_an_address_that_is_plain_is_one_the_library_takes_as_it_is(text):
+    """The short cut of an import says yes only where the long way does."""
+    if property_types.is_plain_address(text):
+        assert validate_email(text, check_deliverability=False).normalized == text
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("info@kuestenfunk.example", True), ("nele.j-k_2@mail.kuesten-funk.example", True), ("a@b.local", False),
+        ("a@b", False), (f"{'a' * 60}@b.example", False), ("a@b.example\n", False), ("ä@b.example", False),
+    ],
+)  # fmt: skip
+def test_most_addresses_are_plain_and_whatever_is_not_is_looked_at(text, plain):
+    assert property_types.is_plain_address(text) is plain
 
 
 def test_a_member_is_one_of_the_partners_own(alice, bob):
