@@ -120,6 +120,7 @@ class SubscriptionsView(BackOfficeView):
     noun = "subscription"
     list_title = _l("Subscriptions")
     list_lead = _l("What accounts have agreed on, until when, and what comes next.")
+    own_lead = _l("What your account has agreed on, until when, and what comes next.")
     show_title = _l("Subscription")
     add_title = _l("New subscription for %(name)s")
     add_label = _l("Add subscription")
@@ -149,9 +150,9 @@ class SubscriptionsView(BackOfficeView):
         "created_by": _l("Created by"),
     }
     list_columns = [
-        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "currency", "public_id",
-        "starts_on",
+        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "public_id", "starts_on",
     ]  # fmt: skip
+    more_columns = ("currency",)
     totaled = ("calculation.net",)
     add_columns = ["title"]
     edit_columns = ["title", "remark"]
@@ -193,6 +194,9 @@ class SubscriptionsView(BackOfficeView):
         if may("plan.list"):
             tools.insert(0, Link(_("View plans"), url_for("PlansView.compare"), "layout-grid"))
         return tools
+
+    def lead(self) -> Any:
+        return self.list_lead if current_scope().kind.manages_accounts else self.own_lead
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         smallest = (alias_of(Subscription, "calculation").net_minor, Subscription.currency)

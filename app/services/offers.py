@@ -34,6 +34,7 @@ from ..models import (
     ResourceGroup,
     Subscription,
     SubscriptionStatus,
+    in_language,
 )
 from ..pricing import Amount
 from ..tenancy import in_subtree, unscoped
@@ -62,6 +63,10 @@ class Wanted:
     name_de: str
     plan_id: int | None = None
     article_id: int | None = None
+
+    @property
+    def name(self) -> str:
+        return in_language(self, "name")
 
 
 @dataclass(frozen=True)
