@@ -406,7 +406,7 @@ def _told_plan(said: dict[str, Any], order: Order, offer: Offer | None) -> list[
         (_("Payment"), PaymentMode(said["payment_mode"]).label),
         (_("Data location"), location),
         (_("Currency"), said["currency"]),
-        (Meter.USERS.label, shown(said.get("users") or plan.included_users, "number")),
+        (Meter.USERS.label, shown(plan.included_users if said.get("users") is None else said["users"], "number")),
         (_("Postponed billing"), shown(bool(said.get("postponed")), "flag")),
     ]
 

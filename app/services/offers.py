@@ -226,6 +226,8 @@ def _terms(plan: Plan, said: dict[str, Any]) -> Terms:
             quantities[meter] = plan.included(meter)
         elif type(quantity) is not int:
             raise Refused(_("A whole number, please."), field=meter.value)
+    if quantities[Meter.USERS] == 0 != plan.included_users:
+        raise Refused(_("At least 1, please. Left empty, it is as many as the plan includes."), field="users")
     return Terms(
         plan=plan,
         currency=said["currency"],

@@ -438,7 +438,7 @@ class BackOfficeView(ModelView):
         )
 
     def _sections(self, row: Any) -> list[Section]:
-        told = [Section(key, str(title), self._facts(row, names)) for key, title, names in self.sections]
+        told = [Section(key, str(title), self._facts_of(row, names)) for key, title, names in self.sections]
         told = [section for section in told if section.facts or self.tells_empty]
         pk = inspect(row).identity[0]
         for key, title, endpoint, foreign_key in self.related:
@@ -447,7 +447,7 @@ class BackOfficeView(ModelView):
                 told.append(Section(key, str(title), url=url_for(f"{endpoint}.related_list", key=foreign_key, pk=pk)))
         return told
 
-    def _facts(self, row: Any, names: Any) -> list[Fact]:
+    def _facts_of(self, row: Any, names: Any) -> list[Fact]:
         facts = [Fact(str(field.label), field.cell(row)) for field in self.fields(names).values()]
         return [fact for fact in facts if self.tells_empty or fact.cell.text]
 
