@@ -28,7 +28,7 @@ HOME = Path(__file__).parents[1]
 IMAGES = HOME / "docs/images"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-quic"]
 DESK, PHONE = (1280, 800), (390, 844)
-COLORS = 160  # of a picture: a screen has few, and thus stays below 120 kB
+COLORS = 256  # of a picture: a screen has few, and thus stays below 120 kB
 SECONDS_TO_BUILD = 300
 PASSWORD = "kontor-demo-2026"  # the demo's, as the README has it
 ALICE, BOB, CHARLIE, DORA = (
@@ -73,6 +73,10 @@ def open_row(text: str) -> Deed:
     return lambda page: page.locator("tbody tr", has_text=text).first.locator("th a").click()
 
 
+def scroll_to(selector: str, text: str) -> Deed:
+    return lambda page: page.locator(selector, has_text=text).first.evaluate("e => e.scrollIntoView()")
+
+
 def find_customer(page: Page) -> None:
     page.locator("[name=q]").fill("werft")
     page.locator(".k-account-choice label", has_text="Werft").click()
@@ -92,7 +96,8 @@ PICTURES = [
     Picture("code", CHARLIE, "/a/alpenwerk/relationships/list/",
             (click("[data-add]"), fill("email", "hallo@kueste.example"), in_dialog)),
     Picture("deadlines", ALICE, "/a/nordlicht/deadlines/"),
-    Picture("plans", ALICE, "/a/nordlicht/plans/compare?currency=EUR"),
+    Picture("plans", ALICE, "/a/nordlicht/plans/compare?currency=EUR",
+            (scroll_to("main section", "Monitoring"),)),
     Picture("subscription", BOB, "/a/kuestenfunk/subscriptions/list/",
             (open_row("Hafenüberwachung"), click(".k-why-button"))),
     Picture("upfront", DORA, "/a/kontor/upfront/list/", (open_row("Küstenfunk"),)),
@@ -100,7 +105,7 @@ PICTURES = [
             (click("a[href*='/surrender']"), click("#dialog input:not([type=hidden])"),
              lambda page: page.keyboard.type("5"), in_dialog)),
     Picture("order-new", ALICE, NEW_ORDER),
-    Picture("order-plan", ALICE, NEW_ORDER, (*CLOUD, click(".k-how summary"))),
+    Picture("order-plan", ALICE, NEW_ORDER, CLOUD),
     Picture("order-summary", ALICE, NEW_ORDER,
             (*CLOUD, go_on, find_customer, go_on, fill("domain", "werft.field.example"), go_on)),
     Picture("order-failed", ALICE, "/a/nordlicht/orders/list/", (open_row("Sensorik Lübeck"),)),
@@ -183,7 +188,7 @@ def settle(page: Page) -> None:
 
 def small(png: bytes) -> bytes:
     """The same with a palette, a third of the size."""
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS, kmeans=2, dither=Image.Dither.NONE)
     out = io.BytesIO()
     few.save(out, "PNG", optimize=True)
     return out.getvalue()
