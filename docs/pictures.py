@@ -74,7 +74,7 @@ def open_row(text: str) -> Deed:
 
 
 def scroll_to(selector: str, text: str) -> Deed:
-    return lambda page: page.locator(selector, has_text=text).first.evaluate("e => e.scrollIntoView()")
+    return lambda page: page.locator(selector, has_text=text).first.evaluate("e => scrollBy(0, e.getBoundingClientRect().top - 80)")
 
 
 def find_customer(page: Page) -> None:

@@ -193,8 +193,8 @@ def settle(delivery_id: int, attempt: int, answer: Answer) -> None:
     elif answer.outcome is Outcome.HIDDEN:
         delivery.status, delivery.next_try_at = DeliveryStatus.FAILED, None  # no fault of the receiver's
     else:
-        _try_again(delivery, rest := min(answer.pause, LONGEST_PAUSE))
-        _let_rest(webhook, rest)
+        _try_again(delivery)
+        _let_rest(webhook, min(answer.pause, LONGEST_PAUSE))
         webhook.failing_since = webhook.failing_since or clock.now()
         if answer.is_gone or clock.now() - webhook.failing_since >= PATIENCE:
             _stop(webhook)
@@ -209,20 +209,19 @@ def _note(delivery: WebhookDelivery, answer: Answer) -> None:
     delivery.tries = [*delivery.tries, told][-TRIES_KEPT:]
 
 
-def _try_again(delivery: WebhookDelivery, rest: timedelta) -> None:
-    """Later, and later each time, and not before the receiver wants it; after the last try it is over until somebody
-    sends it again."""
+def _try_again(delivery: WebhookDelivery) -> None:
+    """Later, and later each time; after the last try it is over until somebody sends it again."""
     if delivery.round > len(RETRY_AFTER):
         delivery.status, delivery.next_try_at = DeliveryStatus.FAILED, None
         return
     pause = RETRY_AFTER[delivery.round - 1] * (1 + SystemRandom().uniform(-JITTER, JITTER))
-    delivery.status, delivery.next_try_at = DeliveryStatus.WAITING, clock.now() + max(pause, rest)
+    delivery.status, delivery.next_try_at = DeliveryStatus.WAITING, clock.now() + pause
 
 
 def _let_rest(webhook: Webhook, rest: timedelta) -> None:
-    """A receiver that has asked for a pause gets nothing else that waits, either; what happens meanwhile it is told."""
-    waiting = WebhookDelivery.status == DeliveryStatus.WAITING
-    until = clock.now() + rest
+    """Nothing that waits goes to a receiver before the pause it has asked for is over; what happens meanwhile does."""
+    db.session.flush()
+    waiting, until = WebhookDelivery.status == DeliveryStatus.WAITING, clock.now() + rest
     sooner = update(WebhookDelivery).where(
         WebhookDelivery.webhook_id == webhook.id, waiting, WebhookDelivery.next_try_at < until
     )
