@@ -74,7 +74,8 @@ def open_row(text: str) -> Deed:
 
 
 def scroll_to(selector: str, text: str) -> Deed:
-    return lambda page: page.locator(selector, has_text=text).first.evaluate("e => scrollBy(0, e.getBoundingClientRect().top - 80)")
+    below_the_bar = "e => scrollBy(0, e.getBoundingClientRect().top - 80)"
+    return lambda page: page.locator(selector, has_text=text).first.evaluate(below_the_bar)
 
 
 def find_customer(page: Page) -> None:
