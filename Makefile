@@ -16,7 +16,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.p
 
 export TZ := UTC
 
-.PHONY: help run test lint translations messages lock clean demo bench load
+.PHONY: help run test lint translations messages lock clean demo bench load pictures
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make demo             fills a new demo with SIZE=1000000 accounts, a tenth of them Nordlicht's"
 	@echo "make bench            measures Kontor beside plain Flask-AppBuilder with SIZE=1000000 accounts"
 	@echo "make load             lets people work and export at once for MINUTES=5, with SIZE=100000 accounts"
+	@echo "make pictures         takes the pictures of README and guide anew  (ARGS='plans portal' for a few)"
 	@echo "make messages         brings the catalogues in app/translations up to the sentences in the code; then translate"
 	@echo "make lock             brings requirements*.txt up to requirements*.in  (UPGRADE=--upgrade for newer releases)"
 	@echo "make clean            removes what make can make again; never instance/, where the data is"
@@ -48,6 +49,9 @@ bench: .venv/.dev translations
 
 load: .venv/.dev translations
 	@$(PY) benchmarks/load.py $(or $(MINUTES),5) $(or $(SIZE),100000) $(ARGS)
+
+pictures: .venv/.dev translations
+	@$(PY) docs/pictures.py $(ARGS)
 
 translations: $(CATALOGUES)
 

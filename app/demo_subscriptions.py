@@ -33,6 +33,7 @@ from .tenancy import unscoped
 As = Callable[[str], AbstractContextManager[Member]]
 EUROPE = [DataLocation.EU]
 BOTH = [DataLocation.EU, DataLocation.US]
+TITLES = {"en": "Main contract", "de": "Hauptvertrag"}
 RATES = {"EUR": Decimal(1), "CHF": Decimal("1.1"), "GBP": Decimal("0.9"), "NOK": Decimal(11)}  # list prices, not rates
 
 PRODUCTS = [
@@ -105,25 +106,25 @@ def build(dice: random.Random, as_: As) -> None:
     """Most customers have one, some two; Küstenfunk has one of each kind that needs somebody to do something."""
     with unscoped("who there is", writes=False) as session:
         customers = session.execute(
-            select(Account.slug, Account.created_at)
+            select(Account.slug, Account.created_at, Account.language)
             .where(Account.archived_at.is_(None), Account.kind == "customer", Account.slug != "kuestenfunk")
             .order_by(Account.id)
         ).all()
-    for slug, since in customers:
+    for slug, since, language in customers:
         if dice.random() < 0.8:
-            _some(slug, since, dice, as_)
+            _some(slug, since, TITLES[language], dice, as_)
     _kuestenfunk(as_)
     _upfront(as_)
     with unscoped("the clock has struck every hour since"):
         subscription_clock.run()
 
 
-def _some(slug: str, since: datetime, dice: random.Random, as_: As) -> None:
+def _some(slug: str, since: datetime, title: str, dice: random.Random, as_: As) -> None:
     """One that began with the account, and is renewed to this day where its term was a month."""
     key = dice.choice(("basic", "basic", "professional", "professional", "enterprise", "cloud-team"))
     first = max(since, clock.now() - timedelta(days=dice.randint(40, 355)))
     users = dice.choice((2, 3, 5, 8)) if key == "basic" else dice.choice((12, 18, 25, 40))
-    number = _add(as_, slug, key, "Hauptvertrag" if slug[0] < "n" else "Main contract", first, users=users)
+    number = _add(as_, slug, key, title, first, users=users)
     with as_("dora@kontor.example"):
         subscription = db.session.get(Subscription, number)
         if subscriptions.can_be_renewed(subscription) and dice.random() < 0.85:

@@ -3,7 +3,8 @@
 A name is looked up for every try, each of its addresses has to be one of the public internet, and the connection is
 made to the very address that was looked at. So neither a name that leads inside nor one that changes its mind reaches
 anything of the network Kontor stands in. No redirect is followed, no proxy asked; an answer is read as far as it is
-kept, and nobody holds a worker for longer than `PATIENCE`. Names in WEBHOOK_HOSTS are trusted by whoever runs Kontor.
+kept, and nobody holds a worker for long: `LOOKUP`, `CONNECT` for each address, and `PATIENCE` see to it. Names in
+WEBHOOK_HOSTS are trusted by whoever runs Kontor.
 """
 
 from __future__ import annotations
@@ -13,24 +14,29 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
-from threading import Timer
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from threading import Thread, Timer
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from flask import current_app
 from flask_babel import gettext as _
 
-from . import domains
+from . import clock, domains
 from .errors import Refused
 from .models import Outcome
 
+LOOKUP = 5  # seconds to find the addresses of a name
 CONNECT = 5  # seconds to reach the receiver
 PATIENCE = 15  # seconds for all of it
 KEPT = 1000  # characters of an answer
 LONGEST = 500  # characters of an address
+BUSY = {429, 503}  # answers that may say when to come back
 PORTS = {"https": 443, "http": 80}
 _TUNNELS = [ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
@@ -47,6 +53,7 @@ class Answer:
     code: int | None = None
     text: str = ""  # how it began, as far as it can be read
     duration: int = 0  # milliseconds
+    pause: timedelta = timedelta(0)  # the receiver asks not to be called before that is over; as long as it likes
 
     @property
     def is_gone(self) -> bool:
@@ -110,8 +117,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
     """Send it, once. Whatever a network or a receiver can think of becomes an answer."""
     begun = time.monotonic()
     try:
-        code, text = _post(urlsplit(url), body, headers)
-        answer = Answer(Outcome.OK if 200 <= code < 300 else Outcome.REFUSED, code, text)
+        answer = _post(urlsplit(url), body, headers)
     except Internal:
         answer = Answer(Outcome.INTERNAL)
     except TimeoutError:
@@ -120,10 +126,10 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
         answer = Answer(Outcome.INSECURE)
     except (OSError, HTTPException, ValueError):
         answer = Answer(Outcome.UNREACHABLE)
-    return Answer(answer.outcome, answer.code, answer.text, int((time.monotonic() - begun) * 1000))
+    return replace(answer, duration=int((time.monotonic() - begun) * 1000))
 
 
-def _post(parts: SplitResult, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+def _post(parts: SplitResult, body: bytes, headers: dict[str, str]) -> Answer:
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     with _connected(host, port) as raw:
@@ -134,18 +140,33 @@ def _post(parts: SplitResult, body: bytes, headers: dict[str, str]) -> tuple[int
             connection = HTTPConnection(host, port)
             connection.sock = sock
             connection.request("POST", target, body, {**headers, "Host": parts.netloc, "Connection": "close"})
-            answer = connection.getresponse()
-            return answer.status, _readable(answer.read(KEPT * 4))
+            got = connection.getresponse()
+            outcome = Outcome.OK if 200 <= got.status < 300 else Outcome.REFUSED
+            return Answer(outcome, got.status, _readable(got.read(KEPT * 4)), pause=_asked_pause(got))
 
 
 @contextmanager
 def _connected(host: str, port: int) -> Iterator[socket.socket]:
     """A connection to one of the addresses of that name, all of which have been looked at."""
-    addresses = [found[4][0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    addresses = _addresses_of(host, port)
     if not _is_trusted(host) and not all(map(is_public, addresses)):
         raise Internal
     with _reached(addresses, port) as sock:
         yield sock
+
+
+def _addresses_of(host: str, port: int) -> list[str]:
+    """What the name server says. Asked by a thread that may be left, since the system lets nobody set a limit there."""
+    said: Future[list[str]] = Future()
+
+    def ask() -> None:
+        try:
+            said.set_result([found[4][0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except Exception as error:  # noqa: BLE001 whatever it is, the one who waits is told
+            said.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    return said.result(LOOKUP)
 
 
 def _reached(addresses: list[str], port: int) -> socket.socket:
@@ -187,6 +208,18 @@ def _deadline(sock: socket.socket) -> Iterator[None]:
     finally:
         timer.cancel()
         timer.join()
+
+
+def _asked_pause(got: HTTPResponse) -> timedelta:
+    """What a busy receiver says in `Retry-After`, in seconds or as a date; none where it says nothing one can read."""
+    said = (got.headers.get("Retry-After") or "").strip() if got.status in BUSY else ""
+    with suppress(ValueError):
+        if said.isascii() and said.isdecimal():
+            return timedelta(seconds=int(said[:9]))  # which is years, and no number is too large
+        if said:
+            moment = parsedate_to_datetime(said)
+            return max(timedelta(0), (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - clock.now())
+    return timedelta(0)
 
 
 def _readable(content: Any) -> str:

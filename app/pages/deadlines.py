@@ -44,7 +44,7 @@ class Entry:
 
 
 class DeadlinesView(BaseView):
-    """What comes up: this week, this month, later."""
+    """What comes up: within a week, within a month, later."""
 
     route_base = "/deadlines"
     class_permission_name = "deadline"

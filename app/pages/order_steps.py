@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import render_template, request, url_for
-from flask_babel import format_date, ngettext
+from flask_babel import format_date, ngettext, pgettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -75,6 +75,11 @@ class StepForm(FlaskForm):
         """What its page shows besides."""
         return {}
 
+    @property
+    def unreadable(self) -> str:
+        """Why something typed is not understood; no price can be told for it."""
+        return next((str(error) for field in self for error in field.process_errors), "")
+
     def refuse(self, refusal: Refused) -> None:
         """Say no where the reason lies."""
         if refusal.field in self:
@@ -89,20 +94,26 @@ class StepForm(FlaskForm):
 class PlanForm(StepForm):
     STEP = "plan"
     plan_id = RadioField(_l("Plan"), [InputRequired(_l("Choose one of the plans on offer."))], coerce=_number)
-    payment_mode = RadioField(_l("Payment"), choices=lambda: choices((one.value, one.label) for one in PaymentMode))
-    location = RadioField(
-        _l("Data location"),
-        choices=lambda: choices((one.value, one.label) for one in DataLocation),
-        validate_choice=False,  # some plans have none
-    )
+    payment_mode = RadioField(_l("Payment"))
+    location = RadioField(_l("Data location"), validate_choice=False)  # some plans have none
     currency = SelectField(_l("Currency"), choices=currencies)
-    users = WholeNumberField(Meter.USERS.label, [Optional()], render_kw={"inputmode": "numeric"})
+    users = WholeNumberField(
+        Meter.USERS.label,
+        [Optional()],
+        description=_l("Left empty: as many as the plan includes."),
+        render_kw={"inputmode": "numeric"},
+    )
     postponed = BooleanField(_l("Postponed billing"))
 
     @classmethod
     def of(cls, order: Order) -> Any:
         form = super().of(order)
-        form.plan_id.choices = choices((plan.id, plan.name) for plan in _plans_of(order.product_type))
+        plans = _plans_of(order.product_type)
+        modes = {mode for plan in plans for mode in plan.payment_modes}
+        places = {place for plan in plans for place in plan.product.data_locations}
+        form.plan_id.choices = choices((plan.id, plan.name) for plan in plans)
+        form.payment_mode.choices = choices((one.value, one.label) for one in PaymentMode if one in modes)
+        form.location.choices = choices((one.value, one.label) for one in DataLocation if one in places)
         return form
 
     @classmethod
@@ -238,7 +249,8 @@ class SubscriptionForm(StepForm):
             types = {one.plan.product.type for one in found}
             plans = [plan for type_ in types for plan in _plans_of(type_)]
             form.plan_id.choices = choices((plan.id, f"{plan.name} ({plan.product.name})") for plan in plans)
-            form.plan_id.data = form.plan_id.data or next((plan.id for plan in plans), None)
+            own = next((one.plan_id for one in found if one.id == form.subscription_id.data), None)
+            form.plan_id.data = form.plan_id.data or next((plan.id for plan in plans if plan.id != own), None)
         else:
             del form.plan_id
         return form
@@ -307,7 +319,8 @@ class ProductsForm(StepForm):
         if request.method != "POST" and form.chosen is not None:
             form.subscription_id.data = form.chosen.id
         groups = [group for group in form.chosen.groups if not group.is_archived] if form.chosen else []
-        form.group_id.choices = choices([("", _("none")), *((group.id, group.name) for group in groups)])
+        none = ("", pgettext("resource group", "none"))
+        form.group_id.choices = choices([none, *((group.id, group.name) for group in groups)])
         return form
 
     def more(self, order: Order) -> dict[str, Any]:
@@ -388,12 +401,12 @@ def _told_plan(said: dict[str, Any], order: Order, offer: Offer | None) -> list[
     plan = db.session.get(Plan, said["plan_id"])
     location = DataLocation(said["location"]).label if said.get("location") else ""
     return [
-        (_("Plan"), f"{plan.product.name} {plan.name}"),
+        (_("Plan"), f"{plan.product.name} · {plan.name}"),
         (_("Billed"), plan.period.label),
         (_("Payment"), PaymentMode(said["payment_mode"]).label),
         (_("Data location"), location),
         (_("Currency"), said["currency"]),
-        (Meter.USERS.label, shown(said.get("users") or plan.included_users, "number")),
+        (Meter.USERS.label, shown(plan.included_users if said.get("users") is None else said["users"], "number")),
         (_("Postponed billing"), shown(bool(said.get("postponed")), "flag")),
     ]
 
@@ -431,6 +444,6 @@ def _told_subscription(said: dict[str, Any], order: Order, offer: Offer | None) 
         facts.append((_("New plan"), db.session.get(Plan, said["plan_id"]).name))
     if order.kind is OrderKind.LICENSES and offer is not None:
         facts.append((_("Resource group"), offer.group.name if offer.group else offer.new_group))
-        facts += [(_("Product"), f"{shown(wanted.quantity, 'number')} × {wanted.name_en}") for wanted in offer.lines]
+        facts += [(_("Product"), f"{shown(wanted.quantity, 'number')} × {wanted.name}") for wanted in offer.lines]
     return [*facts, (_("Own reference"), said.get("reference") or ""), (_("Remark"), said.get("remark") or "")]
 

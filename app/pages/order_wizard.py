@@ -173,7 +173,7 @@ class OrderWizard(BaseView):
             abort(404)
         form = STEP_FORMS[step].of(order)
         form.validate()
-        return render_template("_order_price.html", order=order, **_preview(order, step, form.facts()))
+        return render_template("_order_price.html", order=order, **_preview(order, step, form))
 
     @expose("/discard/<int:pk>", methods=["POST"])
     @has_access
@@ -216,7 +216,7 @@ class OrderWizard(BaseView):
             url=_url(step, order),
             preview_url=url_for("OrderWizard.preview", pk=order.id, step=step),
             **form.more(order),
-            **_preview(order, step, form.facts()),
+            **_preview(order, step, form),
         )
         return page, 422 if form.errors or form.form_errors else 200
 
@@ -265,10 +265,12 @@ def _steps(order: Order, here: str) -> list[Step]:
 # --- the price ---------------------------------------------------------------------------------------------------
 
 
-def _preview(order: Order, step: str, facts: dict[str, Any]) -> dict[str, Any]:
+def _preview(order: Order, step: str, form: Any) -> dict[str, Any]:
     """The price as a step stands; where it cannot be told yet, why."""
     try:
-        return _price(order, offers.preview(order, step, facts, by=me()), None)
+        if form.unreadable:
+            raise Refused(form.unreadable)
+        return _price(order, offers.preview(order, step, form.facts(), by=me()), None)
     except Refused as refusal:
         return _price(order, None, refusal)
 
@@ -298,19 +300,19 @@ def _tiles() -> list[Tile]:
 
     return [
         Tile(
-            _("Cloud"),
+            str(ProductType.CLOUD.label),
             _("An instance of its own for your customer, under their own domain."),
             "server",
             [(OrderKind.SUBSCRIBE, "cloud", _("Order cloud")), *later("cloud")],
         ),
         Tile(
-            _("SaaS"),
+            str(ProductType.SAAS.label),
             _("A place in the shared service, ready at once, in the currency of your choice."),
             "world",
             [(OrderKind.SUBSCRIBE, "saas", _("Order SaaS")), *later("saas")],
         ),
         Tile(
-            _("On-premise"),
+            str(ProductType.ON_PREMISE.label),
             _("Not sold anew: renew or upgrade a license that exists."),
             "building",
             later("on-premise"),
@@ -332,11 +334,16 @@ def _drafts() -> list[dict[str, str]]:
     return [
         {
             "title": order.customer or str(order.kind.label),
-            "kind": str(order.kind.label),
-            "about": _("begun %(when)s by %(who)s", when=shown(order.created_at, "moment"), who=order.author),
+            "about": " · ".join([*_about(order), _("begun %(when)s by %(who)s", when=begun, who=order.author)]),
             "next": str(TITLES[offers.missing(order) or "summary"]),
             "url": url_of(order),
             "discard_url": url_for("OrderWizard.discard", pk=order.id),
         }
-        for order in found
+        for order, begun in ((order, shown(order.created_at, "moment")) for order in found)
     ]
+
+
+def _about(order: Order) -> list[str]:
+    """What a draft is beside its title: the kind, unless it is the title, and the type of product."""
+    said = [str(order.kind.label)] if order.customer else []
+    return [*said, str(order.product_type.label)] if order.product_type else said

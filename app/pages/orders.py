@@ -39,7 +39,7 @@ from ..ui.explaining import explained
 from ..ui.fields import Trimmed, reason_field
 from ..ui.formats import shown
 from ..ui.interface import Table
-from ..ui.page import Action, Cell, DetailPage, Empty, FormPage, Link, Section
+from ..ui.page import Action, Cell, DetailPage, Empty, FormPage, Link
 from ..ui.view import BackOfficeView, command, find, leave_form
 from .order_wizard import url_of
 
@@ -96,9 +96,10 @@ class OrdersView(BackOfficeView):
         "delete_on": _l("Deleted on"),
     }
     list_columns = [
-        "public_id", "kind", "customer", "status", "gross", "currency", "plan.name", "domain", "reference", "author",
-        "placed_at", "created_at",
+        "public_id", "kind", "customer", "status", "gross", "plan.name", "domain", "reference", "author", "placed_at",
+        "created_at",
     ]  # fmt: skip
+    more_columns = ("currency",)
     totaled = ("gross",)
     search = ("public_id", "customer", "domain", "reference", "author")
     order = ("-created_at",)
@@ -110,6 +111,7 @@ class OrdersView(BackOfficeView):
              "administrator", "credentials_to", "reference", "remark", "author", "ordered_by"),
         ),
     )  # fmt: skip
+    tells_empty = False  # a renewal has no domain, an order of licenses no plan
     loads = (joinedload(Order.account), joinedload(Order.plan), joinedload(Order.calculation),
              joinedload(Order.subscription), joinedload(Order.resource_group))  # fmt: skip
     related_keys = {"account_id": Account, "subscription_id": Subscription}
@@ -123,11 +125,6 @@ class OrdersView(BackOfficeView):
         recipients = {"value": lambda row: ", ".join(row.credentials_to)}
         gross = {"kind": "money", "minor": (Order.gross_minor, Order.currency)}
         return changed(fields, domain=domain, gross=gross, credentials_to=recipients)
-
-    def _sections(self, row: Order) -> list[Section]:
-        """Only what the order says: a renewal has no domain, an order of licenses no plan."""
-        told = super()._sections(row)
-        return [replace(section, facts=[fact for fact in section.facts if fact.cell.text]) for section in told]
 
     def lead(self) -> Any:
         """A customer is told who orders for it."""

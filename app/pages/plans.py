@@ -239,14 +239,19 @@ def _chosen(known: list[str]) -> str:
 
 
 def _by_product(offered: list[Plan], today: date, currency: str) -> list[tuple[Shelf, list[Offer]]]:
+    """What is sold first, then what can only be renewed and upgraded."""
     shelves: dict[int, tuple[Shelf, list[Offer]]] = {}
-    for plan in sorted(offered, key=lambda one: (sort_key(one.product.name), _cost(one, today, currency))):
+    for plan in sorted(offered, key=lambda one: (*_place(one.product), _cost(one, today, currency))):
         price = plan.price_on(today, currency)
         if price is not None:
             product = plan.product
             shelf = Shelf(product.id, product.name, product.type, product.description, product.allows(Operation.SELL))
             shelves.setdefault(product.id, (shelf, []))[1].append(offer_of(plan, price))
     return list(shelves.values())
+
+
+def _place(product: Product) -> tuple[bool, str]:
+    return not product.allows(Operation.SELL), sort_key(product.name)
 
 
 def _cost(plan: Plan, today: date, currency: str) -> tuple[int, str]:

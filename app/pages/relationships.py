@@ -60,7 +60,7 @@ class CodeForm(FlaskForm):
         _l("Code"),
         [REQUIRED, Length(max=40)],
         description=_l("The client reads it out of the mail and tells you."),
-        render_kw={"inputmode": "numeric", "autocomplete": "one-time-code"},
+        render_kw={"inputmode": "numeric", "autocomplete": "one-time-code", "autofocus": True},
     )
 
 

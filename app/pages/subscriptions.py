@@ -120,6 +120,7 @@ class SubscriptionsView(BackOfficeView):
     noun = "subscription"
     list_title = _l("Subscriptions")
     list_lead = _l("What accounts have agreed on, until when, and what comes next.")
+    own_lead = _l("What your account has agreed on, until when, and what comes next.")
     show_title = _l("Subscription")
     add_title = _l("New subscription for %(name)s")
     add_label = _l("Add subscription")
@@ -149,9 +150,10 @@ class SubscriptionsView(BackOfficeView):
         "created_by": _l("Created by"),
     }
     list_columns = [
-        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "currency", "public_id",
-        "starts_on",
+        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "public_id", "starts_on",
     ]  # fmt: skip
+    more_columns = ("currency",)
+    tells_empty = False  # most have no free month, no day of deletion, no remark
     totaled = ("calculation.net",)
     add_columns = ["title"]
     edit_columns = ["title", "remark"]
@@ -193,6 +195,9 @@ class SubscriptionsView(BackOfficeView):
         if may("plan.list"):
             tools.insert(0, Link(_("View plans"), url_for("PlansView.compare"), "layout-grid"))
         return tools
+
+    def lead(self) -> Any:
+        return self.list_lead if current_scope().kind.manages_accounts else self.own_lead
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         smallest = (alias_of(Subscription, "calculation").net_minor, Subscription.currency)
@@ -260,11 +265,6 @@ class SubscriptionsView(BackOfficeView):
         account = _whose()
         return subscriptions.add(account, _terms(form), title=form.title.data, remark=form.remark.data, by=me())
 
-    def links(self, row: Subscription) -> list[Link]:
-        if not may("subscription.add_group") or row.is_over:
-            return []
-        return [Link(_("Add resource group"), self.url("add_group", pk=row.id), icon="sitemap", modal=True)]
-
     def created_message(self, row: Subscription) -> str:
         return _("%(title)s runs as %(id)s.", title=row.title, id=row.public_id)
 
@@ -311,6 +311,7 @@ class SubscriptionsView(BackOfficeView):
             ("renew", _("Renew"), "refresh", may("subscription.renew") and subscriptions.can_be_renewed(row)),
             ("report_usage", _("Report usage"), "gauge", may("subscription.report_usage") and row.is_running),
             ("ask_upfront", _("Pay upfront"), "coin", may("subscription.ask_upfront") and _could_be_upfront(row)),
+            ("add_group", _("Add resource group"), "sitemap", may("subscription.add_group") and not row.is_over),
             ("suspend", _("Suspend"), "player-pause", may("subscription.suspend") and _suspendable(row)),
         ]
         asked = [self._question(row, verb, label, icon) for verb, label, icon, fits in offered if fits]

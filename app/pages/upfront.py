@@ -74,8 +74,10 @@ class UpfrontView(BackOfficeView):
     }
     list_columns = [
         "subscription.title", "subscription.public_id", "account.name", "account.contact", "account.phone",
-        "amount", "currency", "status", "requested_at", "remark",
+        "amount", "status", "requested_at", "remark",
     ]  # fmt: skip
+    more_columns = ("currency",)
+    tells_empty = False  # what is still to come
     totaled = ("amount",)
     search = ("subscription.title", "subscription.public_id", "account.name", "remark")
     order = ("-requested_at",)
@@ -112,7 +114,10 @@ class UpfrontView(BackOfficeView):
         page, subscription = super().detail_page(row), row.subscription
         link = Link(_("Open subscription"), url_for("SubscriptionsView.show", pk=subscription.id), "receipt")
         lead = f"{subscription.public_id} · {subscription.plan.name} · {row.account.name}"
-        return replace(page, title=subscription.title, links=[link], lead=lead)
+        ahead = next((one for one in page.actions if one.modal), None)
+        edit = Link(ahead.label, ahead.url, ahead.icon, modal=True) if ahead else None
+        actions = [one for one in page.actions if one is not ahead]
+        return replace(page, title=subscription.title, links=[link], lead=lead, edit=edit, actions=actions)
 
     def questions(self, row: UpfrontRequest) -> list[Action]:
         offered = [

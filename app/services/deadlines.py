@@ -52,7 +52,7 @@ class Span(StrEnum):
         return _SPAN_LABELS[self]
 
 
-_SPAN_LABELS = {Span.WEEK: _l("This week"), Span.MONTH: _l("This month"), Span.LATER: _l("Later")}
+_SPAN_LABELS = {Span.WEEK: _l("Next 7 days"), Span.MONTH: _l("Next 30 days"), Span.LATER: _l("Later")}
 
 Source = Callable[[date, str], Iterable[Deadline]]
 SOURCES: dict[str, Source] = {}
@@ -76,13 +76,12 @@ def ahead(*, zone: str, may: Callable[[str], bool], most: int | None = None) -> 
 
 
 def spans(deadlines: Iterable[Deadline], *, zone: str) -> dict[Span, list[Deadline]]:
-    """The same, by how near they are: a week ends on Sunday, a month on its last day."""
+    """The same, by how near they are. Counted from today: on a Sunday, too, the days ahead are the next seven."""
     today = clock.today(zone)
-    sunday = today + timedelta(days=6 - today.weekday())
-    next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    week, month = today + timedelta(days=7), today + timedelta(days=30)
     board: dict[Span, list[Deadline]] = {span: [] for span in Span}
     for one in deadlines:
-        board[Span.WEEK if one.on <= sunday else Span.MONTH if one.on < next_month else Span.LATER].append(one)
+        board[Span.WEEK if one.on <= week else Span.MONTH if one.on <= month else Span.LATER].append(one)
     return board
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import SystemRandom
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import aliased
 
 from .. import clock, outbox
@@ -38,6 +38,7 @@ from .members import administrators_of
 _MINUTES = (1, 5, 30, 2 * 60, 5 * 60, 10 * 60, 14 * 60, 20 * 60, 24 * 60)
 RETRY_AFTER = [timedelta(minutes=minutes) for minutes in _MINUTES]  # more than three days in all
 JITTER = 0.2  # of a pause, one way or the other: receivers that come back are not run over
+LONGEST_PAUSE = timedelta(days=1)  # that a receiver can ask for
 LEASE = timedelta(minutes=2)  # a worker that has not come back by then is taken to be dead
 PATIENCE = timedelta(days=5)  # without a single success, then a webhook is stopped
 KEPT, TRIES_KEPT = timedelta(days=30), 30
@@ -193,6 +194,7 @@ def settle(delivery_id: int, attempt: int, answer: Answer) -> None:
         delivery.status, delivery.next_try_at = DeliveryStatus.FAILED, None  # no fault of the receiver's
     else:
         _try_again(delivery)
+        _let_rest(webhook, min(answer.pause, LONGEST_PAUSE))
         webhook.failing_since = webhook.failing_since or clock.now()
         if answer.is_gone or clock.now() - webhook.failing_since >= PATIENCE:
             _stop(webhook)
@@ -214,6 +216,16 @@ def _try_again(delivery: WebhookDelivery) -> None:
         return
     pause = RETRY_AFTER[delivery.round - 1] * (1 + SystemRandom().uniform(-JITTER, JITTER))
     delivery.status, delivery.next_try_at = DeliveryStatus.WAITING, clock.now() + pause
+
+
+def _let_rest(webhook: Webhook, rest: timedelta) -> None:
+    """Nothing that waits goes to a receiver before the pause it has asked for is over; what happens meanwhile does."""
+    db.session.flush()
+    waiting, until = WebhookDelivery.status == DeliveryStatus.WAITING, clock.now() + rest
+    sooner = update(WebhookDelivery).where(
+        WebhookDelivery.webhook_id == webhook.id, waiting, WebhookDelivery.next_try_at < until
+    )
+    db.session.execute(sooner.values(next_try_at=until), execution_options={"synchronize_session": False})
 
 
 def _stop(webhook: Webhook) -> None:

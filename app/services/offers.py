@@ -34,6 +34,7 @@ from ..models import (
     ResourceGroup,
     Subscription,
     SubscriptionStatus,
+    in_language,
 )
 from ..pricing import Amount
 from ..tenancy import in_subtree, unscoped
@@ -62,6 +63,10 @@ class Wanted:
     name_de: str
     plan_id: int | None = None
     article_id: int | None = None
+
+    @property
+    def name(self) -> str:
+        return in_language(self, "name")
 
 
 @dataclass(frozen=True)
@@ -221,6 +226,8 @@ def _terms(plan: Plan, said: dict[str, Any]) -> Terms:
             quantities[meter] = plan.included(meter)
         elif type(quantity) is not int:
             raise Refused(_("A whole number, please."), field=meter.value)
+    if quantities[Meter.USERS] == 0 != plan.included_users:
+        raise Refused(_("At least 1, please. Left empty, it is as many as the plan includes."), field="users")
     return Terms(
         plan=plan,
         currency=said["currency"],

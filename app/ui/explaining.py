@@ -172,7 +172,7 @@ def _grants(plan: Plan) -> Any:
 
 
 def _terms(plan: Plan, price: PlanPrice) -> Any:
-    yield " / ".join(str(mode.label) for mode in plan.payment_modes)
+    yield _("Payment: %(modes)s", modes=" / ".join(str(mode.label) for mode in plan.payment_modes))
     if price.is_sold_upfront:
         yield _(
             "Or pay the software once: %(upfront)s, then %(rest)s for the infrastructure",

@@ -98,6 +98,7 @@ class BackOfficeView(ModelView):
     help_columns: dict[str, Any] = {}
     empty_title: Any = _l("Nothing here yet")
     empty_text: Any = ""
+    tells_empty = True  # whether a page names facts the thing does not have
     add_label: Any = _l("Add")
     form_groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()  # of the forms: title, inputs; what is left comes last
     sections: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()  # of the detail page: key, title, columns
@@ -437,16 +438,18 @@ class BackOfficeView(ModelView):
         )
 
     def _sections(self, row: Any) -> list[Section]:
-        told = [
-            Section(key, str(title), [Fact(str(f.label), f.cell(row)) for f in self.fields(names).values()])
-            for key, title, names in self.sections
-        ]
+        told = [Section(key, str(title), self._facts_of(row, names)) for key, title, names in self.sections]
+        told = [section for section in told if section.facts or self.tells_empty]
         pk = inspect(row).identity[0]
         for key, title, endpoint, foreign_key in self.related:
             noun = self.appbuilder_view(endpoint).noun
             if may(f"{noun}.list") and self.has_section(row, key):
                 told.append(Section(key, str(title), url=url_for(f"{endpoint}.related_list", key=foreign_key, pk=pk)))
         return told
+
+    def _facts_of(self, row: Any, names: Any) -> list[Fact]:
+        facts = [Fact(str(field.label), field.cell(row)) for field in self.fields(names).values()]
+        return [fact for fact in facts if self.tells_empty or fact.cell.text]
 
     def appbuilder_view(self, endpoint: str) -> BackOfficeView:
         return next(view for view in self.appbuilder.baseviews if type(view).__name__ == endpoint)

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from app import outbox
 from app.extensions import db
-from app.models import Message, Plan, Token
+from app.models import Message, Plan, Subscription, Token
+from app.periods import add_months
 from app.services import plans
 from app.tenancy import unscoped
 from tests import buying, stock
@@ -121,23 +122,35 @@ def credentials_of(email: str) -> str:
     return re.search(r"https?://\S+/credentials/\S+", text).group()
 
 
-def test_a_saas_order_in_another_currency_for_a_customer_found_by_name(app, alices, say):
+@in_both_languages
+def test_a_saas_order_in_another_currency_for_a_customer_found_by_name(app, alices, doras, say):
     plan = buying.plan_of("saas")
     with_franc(plan)
-    begin(alices, "Order SaaS", "plan")
+    begin(alices, say("Order SaaS"), "plan")
     alices.locator("[name=currency]").select_option("CHF")
     expect(alices.locator("#price .k-figure")).to_contain_text("CHF")
     go_on(alices, say, "customer")
-    alices.get_by_label("Find an account").fill("küsten")
+    alices.get_by_label(say("Find an account")).fill("küsten")
     expect(alices.locator(".k-account-choice label")).to_have_count(1)
     alices.locator(".k-account-choice label").click()
     go_on(alices, say, "instance")
     alices.locator("[name=domain]").fill("kuestenfunk.example")
     go_on(alices, say, "summary")
-    alices.get_by_role("button", name="Order subscription").click()
+    alices.get_by_role("button", name=say("Order subscription")).click()
 
     alices.wait_for_url(re.compile(r"/orders/show/\d+"))
     expect(alices.locator(".k-total")).to_contain_text("CHF")
+    number = alices.get_by_role("heading", level=1).inner_text().split()[0]
+    assert number.startswith("ORD-") and number in confirmation_to(ALICE.email)
+
+    fulfil(doras, say, "kuestenfunk.example")
+    alices.get_by_role("link", name=say("Subscription"), exact=True).click()
+    expect(alices.locator(".k-badges")).to_have_text(say.catalogue.pgettext("subscription", "Active"))
+
+
+def confirmation_to(email: str) -> str:
+    with unscoped("reading what a test's people were mailed", writes=False) as session:
+        return session.scalars(db.select(Message.body_text).where(Message.recipient == email)).one()
 
 
 def with_franc(plan: int) -> None:
@@ -146,58 +159,76 @@ def with_franc(plan: int) -> None:
         plans.set_price(db.session.get(Plan, plan), "CHF", on=stock.today(), amounts=amounts, by=by)
 
 
-def test_licenses_are_bought_and_become_licenses(app, alices, doras, say):
+@in_both_languages
+def test_licenses_are_bought_become_licenses_and_some_are_surrendered(app, alices, doras, say):
     article = buying.priced("USR-5", "95", grants={stock.license_type(): 5})
     buying.subscription(buying.plan_of("cloud"), group="Husum")
-    begin(alices, "Buy licenses", "products")
+    begin(alices, say("Buy licenses"), "products")
     alices.locator("[name=article]").first.select_option(str(article))
     alices.locator("[name=quantity]").first.fill("0")
-    alices.get_by_role("button", name="Continue", exact=True).click()
-    expect(alices.locator("#lines-error")).to_contain_text("whole number")
+    alices.get_by_role("button", name=say("Continue"), exact=True).click()
+    expect(alices.locator("#lines-error")).to_be_visible()
+    expect(alices.locator("[name=quantity]").first).to_have_value("0")
     alices.locator("[name=quantity]").first.fill("3")
     expect(alices.locator("#price .k-sum-total")).to_contain_text("€")
     alices.locator("[name=group_id]").select_option(label="Husum")
     alices.locator("[name=reference]").fill("PO 4711")
     go_on(alices, say, "summary")
-    alices.get_by_role("button", name="Place order").click()
+    alices.get_by_role("button", name=say("Place order")).click()
     alices.wait_for_url(re.compile(r"/orders/show/\d+"))
 
-    fulfil(doras, say, "Starter pack")
+    fulfil(doras, say, "3 ×")
 
     alices.goto("/a/nordlicht/licenses/list/")
     expect(alices.locator("tbody tr")).to_contain_text("15")
+    alices.locator("tbody tr th a").click()
+    alices.get_by_role("link", name=say("Surrender"), exact=True).click()
+    dialog(alices).get_by_label(say("Give back")).fill("6")
+    dialog(alices).get_by_role("button", name=say("See what it means")).click()
+    expect(dialog(alices)).to_contain_text(say("Give these back for good?"))
+    dialog(alices).locator("button.btn-danger").click()
+    expect_flash(alices, "6 × ")
+    alices.goto("/a/nordlicht/licenses/list/")
+    expect(alices.locator("tbody tr")).to_contain_text("9")
 
 
-def test_an_on_premise_license_is_renewed_and_never_sold_anew(app, alices, say):
+@in_both_languages
+def test_an_on_premise_license_is_renewed_and_never_sold_anew(app, alices, doras, say):
     plan = buying.plan_of("on-premise", period="yearly", renewal_window=366)
-    buying.subscription(plan, starts_on=stock.today() - timedelta(days=20))
+    running = buying.subscription(plan, starts_on=stock.today() - timedelta(days=20))
+    ends_on = buying.read(Subscription, running).ends_on
     alices.goto(NEW)
-    tile = alices.locator(".k-order-tile").filter(has_text="On-premise")
+    tile = alices.locator(".k-order-tile").filter(has_text=say.catalogue.pgettext("product type", "On-premise"))
     expect(tile.get_by_role("button")).to_have_count(2)
-    tile.get_by_role("button", name="Renew").click()
+    tile.get_by_role("button", name=say("Renew")).click()
     alices.wait_for_url(re.compile(r"/orders/subscription/\d+"))
     expect(alices.locator("#price .k-figure")).to_contain_text("€")
     go_on(alices, say, "summary")
-    alices.get_by_role("button", name="Place order").click()
+    alices.get_by_role("button", name=say("Place order")).click()
 
     alices.wait_for_url(re.compile(r"/orders/show/\d+"))
     expect(alices.get_by_role("heading", level=1)).to_contain_text("ORD-")
+    assert buying.read(Subscription, running).ends_on == ends_on  # not before it is fulfilled
+
+    fulfil(doras, say, "Küstenfunk")
+    assert buying.read(Subscription, running).ends_on == add_months(ends_on, 12)
 
 
+@in_both_languages
 def test_a_failure_is_seen_with_its_reason_and_mended(app, alices, doras, say):
     order = buying.placed(buying.plan_of("cloud"))
     doras.goto(BOARD)
     work(doras, say, "neufunk.example", "Take")
-    card(doras, "neufunk.example").get_by_role("link", name=re.compile("^Failed")).click()
+    card(doras, "neufunk.example").get_by_role("link", name=re.compile(f"^{re.escape(say('Failed'))}")).click()
     dialog(doras).locator("[name=reason]").fill("No data center has room")
-    dialog(doras).get_by_role("button", name="Note failure").click()
+    dialog(doras).get_by_role("button", name=say("Note failure")).click()
     expect(doras.locator("#column-failed + ul")).to_contain_text("No data center has room")
     alices.goto(f"/a/nordlicht/orders/show/{order}")
-    expect(alices.get_by_text("Failed: No data center has room")).to_be_visible()
+    expect(alices.get_by_text(say("Failed: %(reason)s", reason="No data center has room"))).to_be_visible()
 
     work(doras, say, "neufunk.example", "Try again")
-    expect_flash(doras, "One task is in line again.")
+    expect_flash(doras, say.catalogue.ngettext("One task is in line again.", "", 1))
     fulfil(doras, say, "neufunk.example")
 
     alices.reload()
-    expect(alices.locator(".k-milestones .is-here")).to_contain_text("Completed")
+    expect(alices.locator(".k-milestones .is-here")).to_contain_text(say_of(say, "Completed"))

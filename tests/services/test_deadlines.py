@@ -71,13 +71,13 @@ def test_a_source_takes_one_function(app, monkeypatch):
     ("day", "span"),
     [
         (date(2026, 11, 18), Span.WEEK),
-        (date(2026, 11, 22), Span.WEEK),  # Sunday
-        (date(2026, 11, 23), Span.MONTH),
-        (date(2026, 11, 30), Span.MONTH),
-        (date(2026, 12, 1), Span.LATER),
+        (date(2026, 11, 25), Span.WEEK),
+        (date(2026, 11, 26), Span.MONTH),
+        (date(2026, 12, 18), Span.MONTH),
+        (date(2026, 12, 19), Span.LATER),
     ],
 )
-def test_a_week_ends_on_sunday_and_a_month_on_its_last_day(day, span):
+def test_a_week_is_seven_days_from_today_and_a_month_thirty(day, span):
     with time_machine.travel(datetime(2026, 11, 18, 12, tzinfo=UTC)):
         board = deadlines.spans([Deadline(day, "x", "x", "x", 1)], zone="Europe/Berlin")
 

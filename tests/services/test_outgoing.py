@@ -168,6 +168,28 @@ def test_nobody_holds_a_worker_for_long(app, monkeypatch, script):
     assert time.monotonic() - begun < 2.5
 
 
+def test_a_name_server_that_never_answers_holds_nobody(app, monkeypatch):
+    monkeypatch.setattr(outgoing, "LOOKUP", 0.2)
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: answered.wait(10))
+    begun = time.monotonic()
+
+    answer = outgoing.post("https://slow.example/", b"{}", {})
+    answered.set()
+
+    assert answer.outcome is Outcome.TIMEOUT
+    assert time.monotonic() - begun < 2
+
+
+def test_a_name_nobody_knows_is_not_reached(app, monkeypatch):
+    def unknown(*_args, **_kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    assert outgoing.post("https://nobody.example/", b"{}", {}).outcome is Outcome.UNREACHABLE
+
+
 NO_HTTP = [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 " + b"x" * 99999]
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from datetime import timedelta
+from email.utils import format_datetime
 
 import pytest
 import time_machine
@@ -311,6 +312,68 @@ def test_pauses_grow_and_come_to_an_end(post, moving, monkeypatch):
     for pause, planned in zip(pauses, deliveries.RETRY_AFTER, strict=True):
         assert planned * 0.79 < pause < planned * 1.21
     assert timedelta(days=2) < sum(pauses, timedelta(0)) < timedelta(days=4)
+
+
+def in_http(moment):
+    return format_datetime(moment, usegmt=True)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        (lambda: "3600", timedelta(hours=1), timedelta(hours=1)),
+        (lambda: in_http(clock.now() + timedelta(hours=2)), timedelta(hours=2), timedelta(hours=2)),
+        (lambda: "9" * 30, timedelta(days=1), timedelta(days=1)),  # no longer than that, whatever is asked
+        (lambda: in_http(clock.now() + timedelta(days=400)), timedelta(days=1), timedelta(days=1)),
+        (lambda: "1", timedelta(seconds=48), timedelta(seconds=72)),  # no sooner than we should have come anyway
+        (lambda: "-5", timedelta(seconds=48), timedelta(seconds=72)),
+        (lambda: in_http(clock.now() - timedelta(days=1)), timedelta(seconds=48), timedelta(seconds=72)),
+        (lambda: "tomorrow", timedelta(seconds=48), timedelta(seconds=72)),
+        (lambda: "²", timedelta(seconds=48), timedelta(seconds=72)),
+    ],
+    ids=["seconds", "date", "for ever", "next year", "at once", "negative", "past", "words", "superscript"],
+)
+def test_a_busy_receiver_says_when_to_come_back(post, code, asked, least, most):
+    hook(post.url)
+    post.code = code
+    ordered()
+    with time_machine.travel(clock.now().replace(microsecond=0), tick=False):
+        post.headers = {"Retry-After": asked().encode().decode("latin-1")}
+        work()
+
+        assert least <= log()[0].next_try_at - clock.now() <= most
+
+
+def test_only_who_is_busy_is_asked_when_to_come_back(post):
+    hook(post.url)
+    post.code, post.headers = 500, {"Retry-After": "3600"}
+    ordered()
+    work()
+
+    assert log()[0].next_try_at - clock.now() < timedelta(minutes=2)
+
+
+def test_what_else_waits_for_a_busy_receiver_waits_as_long(post, moving):
+    hook(post.url)
+    hook(post.url + "&other", name="Other")
+    post.code = 500
+    ordered()
+    work()
+    another()
+    post.code, post.headers = 429, {"Retry-After": "3600"}
+    clock.move(timedelta(seconds=30))
+    work()
+    assert len(post.got) == 4
+    post.code, post.headers = 200, {}
+
+    clock.move(timedelta(minutes=58))
+    work()
+    assert len(post.got) == 4
+
+    clock.move(timedelta(minutes=3))
+    work()
+    assert len(post.got) == 8 and {one.status for one in log()} == {DeliveryStatus.DELIVERED}
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 400, 401, 404, 429, 500])

@@ -190,7 +190,7 @@ def test_it_says_what_a_plan_grants_how_far_that_goes_and_on_which_terms(alice):
             "Data in: European Union",
         ],
         "Terms": [
-            "Pre-paid / Post-paid",
+            "Payment: Pre-paid / Post-paid",
             "Or pay the software once: €900.00, then €9.00 for the infrastructure",
             "Above the limits: An upgrade is offered",
         ],
@@ -202,7 +202,7 @@ def test_of_what_a_plan_does_not_give_it_says_nothing(alice):
 
     assert compared(alice) == {
         "What it grants": ["The use of Archive"],
-        "Terms": ["Pre-paid", "Above the limits: Refused"],
+        "Terms": ["Payment: Pre-paid", "Above the limits: Refused"],
     }
 
 
