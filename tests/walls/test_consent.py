@@ -35,6 +35,7 @@ from app.models import (
     Relationship,
     ResourceGroup,
     Role,
+    SearchedText,
     Subscription,
     SubscriptionStatus,
     UpfrontRequest,
@@ -59,7 +60,7 @@ from tests.cast import ALICE, BOB, CHARLIE, DORA, FRIDA, account_called, account
 from tests.linking import link
 
 CLASSES = {
-    Consent.VIEW: {Account},
+    Consent.VIEW: {Account, SearchedText},
     Consent.LICENSES: {License, Holding, LicenseMovement},
     Consent.SUBSCRIPTIONS: {Subscription, ResourceGroup, UpfrontRequest, UsageReport, Calculation},
     Consent.ORDERS: {Order, OrderLine, Fulfilment, Calculation},
