@@ -108,9 +108,10 @@ def add(
 
 def start(subscription: Subscription, *, postponed: bool = False) -> None:
     """Let a pending subscription run from today on; billing starts with it (I-10). History names the deed."""
-    _refuse_unless(subscription, SubscriptionStatus.ACTIVE)
-    today, months = today_of(subscription), subscription.plan.period.months
-    _begin(subscription, today, periods_until(today, today, months, today), postponed=postponed)
+    with db.session.no_autoflush:  # the deed's line must not be written before there is something to tell
+        _refuse_unless(subscription, SubscriptionStatus.ACTIVE)
+        today, months = today_of(subscription), subscription.plan.period.months
+        _begin(subscription, today, periods_until(today, today, months, today), postponed=postponed)
     save(subscription)
 
 
@@ -329,12 +330,12 @@ def cancel(subscription: Subscription, *, by: Member, reason: str = "", at_end: 
     if at_end and subscription.cancelled_on is not None:
         raise Refused(_("%(subscription)s is cancelled to that day already.", subscription=subscription))
     day = subscription.ends_on if at_end else today_of(subscription)
+    _withdraw_wish(subscription)
+    record("subscription.cancelled", subscription)
     if not at_end:
         subscription.status, subscription.reminded = SubscriptionStatus.CANCELLED, None
     subscription.cancelled_on, subscription.delete_on = day, day + DELETED_AFTER
     subscription.reason = " ".join(reason.split())[:LONGEST_REASON]
-    _withdraw_wish(subscription)
-    record("subscription.cancelled", subscription)
     save(subscription)
     subscription_news.tell(subscription, News.CANCELLED, outbox_id=by.account_id)
 
@@ -345,7 +346,8 @@ def _withdraw_wish(subscription: Subscription) -> None:
         UpfrontRequest.subscription_id == subscription.id,
         UpfrontRequest.status.not_in([UpfrontStatus.ACTIVE, UpfrontStatus.WITHDRAWN]),
     )
-    for wish in db.session.scalars(open_ones):
+    for wish in db.session.scalars(open_ones).all():
+        record("upfront_request.withdrawn", wish)
         wish.status, wish.withdrawn_at = UpfrontStatus.WITHDRAWN, clock.now()
 
 
