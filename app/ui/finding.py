@@ -240,10 +240,10 @@ class Finding:
     @cached_property
     def _sought(self) -> Search | None:
         """The search; with its hits where these are not too many to be kept."""
-        if self.search is None:
-            return None
+        if self.search is None or not self.search.has_parts:
+            return self.search
         found, is_all = self._look
-        if not is_all and self.search.has_parts and not self.filters:
+        if not is_all and not self.filters:
             found, is_all = self.search.look(COUNTED)
         return replace(self.search, known=found) if is_all else self.search
 
@@ -346,7 +346,6 @@ class Finding:
         field, _direction = self._order[0]
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
         return next((index.name for index in indexes if index.columns[0].key == column), "")
-
 
     def _clauses(self) -> list[Any]:
         clauses = [wanted.ordered(direction) for wanted, direction in self._order]
