@@ -62,7 +62,7 @@ def options(choices: tuple[Choice, ...]) -> Markup:
     return Markup().join(html.format(c.value, Markup(" selected") if c.selected else "", c.label) for c in choices)
 
 
-def rows(page: ListPage, form: str) -> Markup:
+def table_rows(page: ListPage, form: str) -> Markup:
     """The rows of a list; `form` is that in which some of them can be chosen."""
     choose, edit = _("Choose %(name)s") if page.actions else "", _("Edit %(name)s") if page.is_edited else ""
     return Markup("".join([_row(row, form, choose, edit) for row in page.rows]))  # noqa: S704 each has escaped it all
@@ -162,5 +162,5 @@ def _address(cell: Cell) -> str:
     return f"mailto:{cell.text}" if cell.kind == "email" else f"tel:{cell.text.replace(' ', '')}"
 
 
-_PARTS = (asset, icon, remembered, options, rows, value, badge)
+_PARTS = (asset, icon, remembered, options, table_rows, value, badge)
 FOR_TEMPLATES = {"_": word} | {one.__name__: one for one in _PARTS}

@@ -8,7 +8,7 @@ import pytest
 from flask_babel import force_locale
 from jinja2 import Environment, meta
 
-from app.ui.markup import badge, remembered, rows, value
+from app.ui.markup import badge, remembered, table_rows, value
 from app.ui.page import Action, Cell, Choice, ColumnFilter, ListPage, Paging, Row
 
 TEMPLATES = Path(__file__).parents[2] / "app" / "templates"
@@ -23,7 +23,8 @@ SAYS_WHO = {"csrf", "flashes", "head", "paging", "action"}  # macros that ask wh
 def in_a_list(*cells: Cell, **facts: str) -> str:
     """The HTML of a list's only row, which can be chosen, opened and edited."""
     row = replace(Row("7", "Row", list(cells), url="/show/7", edit_url="/edit/7"), **facts)
-    return rows(ListPage("List", "View", "/list/", [], [row], Paging(1, 1, 1, ""), actions=[Action("a", "A")]), "form")
+    page = ListPage("List", "View", "/list/", [], [row], Paging(1, 1, 1, ""), actions=[Action("a", "A")])
+    return table_rows(page, "form")
 
 
 def told_to(template: str) -> set[str]:

@@ -183,7 +183,8 @@ CHANGED_BY_CONSENT = {
     "calculation": ("subscriptions", "orders"),
 }  # fmt: skip
 BY_CONSENT = CHANGED_BY_CONSENT | {
-    "account": ("view",), "license": ("licenses",), "holding": ("licenses",), "license_movement": ("licenses",),
+    "account": ("view",), "searched_text": ("view",),
+    "license": ("licenses",), "holding": ("licenses",), "license_movement": ("licenses",),
 }  # fmt: skip
 
 # What is masked for those who may not see contacts.
