@@ -27,6 +27,8 @@ class Words:
 
     def __call__(self, sentence: str, **values: Any) -> str:
         said = self.catalogue.gettext(sentence)
+        if said == sentence:  # one of several forms: older Pythons, Debian's among them, look for it only by its number
+            said = self.catalogue.ngettext(sentence, sentence, 1)
         return said % values if values else said
 
 
