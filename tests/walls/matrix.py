@@ -168,8 +168,9 @@ class Place:
 
     def placed(self, policy: Any, table: str, pk: int) -> set[int]:
         """What of a draft is told of an order that is none any more, to whoever sees it; of anything else nothing."""
-        is_placed = table == "purchase" and self.world.row(table, pk)["status"] != "draft"
-        return {policy.placed} if policy.placed and is_placed else set()
+        if not policy.placed or pk not in self.world.ids(table) or not self.sees(table, pk):
+            return set()
+        return set() if self.world.row(table, pk)["status"] == "draft" else {policy.placed}
 
     def is_of(self, kind: str, table: str, pk: int) -> bool:
         return not kind or self.world.row(table, pk)["kind"] == kind
@@ -451,7 +452,7 @@ def _edit_form(policy: EditForm, place: Place) -> Iterator[Cell]:
     columns = _changed_by(policy.data) | policy.alters
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk)) and place.changes(table, pk)
-        placed = place.placed(policy, table, pk) if seen else set()
+        placed = place.placed(policy, table, pk)
         good = placed or (set(policy.opens) if offered else {403} if seen else {404})
         saved = ({policy.done, 422} if 200 in policy.opens else set()) | policy.opens - {200}
         saved = saved if offered and not placed else good
@@ -466,8 +467,8 @@ def _deed(policy: Deed, place: Place) -> Iterator[Cell]:
     table, never = policy.of.__tablename__, place.path(pk=NEVER_WAS)
     for pk, seen in place.on_rows(table, policy.permission, policy.kind):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
-        placed = place.placed(policy, table, pk) if seen else set()
-        good = place.answers(placed or (set(policy.done) if offered else {403} if seen else {404}), policy.permission)
+        done = place.placed(policy, table, pk) or (set(policy.done) if offered else {403} if seen else {404})
+        good = place.answers(done, policy.permission)
         like, reveals = "" if seen else never, place.owner(table, pk) if policy.reveals and offered else ""
         yield Cell(
             "POST", place.path(pk=pk), good, _strays(place), changes=policy.alters, like=like, reveals=reveals
@@ -499,9 +500,9 @@ def _address(policy: Address, place: Place) -> Iterator[Cell]:
     never = place.path(query, pk=NEVER_WAS)
     for pk, seen in place.on_rows(table, policy.permission):
         offered = seen and policy.offers(place.actor.slug, place.owner(table, pk))
+        placed = place.placed(policy, table, pk)
         for method, good, data in (("GET", policy.get, None), ("POST", policy.post, policy.data | _strays(place))):
             if good:
-                placed = place.placed(policy, table, pk) if seen else set()
                 expects = place.answers(placed or (good if offered else 403 if seen else 404), policy.permission)
                 yield Cell(method, place.path(query, pk=pk), expects, data, like="" if seen else never)
 

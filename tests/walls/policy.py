@@ -655,6 +655,7 @@ SHOWN_ELSEWHERE = {
         "views/test_subscriptions.py::test_after_the_free_month_whoever_decides_to_pay_is_charged_once",
     "OrderWizard.subscription": "browser/test_orders.py::test_an_on_premise_license_is_renewed_and_never_sold_anew",
     "OrderWizard.products": "browser/test_orders.py::test_licenses_are_bought_become_licenses_and_some_are_surrendered",
+    "OrderWizard.summary": "browser/test_orders.py::test_a_cloud_order_from_the_tile_to_the_password",
     "LicenseApi.preview_surrender":
         "views/test_surrender.py::test_a_program_sees_what_it_would_mean_and_does_it_once",
 }  # fmt: skip

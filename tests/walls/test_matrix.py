@@ -68,7 +68,8 @@ def test_somebody_gets_what_it_offers(world, endpoint):
 
     # 422: the form was looked at, and only what was typed into it was wrong.
     got = [cell for cell in wanted if cell.method != "OPTIONS" and cell.expects & {200, 204, 302, 422}]
-    assert got or endpoint in SHOWN_ELSEWHERE
+    got = [cell for cell in got if cell.expects != {getattr(rule, "placed", 0)}]  # led away from a draft that is none
+    assert bool(got) is (endpoint not in SHOWN_ELSEWHERE)
 
 
 @pytest.mark.parametrize("endpoint", SHOWN_ELSEWHERE)
