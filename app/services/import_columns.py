@@ -267,13 +267,9 @@ def ids_for(*, owner_id: int, at: datetime) -> Callable[[int], str]:
     return made
 
 
-def read_id(text: str, *, owner_id: int) -> tuple[int, datetime] | None:
-    """The account's number and the moment of the export; `None` for an ID that was not made here for that account."""
-    return id_reader(owner_id)(text)
-
-
 def id_reader(owner_id: int) -> Callable[[str], tuple[int, datetime] | None]:
-    """What reads the IDs of many rows."""
+    """What reads the IDs of a file's rows: the account's number and the moment of the export; `None` for an ID that
+    was not made here for that account."""
     sign = _signer(owner_id)
 
     def read(text: str) -> tuple[int, datetime] | None:

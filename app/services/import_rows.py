@@ -14,7 +14,7 @@ from flask_babel import lazy_gettext as _l
 from ..errors import Refused
 from ..models import Account, Member
 from ..sheets import Sheet
-from .import_columns import ID_LABEL, Column, in_all_languages, line, read_id
+from .import_columns import ID_LABEL, Column, id_reader, in_all_languages, line
 from .import_plan import Row, accounts_by, name_key_of
 
 MOST = 500  # rows: they are written one by one, while on SQLite everybody else waits
@@ -97,7 +97,8 @@ class Accounts:
 
     def __init__(self, texts: list[str], owner: Account) -> None:
         self.owner = owner
-        self.ids = {text: known[0] for text in {*texts} if (known := read_id(text, owner_id=owner.id))}
+        read = id_reader(owner.id)
+        self.ids = {text: known[0] for text in {*texts} if (known := read(text))}
         self.by_id = accounts_by(Account.id, {*self.ids.values()})
         self.by_name: dict[str, list[Account]] = {}
         names = {name_key_of(text) for text in texts if text not in self.ids} - {""}

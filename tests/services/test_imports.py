@@ -13,7 +13,7 @@ from app.errors import Refused
 from app.extensions import db
 from app.models import Account, AccountImport, HoldKind, ImportStatus, LogEntry, Member, Property, PropertyType, Role
 from app.services import accounts, holds, imports, moves, properties
-from app.services.import_columns import columns_for, guess, id_of, read_id
+from app.services.import_columns import columns_for, guess, id_of, id_reader
 from app.services.import_plan import look
 from app.sheets import Sheet
 from app.tenancy import unscoped
@@ -139,9 +139,9 @@ def test_an_id_is_good_for_the_account_it_was_made_for_alone(alice):
     with acting_as(alice) as by:
         text = known("deichbau", by)
 
-        assert read_id(text, owner_id=by.account_id)[0] == account_id("deichbau")
-        assert read_id(text, owner_id=account_id("fjordline")) is None
-        assert read_id(text + "x", owner_id=by.account_id) is None
+        assert id_reader(by.account_id)(text)[0] == account_id("deichbau")
+        assert id_reader(account_id("fjordline"))(text) is None
+        assert id_reader(by.account_id)(text + "x") is None
 
 
 @pytest.mark.parametrize(
