@@ -25,8 +25,7 @@ LEAP_DAY = date(2028, 2, 29)
 
 
 @pytest.fixture
-def leap_day(app, monkeypatch):
-    monkeypatch.setattr(clock, "_moved_by", timedelta(0))
+def leap_day(app):
     move_to(LEAP_DAY)
 
 

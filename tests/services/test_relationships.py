@@ -165,20 +165,8 @@ def test_only_a_living_customer_is_asked(app, state):
     assert not messages_to(BOB)
 
 
-@pytest.fixture(autouse=True)
-def _clock_put_back():
-    moved = []
-    yield moved
-    clock.move(-sum(MOVED, timedelta()))
-    MOVED.clear()
-
-
-MOVED: list[timedelta] = []
-
-
 def later(**by):
-    MOVED.append(timedelta(**by))
-    clock.move(MOVED[-1])
+    clock.move(timedelta(**by))
 
 
 @pytest.mark.parametrize("email", [BOB.email, NOBODY], ids=["a client", "nobody"])

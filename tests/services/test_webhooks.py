@@ -57,11 +57,6 @@ def later(after=timedelta(days=2)):
     return time_machine.travel(clock.now() + after, tick=False)
 
 
-@pytest.fixture
-def moving(monkeypatch):
-    monkeypatch.setattr(clock, "_moved_by", timedelta(0))
-
-
 # --- what is told, and to whom -----------------------------------------------------------------------------------
 
 
@@ -293,7 +288,7 @@ def test_what_goes_wrong_is_tried_again_under_the_same_id(post):
     assert [one["code"] for one in delivery.tries] == [500, 204]
 
 
-def test_pauses_grow_and_come_to_an_end(post, moving, monkeypatch):
+def test_pauses_grow_and_come_to_an_end(post, monkeypatch):
     monkeypatch.setattr(deliveries, "PATIENCE", timedelta(days=60))
     hook(post.url)
     post.code = 503
@@ -354,7 +349,7 @@ def test_only_who_is_busy_is_asked_when_to_come_back(post):
     assert log()[0].next_try_at - clock.now() < timedelta(minutes=2)
 
 
-def test_what_else_waits_for_a_busy_receiver_waits_as_long(post, moving):
+def test_what_else_waits_for_a_busy_receiver_waits_as_long(post):
     hook(post.url)
     hook(post.url + "&other", name="Other")
     post.code = 500
@@ -387,7 +382,7 @@ def test_only_a_2xx_is_a_yes_and_no_redirect_is_followed(post, code):
     assert (log()[0].outcome, log()[0].code) == (Outcome.REFUSED, code)
 
 
-def test_a_receiver_that_fails_for_days_is_left_alone_and_its_administrators_are_told(post, moving):
+def test_a_receiver_that_fails_for_days_is_left_alone_and_its_administrators_are_told(post):
     number, _secret = hook(post.url)
     hire("anton@nordlicht.example", "nordlicht", Role.ADMINISTRATOR, "Anton Ahrens")
     post.code = 500
@@ -412,7 +407,7 @@ def test_a_receiver_that_fails_for_days_is_left_alone_and_its_administrators_are
     assert len(post.got) == before  # nothing more, until somebody switches it on
 
 
-def test_a_success_in_between_counts(post, moving):
+def test_a_success_in_between_counts(post):
     number, _secret = hook(post.url)
     post.code = 500
     ordered()

@@ -49,7 +49,7 @@ def operations(resource: str = "") -> list[tuple[str, str]]:
     return [(path, method) for path, at in paths.items() for method in at if method != "parameters"]
 
 
-RESOURCES = ["me", "account", "member", "invitation", "property", "article", "license", "webhook", "webhook_delivery"]
+RESOURCES = sorted({path.split("/")[3] for path, _method in operations()})
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -23,7 +23,7 @@ def world(database: str, home: Path) -> Iterator[World]:
     world = _world_on(database, home)
     with world.app.app_context():
         yield world
-        if world.rows() != world.pristine:
+        if world.rows() is not world.pristine:
             world.renew()
         db.session.remove()
 

@@ -115,15 +115,19 @@ class Place:
         return {good} if isinstance(good, int) else good
 
     @property
+    def is_first(self) -> bool:
+        """Whether no endpoint of this kind of policy stands before it."""
+        return self.rule.endpoint in _first_of_kind().values()
+
+    @property
     def is_thorough(self) -> bool:
         """Whether every row is looked at here; elsewhere, and before PostgreSQL's wall, one of each kind is enough."""
-        is_first = self.rule.endpoint in _first_of_kind().values()
-        return is_first and self.actor.name == "administrator" and self.world.on_sqlite
+        return self.is_first and self.actor.name == "administrator" and self.world.on_sqlite
 
     @property
     def is_at_the_door(self) -> bool:
         """Whether what is looked at before any row is tried out, methods and tokens: by who is in and who is not."""
-        return self.world.on_sqlite and self.actor.name in {"anonymous", "administrator", "removed", "neighbour"}
+        return self.world.on_sqlite and self.actor.name in {"anonymous", "administrator", "neighbour"}
 
     @property
     def has_key(self) -> bool:
@@ -134,7 +138,7 @@ class Place:
     @property
     def asks_everything(self) -> bool:
         """Questions are understood in the same way whoever asks, but not by every database."""
-        return self.actor.name == "administrator" or self.actor.name == "sibling" and self.world.on_sqlite
+        return self.actor.name == "administrator"
 
     def is_in(self, permission: str = "") -> bool:
         return self.answers(0, permission) == {0}
@@ -152,15 +156,15 @@ class Place:
     def on_rows(self, table: str, permission: str = "", kind: str = "") -> Iterator[tuple[int, bool]]:
         """A row of each account and ids that never were, with whether the actor sees them.
 
-        To who is stopped before any row is looked at, two are as good as all. The Administrator looks at each, an
-        Administrator elsewhere at one of each kind, the other roles at some; the same goes for numbers that are none.
+        To who is stopped before any row is looked at, two are as good as all. An Administrator looks at one of each
+        kind, the other roles, and whoever knocks at PostgreSQL, at some; the same goes for numbers that are none.
         """
         if not self.is_in(permission):
             yield from ((pk, False) for pk in (self.world.ids(table)[0], NEVER_WAS))
             return
         pks = self.of_each_kind(table, self.world.ids(table))
         rows = [(pk, self.sees(table, pk) and self.is_of(kind, table, pk)) for pk in pks]
-        if self.actor.role is not Role.ADMINISTRATOR:
+        if self.actor.role is not Role.ADMINISTRATOR or not self.world.on_sqlite:
             rows = [*[row for row in rows if row[1]][:2], *[row for row in rows if not row[1]][:2]]
         yield from rows
         for pk in (NEVER_WAS, *(NO_NUMBERS if self.actor.name == "administrator" else ())):
@@ -256,8 +260,7 @@ def _around(place: Place) -> Iterator[Cell]:
     """The same at every door: other methods, no account in the address, a form without its token."""
     args = dict.fromkeys(place.rule.arguments, NEVER_WAS)
     path, bare = place.path(**args), place.path(**args).removeprefix(f"/a/{place.actor.slug}")
-    if place.actor.name != "removed":
-        yield from (Cell(method, path, {405}) for method in METHODS if method not in place.rule.methods)
+    yield from (Cell(method, path, {405}) for method in METHODS if method not in place.rule.methods)
     yield Cell("OPTIONS", path, place.answers(200))
     has_home = place.actor.known and bool(place.actor.role or place.actor.member_of)
     yield Cell("GET", bare, {302} if "GET" in place.rule.methods else {405})
@@ -341,8 +344,9 @@ def _list(policy: List, place: Place) -> Iterator[Cell]:
     yield Cell("GET", place.path("?size=100"), good, shows=_canary_on(policy, place))
     if not isinstance(policy, Export):
         yield Cell("GET", place.path(), good, headers=HTMX)
+    headers = {} if isinstance(policy, Export) else HTMX
     for query, same in _questions(policy, place):
-        yield Cell("GET", place.path(f"?{query}"), good, like=place.path() if same else "")
+        yield Cell("GET", place.path(f"?{query}"), good, headers=headers, like=place.path() if same else "")
 
 
 def _canary_on(policy: List, place: Place) -> str:
@@ -362,18 +366,18 @@ def _questions(policy: List, place: Place) -> Iterator[tuple[str, bool]]:
     if isinstance(policy, Export):
         yield urlencode({f"sort={name}": 1 for name in HIDDEN} | {f"_flt_0_{name}": "canary" for name in HIDDEN}), True
         return  # the same rows as the list's
+    if not place.asks_everything:
+        return
     shown = _fields(place)
     words = ["canary", *(f"canary-{slug}-" for slug in ("alpenwerk", "bergen", "kontor"))]
     for word in (*words, "canary-kontor-ab_user-password", "%", "_"):
         yield urlencode({"q": word}), False
-    if not place.asks_everything:
-        return
-    for name, found in shown.items():
-        yield f"sort=-{name}", False
+    for turn, (name, found) in enumerate(shown.items()):
         values = {"choice": [c.value for c in found.choices[:2]], "number": ["1"], "moment": ["2026-01-01"]}
-        operators = found.operators or OPERATORS[found.kind]
-        for number in range(len(operators)):
-            yield urlencode({f"_flt_{number}_{name}": values.get(found.kind, words)}, doseq=True), False
+        every = range(len(found.operators or OPERATORS[found.kind]))
+        for number in every if place.is_first else [turn % len(every)]:  # each by another one than the column before
+            asked = {f"_flt_{number}_{name}": values.get(found.kind, words), "sort": f"-{name}"}
+            yield urlencode(asked, doseq=True), False
     secret = {c.key for c in inspect(policy.of).column_attrs if c.key not in shown}
     for name in {*HIDDEN, *secret} - set(shown):
         yield urlencode({"sort": f"{name},-{name}", f"_flt_0_{name}": "canary"}), True
@@ -525,7 +529,7 @@ def _commands(policy: Commands, place: Place) -> Iterator[Cell]:
             yield Cell("POST", path, place.answers(403, permission), _bulk(verb, [pk]))
         yield from (Cell("POST", path, done, _bulk(verb, own), changes=ANY) for _once in own[:1])
         alone = [[pk] for pk in some] if place.is_in(permission) else []
-        mixed = [[own[0], pk] for pk in some if own]
+        mixed = [[own[0], pk] for pk in (some if place.is_first else some[:1]) if own]
         for wrong in (*alone, *mixed, foreign, [NEVER_WAS], [*own[:1], NEVER_WAS]):
             yield Cell("POST", path, not_found, _bulk(verb, wrong))
     for verb in list(policy.verbs)[:1]:
@@ -666,7 +670,7 @@ def faults(world: World, actor: Actor, wanted: list[Cell]) -> list[str]:
         if cell.method not in SAFE:
             after = world.rows()
             found += [f"{cell}: {fault}" for fault in _damage(world, actor, cell, answer.status_code, after)]
-            if after != world.pristine:
+            if after is not world.pristine:
                 world.renew()
     found += [f"merely looking: {fault}" for fault in _damage(world, actor, LOOKING, 200, world.rows())]
     return found
@@ -705,6 +709,8 @@ def _faults_of(world: World, actor: Actor, cell: Cell, answer: Any, twin: Any) -
 def _damage(world: World, actor: Actor, cell: Cell, status: int, after: Rows) -> Iterator[str]:
     """Rows that changed and should not have."""
     before = world.pristine
+    if after is before:
+        return
     for key in before.keys() | after.keys():
         old, new = before.get(key), after.get(key)
         if old == new:

@@ -17,15 +17,15 @@ from tests.walls.world import ACTORS, CATALOGUE, SLUGS, tables
 
 TESTS = Path(__file__).parent.parent
 MEMBERS = [actor for actor in ACTORS if actor.role]
-# What a role may do, and who is somebody at all, is decided above any database; before PostgreSQL's own wall stand
-# the one inside, the stranger, and where all knock the one who was inside until now.
-BEFORE_POSTGRESQL = {"administrator", "sibling"}
+# What a role may do, and who is somebody at all, is decided above any database; before PostgreSQL's own wall stands
+# the one inside, and where all knock the stranger, and the one who was inside until now.
+BEFORE_POSTGRESQL = {"sibling", "removed"}
 KNOCKING = [
     (endpoint, database, actor)
     for endpoint in endpoints()
     for database, names in (("sqlite", None), ("postgresql", BEFORE_POSTGRESQL))
     for actor in knocking_at(endpoint)
-    if names is None or actor.name in names or actor.name == "removed" and knocking_at(endpoint) is ACTORS
+    if names is None or actor.name == "administrator" or actor.name in names and knocking_at(endpoint) is ACTORS
 ]
 SIBLING = next(actor for actor in ACTORS if actor.name == "sibling")
 

@@ -666,6 +666,8 @@ class World:
         self.pristine: Rows = {}
         self._marks: dict[str, Any] = {}
         self._tables: dict[str, Rows] = {}
+        self._pristine_tables: dict[str, Rows] = {}
+        self._as_made: dict[str, list[tuple[Any, ...]]] = {}
         self._ids: dict[str, list[int]] = {}
         self._aside: sqlite3.Connection | None = None
         self.renew()
@@ -696,6 +698,8 @@ class World:
             for table in [table for table, mark in marks.items() if mark != self._marks.get(table)]:
                 self._tables[table] = self._rows_of(session.connection(), table)
             self._marks = marks
+        if self.pristine and all(rows is self._pristine_tables[table] for table, rows in self._tables.items()):
+            return self.pristine
         return {key: row for rows in self._tables.values() for key, row in rows.items()}
 
     def _marks_of(self, connection: Connection) -> dict[str, Any]:
@@ -704,10 +708,14 @@ class World:
             return dict.fromkeys(COUNTED, self._aside.execute("PRAGMA data_version").fetchone())
         return dict(zip(COUNTED, connection.exec_driver_sql(XMINS).one(), strict=True))
 
-    @staticmethod
-    def _rows_of(connection: Connection, table: str) -> Rows:
-        rows = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").mappings()
-        return {(table, row["id"]): dict(row) for row in rows}
+    def _rows_of(self, connection: Connection, table: str) -> Rows:
+        """The rows of a table, the same object while they are as they were made."""
+        result = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id")
+        names, found = list(result.keys()), [tuple(row) for row in result]
+        if self._as_made.setdefault(table, found) == found and table in self._pristine_tables:
+            return self._pristine_tables[table]
+        rows = [dict(zip(names, row, strict=True)) for row in found]
+        return {(table, row["id"]): row for row in rows}
 
     @property
     def on_sqlite(self) -> bool:
