@@ -98,10 +98,7 @@ class PlanForm(StepForm):
     location = RadioField(_l("Data location"), validate_choice=False)  # some plans have none
     currency = SelectField(_l("Currency"), choices=currencies)
     users = WholeNumberField(
-        Meter.USERS.label,
-        [Optional()],
-        description=_l("Left empty: as many as the plan includes."),
-        render_kw={"inputmode": "numeric"},
+        Meter.USERS.label, [Optional()], description=_l("Left empty: as many as the plan includes.")
     )
     postponed = BooleanField(_l("Postponed billing"))
 
