@@ -239,6 +239,7 @@ def test_the_activation_link_is_looked_at_by_scanners_and_clicked_by_people(app,
     browser = browse(dora)
     sent = [apart(browser.client.post, path, headers=_csrf(browser)) for _ in range(2)]
     assert [answer.status_code for answer in sent] == [200, 404]
+    assert "is running" in sent[0].text and "Sign in to see whether your subscription is active" in sent[1].text
     assert all_of(Subscription)[0].upfront_on == clock.today("Europe/Berlin")
 
 
