@@ -340,3 +340,11 @@ def test_products_are_told_in_the_language_of_whoever_orders(plan):
     german = browse(ALICE).get(f"/orders/summary/{order}", headers={"Accept-Language": "de"}).text
 
     assert f"2 × {names.name_de}" in german and names.name_en not in german
+
+
+def test_history_tells_of_an_order_in_words(plan):
+    buying.begun(OrderKind.RENEW)
+
+    told = browse(ALICE).get("/history/list/", headers={"Accept-Language": "de"}).text
+
+    assert "Verlängerung" in told and "Art: renew" not in told
