@@ -1,10 +1,13 @@
-"""The countries, languages, currencies and time zones there are to choose from, in the words of a language."""
+"""The countries, languages, currencies and time zones there are to choose from, and amounts, as a language has them."""
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale
+from babel.numbers import format_currency
 
 from .models import sort_key
 
@@ -17,6 +20,7 @@ TIME_ZONES = [
     "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "UTC",
 ]  # fmt: skip
 _NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
+_CODE_BEFORE_NUMBER = re.compile(r"(?<=[A-Z])(?=\d)")  # "CHF49.00": Unicode wants a space there, Babel sets none
 
 
 @lru_cache(maxsize=8)
@@ -39,3 +43,8 @@ def currencies(language: str) -> dict[str, str]:
     """The currencies offered, the usual ones first."""
     names = Locale.parse(language).currencies
     return {code: f"{code} – {names.get(code, code)}" for code in COMMON_CURRENCIES}
+
+
+def amount(number: Decimal, currency: str, language: str) -> str:
+    """An amount as the language writes it: "€49.00" and "CHF 49.00", "49,00 €"."""
+    return _CODE_BEFORE_NUMBER.sub("\u00a0", format_currency(number, currency, locale=language))

@@ -46,7 +46,7 @@ def _said(request: UpfrontRequest) -> dict[str, str]:
 
 def _done(request: UpfrontRequest) -> str:
     subscription = request.subscription
-    text = _("Thank you. %(id)s runs; from now on only its infrastructure is charged.", id=subscription.public_id)
+    text = _("Thank you. %(id)s is running; from now on only its infrastructure is charged.", id=subscription.public_id)
     link = Link(_("Open subscription"), f"/a/{request.account.slug}/subscriptions/show/{subscription.id}")
     title = _("%(title)s is active", title=subscription.title)
     return render_template("notice.html", title=title, text=text, link=link)
@@ -54,4 +54,6 @@ def _done(request: UpfrontRequest) -> str:
 
 def _gone() -> Any:
     """The same page for every link that does not work, whatever the reason."""
-    return render_template("token_gone.html", link=Link(_("Back to sign-in"), "/login/")), 404
+    text = _("It has been used already, was withdrawn, or is too old. Sign in to see whether your subscription is"
+             " active; if it is not, ask for a new link.")  # fmt: skip
+    return render_template("token_gone.html", text=text, link=Link(_("Sign in"), "/login/")), 404

@@ -33,7 +33,7 @@ from ..models import (
 )
 from ..periods import add_months
 from ..reading import read_whole_number
-from ..services import offers
+from ..services import offers, subscriptions
 from ..services.offers import Offer
 from ..tenancy import current_scope
 from ..ui import labels
@@ -98,10 +98,7 @@ class PlanForm(StepForm):
     location = RadioField(_l("Data location"), validate_choice=False)  # some plans have none
     currency = SelectField(_l("Currency"), choices=currencies)
     users = WholeNumberField(
-        Meter.USERS.label,
-        [Optional()],
-        description=_l("Left empty: as many as the plan includes."),
-        render_kw={"inputmode": "numeric"},
+        Meter.USERS.label, [Optional()], description=_l("Left empty: as many as the plan includes.")
     )
     postponed = BooleanField(_l("Postponed billing"))
 
@@ -259,8 +256,14 @@ class SubscriptionForm(StepForm):
     def usual(cls, order: Order) -> dict[str, Any]:
         return {"subscription_id": key_of(request.args.get("subscription", ""))}
 
+    def refuse(self, refusal: Refused) -> None:
+        """What blames no field lies in the subscription chosen."""
+        blamed = refusal.field if refusal.field in self else "subscription_id"
+        super().refuse(Refused(refusal.sentence, field=blamed))
+
 
 def _subscriptions(order: Order) -> list[Subscription]:
+    """What the order can be about, by account; to be renewed, first of all what can be."""
     found = offers.subscriptions_for(order.kind, by=me()).options(
         contains_eager(Subscription.account), joinedload(Subscription.plan)
     )
@@ -268,7 +271,10 @@ def _subscriptions(order: Order) -> list[Subscription]:
         found = found.where(Subscription.plan.has(Plan.product.has(Product.type == order.product_type)))
     found = found.order_by(Account.name_sort, Subscription.title_key).limit(MOST_SUBSCRIPTIONS)
     operation = order.kind.operation
-    return [one for one in db.session.scalars(found) if operation is None or one.plan.product.allows(operation)]
+    fitting = [one for one in db.session.scalars(found) if operation is None or one.plan.product.allows(operation)]
+    if order.kind is OrderKind.RENEW:
+        fitting.sort(key=subscriptions.can_be_renewed, reverse=True)
+    return fitting
 
 
 def _in_words(subscription: Subscription) -> str:

@@ -43,6 +43,10 @@ TEXT_HELPS = {
     "key": _l("Its name in the API; it cannot be changed later."),
     "name_de": _l("One of the two is enough."),
 }
+MODES = {
+    PaymentMode.PREPAID: _l("Can be paid in advance"),
+    PaymentMode.POSTPAID: _l("Can be paid in arrears"),
+}
 
 
 class ProductsView(CatalogueView):
@@ -52,7 +56,7 @@ class ProductsView(CatalogueView):
     datamodel = Table(Product)
     noun = "product"
     list_title = _l("Products")
-    list_lead = _l("The services you offer. What they cost say their plans.")
+    list_lead = _l("The services you offer; their plans say what they cost.")
     add_title = add_label = _l("Add product")
     label_columns = TEXTS | {"type": _l("Type"), "places": _l("Data locations"), "created_at": _l("Created")}
     help_columns = TEXT_HELPS | {
@@ -140,20 +144,20 @@ class PlansView(PricedView):
     form_groups = (
         ("", ("product_id", "key", "name_en", "name_de")),
         (_l("Price"), ("currency", *PlanPrice.AMOUNTS)),
-        (_l("Terms"), ("period", *PaymentMode, "trial_months", "renewal", "renewal_window")),
-        (_l("Included, and limits"), (*limit_columns, "beyond")),
+        (_l("Terms"), ("period", "trial_months", *PaymentMode, "renewal", "renewal_window")),
+        (_l("Included and limits"), (*limit_columns, "beyond")),
     )
     sections = (
         ("overview", _l("Overview"), ("product.name", "key", "period", "payment", "trial_months", "renewal",
                                       "renewal_window", "description")),
-        ("limits", _l("Included, and limits"), (*limit_columns, "beyond")),
+        ("limits", _l("Included and limits"), (*limit_columns, "beyond")),
     )  # fmt: skip
     empty_title = _l("No plans yet")
     empty_text = _l("Add the price models your accounts can choose from.")
 
     def _init_forms(self) -> None:
         super()._init_forms()
-        modes = {mode.value: BooleanField(mode.label, default=mode is PaymentMode.PREPAID) for mode in PaymentMode}
+        modes = {mode.value: BooleanField(MODES[mode], default=mode is PaymentMode.PREPAID) for mode in PaymentMode}
         self.edit_form = type("PlanForm", (self.edit_form,), modes)
         self.add_form = type("PlanForm", (self.add_form,), modes | price_fields(PlanPrice))
 

@@ -56,10 +56,10 @@ class PricedView(CatalogueView):
     @expose("/price/<int:pk>", methods=["GET", "POST"])
     @has_access
     def price(self, pk: int) -> Any:
-        """What it costs in one currency from a day on; what counts now is proposed."""
-        row, today = self.row(pk), clock.today(me().account.time_zone)
-        now = next(iter(row.prices_on(today)), None)
-        proposed = {"valid_from": today, "currency": me().account.currency}
+        """What it costs in one currency from a day on; what counts now is proposed, best in the own currency."""
+        row, own, today = self.row(pk), me().account.currency, clock.today(me().account.time_zone)
+        now = min(row.prices_on(today), key=lambda price: price.currency != own, default=None)
+        proposed = {"valid_from": today, "currency": own}
         proposed |= {"currency": now.currency} | dict(now.amounts()) if now else {}
         form = price_form(self.prices_of)(data=proposed)
         lead = _("From that day on it counts for new subscriptions and for renewals. What runs keeps its price.")

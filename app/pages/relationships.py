@@ -174,6 +174,8 @@ class RelationshipsView(BetweenAccountsView):
         lead = _("If a client can be reached at this address, a code is on its way there. It is valid for %(count)s"
                  " minutes.", count=MINUTES)  # fmt: skip
         page = replace(page, lead=lead if sent else "", submit_label=_("Link client"))
+        if form.code.errors:
+            page = replace(page, extra="_new_code.html", more={"ask_url": self.url("add")})
         return self._render_form(form, replace(page, groups=[FieldGroup("", [form.email, form.code])]))
 
     @command(

@@ -206,7 +206,7 @@ class DeliveriesView(BackOfficeView):
         "code": _l("Status code"),
         "duration": _l("Milliseconds"),
         "attempts": _l("Tries"),
-        "created_at": _l("Since"),
+        "created_at": _l("When"),
         "next_try_at": _l("Next try"),
         "delivered_at": _l("Delivered"),
         "message_id": _l("ID"),

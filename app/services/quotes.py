@@ -122,8 +122,8 @@ def check_quantities(plan: Plan, quantities: Quantities) -> None:
 def _too_much(plan: Plan, meter: Meter, limit: int) -> str:
     said = {"plan": plan.name, "what": meter.label, "limit": limit}
     if plan.beyond is Beyond.UPGRADE:
-        return _("%(what)s: %(plan)s ends at %(limit)s. Choose a larger plan for more.", **said)
-    return _("%(what)s: %(plan)s ends at %(limit)s.", **said)
+        return _("%(what)s: %(plan)s goes up to %(limit)s. Choose a larger plan for more.", **said)
+    return _("%(what)s: %(plan)s goes up to %(limit)s.", **said)
 
 
 def _within_reason(quantity: int, field: str, least: int = 0) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flask_babel import force_locale, format_currency, format_date, format_decimal
+from flask_babel import force_locale, format_date, format_decimal
 from sqlalchemy import select
 from sqlalchemy.orm import contains_eager
 
-from .. import outbox
+from .. import outbox, regions
 from ..extensions import db
 from ..models import Member, Role, User
 from .above import office_above
@@ -47,7 +47,7 @@ def _write(meant: Surrender, by: Member, *, to: str, locale: str) -> None:
             "day": format_date(meant.on, "long", rebase=False),
             "quantity": format_decimal(meant.quantity),
             "left": format_decimal(meant.left),
-            "credit": format_currency(-credit.net, credit.currency) if credit else "",
+            "credit": regions.amount(-credit.net, credit.currency, locale) if credit else "",
         }
     outbox.write(
         "license_surrendered",

@@ -60,8 +60,11 @@
     if (!dialog.open) dialog.showModal();
     const first = $("[aria-invalid=true]", dialog) || $("[autofocus]", dialog)
       || $("input:not([type=hidden]), select, textarea", $(".k-dialog-content", dialog) || dialog);
-    if (first?.tomselect) first.tomselect.focus();
-    else first?.focus();
+    focus(first);
+  }
+
+  function focus(field) {
+    (field?.tomselect || field)?.focus();
   }
 
   async function closeDialog() {
@@ -395,6 +398,7 @@
 
   document.addEventListener("htmx:load", (event) => { if (event.target !== document.body) enliven(event.target); });
   enliven(document);
+  focus($("main [aria-invalid=true]")); // a page that comes back with errors begins with the first of them
   markTheme();
   $$("#shortcuts-on").forEach(rememberShortcuts);
 

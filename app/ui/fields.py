@@ -11,6 +11,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, String, Text, inspect, select
 from wtforms import BooleanField, DateField, DecimalField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import Email, InputRequired, Length, Optional
+from wtforms.widgets import TextInput
 
 from ..extensions import Moment, db
 from ..models import Article, Plan, Product, Role, sort_key
@@ -22,7 +23,12 @@ from .masks import CONTACTS, Contact
 
 
 class LocalDecimalField(DecimalField):
-    """A number typed as people write it in their language."""
+    """A number typed as people write it in their language; the browser's own number input knows no comma."""
+
+    widget, keys = TextInput(), "decimal"
+
+    def __call__(self, **attributes: Any) -> Any:
+        return super().__call__(**{"inputmode": self.keys} | attributes)
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = None if valuelist else self.data  # emptied is empty
@@ -38,6 +44,8 @@ class LocalDecimalField(DecimalField):
 
 class WholeNumberField(LocalDecimalField):
     """A number without decimal places."""
+
+    keys = "numeric"
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = None if valuelist else self.data
@@ -181,7 +189,7 @@ def _input(column: Any, label: Any, help_text: Any, contact: str | None) -> Any:
     if isinstance(type_, Date | Moment):
         return LocalDateField(**common)
     if isinstance(type_, Integer):
-        return WholeNumberField(**common, render_kw={"inputmode": "numeric"})
+        return WholeNumberField(**common)
     if isinstance(type_, Numeric):
         return LocalDecimalField(**common)
     if isinstance(type_, Text):

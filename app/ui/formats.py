@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_decimal
 from flask import g, has_request_context
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -59,7 +59,7 @@ def _number(digits: str, currency: str, language: str) -> str:
     """By its digits, since 1.5 and 1.50 are one key."""
     number = Decimal(digits)
     if currency:
-        return format_currency(number, currency, locale=language)
+        return regions.amount(number, currency, language)
     return format_decimal(number, locale=language, decimal_quantization=False)
 
 

@@ -18,9 +18,11 @@ from ..models import (
     Consent,
     Cycle,
     DataLocation,
+    EventKind,
     HoldKind,
     Kind,
     LogEntry,
+    OrderKind,
     PaymentMode,
     Policy,
     ProductType,
@@ -387,9 +389,10 @@ DAYS = {
 }  # fmt: skip
 MOMENTS = {"at"}
 WORDS: dict[str, tuple[Any, ...]] = {
-    "role": (Role,), "kind": (Kind,), "type": (PropertyType, ProductType), "hold": (HoldKind,), "policy": (Policy,),
-    "period": (Cycle,), "payment_mode": (PaymentMode,), "location": (DataLocation,), "cause": (SuspensionCause,),
-    "beyond": (Beyond,), "renewal": (RenewalRule,), "consents": (Consent,),
+    "role": (Role,), "kind": (Kind, OrderKind), "type": (PropertyType, ProductType), "hold": (HoldKind,),
+    "policy": (Policy,), "period": (Cycle,), "payment_mode": (PaymentMode,), "location": (DataLocation,),
+    "cause": (SuspensionCause,), "beyond": (Beyond,), "renewal": (RenewalRule,), "consents": (Consent,),
+    "product_type": (ProductType,), "events": (EventKind,), "delivery": (EventKind,),
 }  # fmt: skip
 
 SAID_OTHERWISE = {  # by the line itself

@@ -295,7 +295,7 @@ def input_for(definition: Property, label: Any = None, *, checked: bool = True) 
     }
     type_ = definition.type
     if type_.has_limits and type_ is not PropertyType.DATE:
-        return LocalDecimalField(**common, render_kw={"type": "text", "inputmode": "decimal"})
+        return LocalDecimalField(**common)
     if type_ is PropertyType.DATE:
         return LocalDateField(**common)
     if type_ is PropertyType.CHOICES:

@@ -94,7 +94,7 @@ def notes(row: Subscription) -> Any:
         yield "warning", _("Cancelled as of %(day)s. What is stored in it is deleted on %(deleted)s.",
                            day=shown(row.cancelled_on, "date"), deleted=day)  # fmt: skip
     elif row.status is SubscriptionStatus.EXPIRED:
-        yield "warning", _("It has ended, and can still be renewed.")
+        yield "warning", _("This subscription has ended, and can still be renewed.")
     wish = upfront.open_of(row)
     if wish is not None:
         yield "info", _("Paying upfront: %(status)s.", status=wish.status.label)

@@ -55,6 +55,19 @@ def work(page: Page, say, text: str, label: str) -> None:
     card(page, text).get_by_role("button", name=re.compile(f"^{re.escape(say(label))}")).click()
 
 
+def test_a_step_that_is_refused_begins_with_what_is_wrong(app, alices):
+    """With everything that was typed: a browser's own input for numbers would drop it."""
+    buying.plan_of("cloud")
+    begin(alices, "Order cloud", "plan")
+    alices.locator("[name=users]").fill("1.5x")
+
+    alices.get_by_role("button", name="Continue", exact=True).click()
+
+    expect(alices.locator("[name=users]")).to_be_focused()
+    expect(alices.locator("[name=users]")).to_have_value("1.5x")
+    expect(alices.locator("#users-error")).to_have_text("A whole number, please.")
+
+
 @in_both_languages
 def test_a_cloud_order_from_the_tile_to_the_password(app, alices, doras, new_browser, say):
     buying.plan_of("cloud")

@@ -76,6 +76,13 @@ def test_a_filter_and_a_search_narrow_the_list(alice):
     assert "Küstenfunk" in browser.get("/accounts/list/?q=INFO@kuesten").text
 
 
+def test_where_nothing_is_yet_there_is_nothing_to_search(frida):
+    browser, search = browse(frida), 'role="search"'
+
+    assert search not in browser.get("/webhooks/list/").text
+    assert search in browser.get("/webhooks/list/?q=nobody").text
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -299,6 +299,19 @@ def test_a_price_raised_meanwhile_is_shown_anew_and_ordered_with_the_next_click(
 # --- what exists already -----------------------------------------------------------------------------------------
 
 
+def test_what_can_be_renewed_stands_first_and_what_cannot_is_said_at_the_field(app):
+    later = buying.subscription(buying.plan_of(key="yearly", period="yearly"))
+    now = buying.subscription(buying.plan_of(key="monthly", period="monthly"))
+    order = buying.begun(OrderKind.RENEW)
+
+    offered = re.findall(r'<option (?:selected )?value="(\d+)"', page("subscription", order))
+    answer = post("subscription", order, subscription_id=later, reference="", remark="")
+
+    assert offered == [str(now), str(later)]
+    assert answer.status_code == 422
+    assert "can be renewed from" in answer.text.split('id="subscription_id-error"')[1].split("</div>")[0]
+
+
 def test_an_upgrade_offers_another_plan_than_the_one_there_is(plan):
     larger = buying.plan_of(key="larger")
     buying.subscription(plan)
@@ -327,3 +340,11 @@ def test_products_are_told_in_the_language_of_whoever_orders(plan):
     german = browse(ALICE).get(f"/orders/summary/{order}", headers={"Accept-Language": "de"}).text
 
     assert f"2 × {names.name_de}" in german and names.name_en not in german
+
+
+def test_history_tells_of_an_order_in_words(plan):
+    buying.begun(OrderKind.RENEW)
+
+    told = browse(ALICE).get("/history/list/", headers={"Accept-Language": "de"}).text
+
+    assert "Verlängerung" in told and "Art: renew" not in told

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
 
-from app.models import ArticlePrice, LogEntry
+from app.models import ArticlePrice, LogEntry, User
 from app.tenancy import unscoped
 from tests import buying, stock
 from tests.cast import ALICE, BOB, DORA, browse
@@ -45,6 +46,27 @@ def test_a_price_counts_from_its_day_on_and_history_tells(article, dora):
 def test_what_counts_now_is_proposed_and_shown_in_the_list(article, dora):
     assert 'value="19.9"' in browse(dora).get(f"/articles/price/{article}").text
     assert "€19.90" in browse(ALICE).get("/articles/list/").text
+
+
+def test_a_price_is_proposed_and_read_as_germans_write_it(article, dora):
+    """In an input for text: the browser's own for numbers throws a comma away."""
+    with unscoped("dora reads German", writes=False) as session:
+        session.scalars(select(User).where(User.email == dora.email)).one().locale = "de"
+        session.commit()
+    proposed = re.search(r'<input[^>]* name="unit"[^>]*>', browse(dora).get(f"/articles/price/{article}").text)[0]
+    assert 'value="19,9"' in proposed and 'type="text"' in proposed and 'inputmode="decimal"' in proposed
+
+    assert browse(dora).post(f"/articles/price/{article}", data=typed(unit="1.021,50")).status_code == 302
+
+    assert prices()[-1][2] == Decimal("1021.50")
+
+
+def test_of_several_currencies_the_own_one_is_proposed(article, dora):
+    browse(dora).post(f"/articles/price/{article}", data=typed(currency="CHF", unit="22"))
+
+    page = browse(dora).get(f"/articles/price/{article}").text
+
+    assert re.search(r'<option selected value="EUR"', page) and 'value="19.9"' in page
 
 
 @pytest.mark.parametrize(

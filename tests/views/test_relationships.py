@@ -69,6 +69,15 @@ def test_every_wrong_code_is_told_in_one_sentence(charlie, frida):
     assert len(said) == 1
 
 
+def test_whoever_has_a_wrong_code_is_shown_the_way_to_another(charlie):
+    way = "Send a new code"
+
+    assert way not in text(browse(charlie).post("/relationships/add", data=ASKED))
+    refused = text(browse(charlie).post("/relationships/code", data={"email": BOB.email, "code": "12345678"}))
+
+    assert re.search(rf'href="[^"]*/relationships/add"[^>]*>{way}', refused)
+
+
 def test_what_was_typed_is_kept_where_something_is_wrong(charlie):
     typed = {"email": "no-address", "scopes": ["billing"], "ends_on": "2020-01-01"}
 

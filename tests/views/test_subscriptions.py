@@ -49,7 +49,7 @@ def test_a_partner_adds_one_for_a_customer(alice):
         ({"title": "  "}, "Please give it a name."),
         ({"users": "-1"}, "A whole number from 0 to"),
         ({"users": "1e308"}, "whole number"),
-        ({"users": "21"}, "Named users: Standard ends at 20."),
+        ({"users": "21"}, "Named users: Standard goes up to 20."),
         ({"currency": "USD"}, "Standard is not sold in USD."),
         ({"payment_mode": "postpaid"}, "Standard cannot be paid like this."),
         ({"payment_mode": "free"}, "Not a valid choice"),
@@ -162,8 +162,8 @@ def test_plans_stand_side_by_side_in_the_currency_asked_for(alice, dora):
     assert browse(dora).post(f"/plans/price/{number}", data=price).status_code == 302
 
     page = browse(alice).get("/plans/compare").text
-    assert "€49.90" in page and "10 included" in page and "up to 50" in page and "CHF55.50" not in page
-    assert "CHF55.50" in browse(alice).get("/plans/compare?currency=CHF").text
+    assert "€49.90" in page and "10 included" in page and "up to 50" in page and "CHF\u00a055.50" not in page
+    assert "CHF\u00a055.50" in browse(alice).get("/plans/compare?currency=CHF").text
     assert browse(alice).get("/plans/compare?currency=XXX").status_code == 200
 
 
@@ -239,6 +239,7 @@ def test_the_activation_link_is_looked_at_by_scanners_and_clicked_by_people(app,
     browser = browse(dora)
     sent = [apart(browser.client.post, path, headers=_csrf(browser)) for _ in range(2)]
     assert [answer.status_code for answer in sent] == [200, 404]
+    assert "is running" in sent[0].text and "Sign in to see whether your subscription is active" in sent[1].text
     assert all_of(Subscription)[0].upfront_on == clock.today("Europe/Berlin")
 
 
