@@ -103,7 +103,7 @@ def _alike(change: Change) -> tuple[str, tuple[str, ...]]:
 def _update(session: AnySession, changes: list[Change]) -> None:
     """Rows of one class of which the same columns change."""
     connection, table = session.connection(), type(changes[0].row).__table__
-    bound = _binder(table, connection.dialect, ["id", *changes[0].new])
+    bound = _binder([table.c.id, *(table.c[name] for name in changes[0].new)], connection.dialect, are_new=False)
     update_bound(connection, table, [bound({"id": change.row.id} | change.new) for change in changes])
 
 
@@ -118,7 +118,7 @@ class Insert:
 
     def __init__(self, session: AnySession, table: Table, rows: Iterable[tuple[Values, Waits]]) -> None:
         dialect = session.get_bind().dialect
-        bound = _binder(table, dialect, table.columns.keys())
+        bound = _binder([*table.columns], dialect, are_new=True)
         self.rows = [(bound(values), [(n, row) for n, row in waits.items() if not values[n]]) for values, waits in rows]
         self.table = table
 
@@ -155,11 +155,12 @@ def _place(place: Any) -> tuple[Values, Waits]:
     return index_row(place), {"account_id": place.account}
 
 
-def _binder(table: Table, dialect: Dialect, names: Iterable[str]) -> Callable[[Values], Values]:
+def _binder(columns: list[Column[Any]], dialect: Dialect, *, are_new: bool) -> Callable[[Values], Values]:
     """What makes of a row's values what the driver takes. The numbers of rows that nothing refers to are left out."""
-    nothing, wanted = dict.fromkeys(names), [table.c[name] for name in names]
-    columns = [(c.name, _default(c), c.type.dialect_impl(dialect).bind_processor(dialect)) for c in wanted]
-    not_as_it_is = [(name, default, make) for name, default, make in columns if default or make]
+    nothing, defaults = dict.fromkeys(c.name for c in columns), [_default(c) if are_new else None for c in columns]
+    makers = [c.type.dialect_impl(dialect).bind_processor(dialect) for c in columns]
+    known = [(c.name, default, make) for c, default, make in zip(columns, defaults, makers, strict=True)]
+    not_as_it_is = [(name, default, make) for name, default, make in known if default or make]
 
     def bound(values: Values) -> Values:
         found = nothing | values

@@ -82,7 +82,7 @@ PLACES = 16_000  # values in one statement, of which SQLite takes 32,766 and Pos
 def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows whose values are bound already, as the driver takes them.
 
-    Hundreds go into one statement: with each, SQLite writes down its index of the parts of words (`searched_text_parts`).
+    Hundreds go into one statement: with each, SQLite writes its index of the parts of words to the disk.
     """
     names = ", ".join(_names(connection, table, rows[0]))
     for some, marks in _together(connection, table, rows):
@@ -103,7 +103,7 @@ def _names(connection: Connection, table: Table, names: Iterable[str]) -> list[s
     return [connection.dialect.identifier_preparer.format_column(table.c[name]) for name in names]
 
 
-def _together(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _together(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
     """Values of as many rows as one statement takes, and the marks for them, with their types where it wants them."""
     dialect = type(connection.dialect)(paramstyle="format" if connection.dialect.name == "postgresql" else "qmark")
     marks = str(tuple_(*(bindparam(name, type_=table.c[name].type) for name in rows[0])).compile(dialect=dialect))
