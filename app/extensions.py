@@ -82,12 +82,15 @@ PLACES = 16_000  # values in one statement, of which SQLite takes 32,766 and Pos
 def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows whose values are bound already, as the driver takes them.
 
-    Hundreds go into one statement: with each, SQLite writes its index of the parts of words to the disk.
+    On SQLite hundreds go into one statement: with each, it writes its index of the parts of words to the disk.
+    PostgreSQL's driver sends single rows without waiting for each.
     """
-    names = ", ".join(_names(connection, table, rows[0]))
+    insert = f"INSERT INTO {table.name} ({', '.join(_names(connection, table, rows[0]))}) VALUES"  # noqa: S608 of the model
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"{insert} {_marks(connection, table, rows[0])}", [(*row.values(),) for row in rows])
+        return
     for some, marks in _together(connection, table, rows):
-        statement = f"INSERT INTO {table.name} ({names}) VALUES {marks}"  # noqa: S608 names of the model
-        connection.exec_driver_sql(statement, some)
+        connection.exec_driver_sql(f"{insert} {marks}", some)
 
 
 def update_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -103,11 +106,15 @@ def _names(connection: Connection, table: Table, names: Iterable[str]) -> list[s
     return [connection.dialect.identifier_preparer.format_column(table.c[name]) for name in names]
 
 
-def _together(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
-    """Values of as many rows as one statement takes, and the marks for them, with their types where it wants them."""
+def _marks(connection: Connection, table: Table, names: Iterable[str]) -> str:
+    """Where the values of a row come to stand, with their types where the driver wants them."""
     dialect = type(connection.dialect)(paramstyle="format" if connection.dialect.name == "postgresql" else "qmark")
-    marks = str(tuple_(*(bindparam(name, type_=table.c[name].type) for name in rows[0])).compile(dialect=dialect))
-    most = PLACES // len(rows[0])
+    return str(tuple_(*(bindparam(name, type_=table.c[name].type) for name in names)).compile(dialect=dialect))
+
+
+def _together(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
+    """The values of as many rows as one statement takes, and the marks for them."""
+    marks, most = _marks(connection, table, rows[0]), PLACES // len(rows[0])
     for first in range(0, len(rows), most):
         some = rows[first : first + most]
         yield tuple(chain.from_iterable(row.values() for row in some)), ", ".join([marks] * len(some))

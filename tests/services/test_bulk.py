@@ -145,11 +145,12 @@ def test_many_rows_take_as_many_statements_as_one_and_have_numbers_of_their_own(
             assert [value.account_path for value in values] == [account.path]
 
 
-def test_more_rows_than_one_statement_takes_go_into_several(alice, seats, monkeypatch):
+def test_more_rows_than_one_statement_takes_go_into_several(alice, seats, database, monkeypatch):
     names = [f"{letter}funk" for letter in "ABCDE"]
     monkeypatch.setattr(extensions, "PLACES", 60)
     statements = statements_for(alice, seats, names)
-    assert [one.startswith("INSERT INTO account ") for one in statements].count(True) == 3  # of 30 columns
+    of_accounts = [one for one in statements if one.startswith("INSERT INTO account ")]
+    assert len(of_accounts) == (3 if database == "sqlite" else 1)  # of 30 columns
     monkeypatch.setattr(extensions, "PLACES", 16)  # four columns change: the words, too
     with acting_as(alice, writes=False):
         for account in db.session.scalars(select(Account).where(Account.name.in_(names))):
