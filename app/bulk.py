@@ -16,13 +16,13 @@ from functools import partial
 from itertools import count, groupby
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Table, bindparam, func, inspect, select
+from sqlalchemy import Column, Dialect, Table, func, inspect, select
 from sqlalchemy.orm import RelationshipDirection
 from sqlalchemy.orm import Session as AnySession
 
 from .audit import line_about
 from .errors import OutsideScope
-from .extensions import db, insert_bound, looked_at
+from .extensions import db, insert_bound, looked_at, update_bound
 from .models import Account, LogEntry, PropertyValue
 from .properties import index_row, leave_index
 
@@ -102,12 +102,9 @@ def _alike(change: Change) -> tuple[str, tuple[str, ...]]:
 
 def _update(session: AnySession, changes: list[Change]) -> None:
     """Rows of one class of which the same columns change."""
-    table = type(changes[0].row).__table__
-    wanted = {name: bindparam(f"new_{name}") for name in changes[0].new}
-    statement = table.update().where(table.c.id == bindparam("its_id")).values(wanted)
-    rows = [{f"new_{name}": value for name, value in change.new.items()} for change in changes]
-    its = [{"its_id": change.row.id} for change in changes]
-    session.connection().execute(statement, [row | one for row, one in zip(rows, its, strict=True)])
+    connection, table = session.connection(), type(changes[0].row).__table__
+    bound = _binder([table.c.id, *(table.c[name] for name in changes[0].new)], connection.dialect, are_new=False)
+    update_bound(connection, table, [bound({"id": change.row.id} | change.new) for change in changes])
 
 
 # --- new rows ----------------------------------------------------------------------------------------------------
@@ -121,7 +118,7 @@ class Insert:
 
     def __init__(self, session: AnySession, table: Table, rows: Iterable[tuple[Values, Waits]]) -> None:
         dialect = session.get_bind().dialect
-        bound = _binder(table, dialect)
+        bound = _binder([*table.columns], dialect, are_new=True)
         self.rows = [(bound(values), [(n, row) for n, row in waits.items() if not values[n]]) for values, waits in rows]
         self.table = table
 
@@ -158,11 +155,12 @@ def _place(place: Any) -> tuple[Values, Waits]:
     return index_row(place), {"account_id": place.account}
 
 
-def _binder(table: Table, dialect: Dialect) -> Callable[[Values], Values]:
+def _binder(columns: list[Column[Any]], dialect: Dialect, *, are_new: bool) -> Callable[[Values], Values]:
     """What makes of a row's values what the driver takes. The numbers of rows that nothing refers to are left out."""
-    nothing = dict.fromkeys(table.columns.keys())
-    columns = [(c.name, _default(c), c.type.dialect_impl(dialect).bind_processor(dialect)) for c in table.columns]
-    not_as_it_is = [(name, default, make) for name, default, make in columns if default or make]
+    nothing, defaults = dict.fromkeys(c.name for c in columns), [_default(c) if are_new else None for c in columns]
+    makers = [c.type.dialect_impl(dialect).bind_processor(dialect) for c in columns]
+    known = [(c.name, default, make) for c, default, make in zip(columns, defaults, makers, strict=True)]
+    not_as_it_is = [(name, default, make) for name, default, make in known if default or make]
 
     def bound(values: Values) -> Values:
         found = nothing | values

@@ -14,7 +14,7 @@ from .bulk import keeping_all
 from .errors import Refused
 from .extensions import look_at
 from .handover import tell_progress, worker_unit
-from .models import Account, AccountImport, ImportKind, Member, PropertyValue
+from .models import Account, AccountImport, ImportKind, Member, PropertyValue, SearchedText
 from .services import imports
 from .tenancy import acting, scope_for
 
@@ -68,7 +68,7 @@ def _do(import_: AccountImport, scope: Any) -> None:
         imports.write(import_.id, prepared, attempt=import_.attempts, by=by)
     if len(prepared.opening) >= MANY:
         with worker_unit() as session:
-            look_at(session, Account.__tablename__, PropertyValue.__tablename__)
+            look_at(session, *(model.__tablename__ for model in (Account, PropertyValue, SearchedText)))
 
 
 def _faster(import_: AccountImport) -> str:

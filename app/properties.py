@@ -7,6 +7,7 @@ of history about its values.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -20,7 +21,7 @@ from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 
 from .audit import note
 from .errors import OutsideScope
-from .extensions import Session, db
+from .extensions import Session, db, is_one_of
 from .models import Account, Property, PropertyType, PropertyValue, sort_key
 from .property_types import check, from_kept, language, members_of, value_maker
 from .tenancy import Scope
@@ -204,7 +205,7 @@ class _Place(NamedTuple):
 
 
 def write_index(session: AnySession, changed: list[_Place]) -> None:
-    """Old places out, new places in: two statements, however many they are."""
+    """Old places out, new places in: a statement for each definition and one more, however many they are."""
     leave_index(session, changed)
     if places := [index_row(one) for one in changed if one.index]:
         session.connection().execute(PropertyValue.__table__.insert(), places)
@@ -212,11 +213,13 @@ def write_index(session: AnySession, changed: list[_Place]) -> None:
 
 def leave_index(session: AnySession, changed: list[_Place]) -> None:
     """The old places out."""
-    out = [{"its_account": one.account.id, "its_definition": one.definition_id} for one in changed if one.is_known]
-    table = PropertyValue.__table__
-    if out:
-        its = (table.c.account_id == bindparam("its_account"), table.c.definition_id == bindparam("its_definition"))
-        session.connection().execute(table.delete().where(*its), out)
+    table, out = PropertyValue.__table__, defaultdict(list)
+    for one in changed:
+        if one.is_known:
+            out[one.definition_id].append(one.account.id)
+    for definition_id, numbers in out.items():
+        its = table.c.definition_id == definition_id, is_one_of(table.c.account_id, numbers)
+        session.connection().execute(table.delete().where(*its))
 
 
 def index_row(place: _Place) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import event, func, select
 
-from app import bulk, clock
+from app import bulk, clock, extensions
 from app.errors import OutsideScope, Refused
 from app.extensions import Session, db
 from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
@@ -145,6 +145,28 @@ def test_many_rows_take_as_many_statements_as_one_and_have_numbers_of_their_own(
             assert [value.account_path for value in values] == [account.path]
 
 
+def test_more_rows_than_one_statement_takes_go_into_several(alice, seats, database, monkeypatch):
+    names = [f"{letter}funk" for letter in "ABCDE"]
+    monkeypatch.setattr(extensions, "PLACES", 60)
+    statements = statements_for(alice, seats, names)
+    of_accounts = [one for one in statements if one.startswith("INSERT INTO account ")]
+    assert len(of_accounts) == (3 if database == "sqlite" else 1)  # of 30 columns
+    monkeypatch.setattr(extensions, "PLACES", 16)  # four columns change: the words, too
+    with acting_as(alice, writes=False):
+        for account in db.session.scalars(select(Account).where(Account.name.in_(names))):
+            account.contact, account.properties = f"Chef of {account.name}", {str(seats): str(ord(account.name[0]))}
+        work = bulk.work_out()
+    with acting_as(alice):
+        work.write()
+
+    with acting_as(alice):
+        facts = select(Account.name, Account.contact, PropertyValue.number).where(Account.name.in_(names))
+        found = db.session.execute(
+            facts.join(PropertyValue, PropertyValue.account_id == Account.id).order_by(Account.name)
+        )
+        assert [tuple(one) for one in found] == [(name, f"Chef of {name}", ord(name[0])) for name in names]
+
+
 def statements_for(alice, seats, names):
     """What goes to the database while everybody waits."""
     with acting_as(alice, writes=False) as by:
@@ -154,7 +176,7 @@ def statements_for(alice, seats, names):
     found = []
 
     def note(*args):
-        found.append(args[2])
+        found.append(args[2].partition(" VALUES ")[0])  # of which one may put in one row, or hundreds
 
     with acting_as(alice):
         event.listen(db.engine, "before_cursor_execute", note)

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import column, false, func, select, table
 
 from app import clock, importing, jobs, sheets
+from app import properties as values
 from app.errors import Refused
 from app.extensions import db
-from app.models import Account, AccountImport, HoldKind, ImportStatus, LogEntry, Member, Property, PropertyType, Role
+from app.models import (
+    Account,
+    AccountImport,
+    HoldKind,
+    ImportStatus,
+    LogEntry,
+    Member,
+    OwnedByAccount,
+    Property,
+    PropertyType,
+    Role,
+    SearchedText,
+)
+from app.property_types import from_kept
 from app.services import accounts, holds, imports, moves, properties
 from app.services.import_columns import columns_for, guess, id_of, id_reader
 from app.services.import_plan import look
@@ -336,8 +351,10 @@ def test_after_a_large_import_the_database_knows_its_tables_again(alice, databas
     written(sheet(["Name"], ["Hafen"], ["Hallig"]))
 
     with unscoped("what PostgreSQL believes", writes=False) as session:
-        believed = session.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'account'"))
-        assert believed == session.scalar(select(func.count()).select_from(Account))
+        for model in (Account, SearchedText):
+            believed = select(column("reltuples")).select_from(table("pg_class"))
+            believed = session.scalar(believed.where(column("relname") == model.__tablename__))
+            assert believed == session.scalar(select(func.count()).select_from(model))
 
 
 @pytest.mark.parametrize(("overwrites", "contact"), [(True, "Alice's choice"), (False, "Somebody's choice")])
@@ -371,6 +388,64 @@ def test_the_whole_file_is_written_with_a_line_of_history_for_each_account_and_o
             ("account.created", "Neufunk"), ("account.properties_changed", "Neufunk"), ("account.imported", ""),
         ]:  # fmt: skip
             assert lines.count(line) == 1, line
+
+
+def test_a_file_leaves_the_same_rows_in_every_table_as_the_work_of_hands(alice):
+    with acting_as(alice) as by:
+        define_all(by)
+        know(open_by_hand("Hafen", by, contact="Jürgen Groß"), by, "12", None, "Kai")
+    header = ["Name", "Contact", "Seats", "Until", "Number"]
+    written(sheet(header, ["Hallig", "Jürgen Groß", 12.0, None, "Kai"]))
+    assert left_by("Hallig") == left_by("Hafen")
+
+    with acting_as(alice) as by:
+        account = db.session.scalar(select(Account).where(Account.name == "Hafen"))
+        accounts.change(account, contact="Gesa")
+        know(account, by, "12", "2027-01-31", f"Kai {'x' * 300}")
+    written(sheet(header, ["Hallig", "Gesa", 12.0, "2027-01-31", f"Kai {'x' * 300}"]))
+    by_hand = left_by("Hafen")
+    assert left_by("Hallig") == by_hand
+    of_each = Counter(row["table"] for row in by_hand)
+    assert of_each == {"account": 1, "member": 1, "property_value": 3, "searched_text": 2, "log_entry": 5}
+
+
+def open_by_hand(name, by, **facts):
+    """As the form does."""
+    usual = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")}
+    return accounts.open_account(name, parent=by.account, by=by, **usual | facts)
+
+
+def know(account, by, seats, until, number):
+    kept = {"Seats": seats, "Until": until, "Number": number}
+    own = {definition.label_en: definition for definition in values.definitions_of(by.account_id)}
+    values.write(account, {own[label]: from_kept(own[label], value) for label, value in kept.items()})
+
+
+def left_by(name):
+    """Every row about that account, whatever its table, but for numbers, moments and what is drawn by lot."""
+
+    def nameless(fact):
+        return str(fact).replace(name, "…").replace(name.lower(), "…")
+
+    by_lot = {"id", "account_id", "account_path", "subject_id", "path", "slug", "at", "created_at"}
+    found = []
+    with unscoped("every table, whoever's", writes=False) as session:
+        number = session.scalar(select(Account.id).where(Account.name == name))
+        for mapper in Account.registry.mappers:
+            for row in session.scalars(select(mapper.class_).where(is_about(mapper.class_, number))):
+                facts = {key: getattr(row, key) for key in mapper.columns.keys() if key not in by_lot}
+                for key, told in ((key, told) for key, told in facts.items() if isinstance(told, dict)):
+                    facts[key] = sorted(pair for pair in told.items() if pair[0] not in by_lot)
+                found.append({"table": mapper.local_table.name} | {key: nameless(facts[key]) for key in facts})
+    return sorted(found, key=str)
+
+
+def is_about(model, number):
+    if model is LogEntry:
+        return (model.account_id == number) | (model.subject_type == "account") & (model.subject_id == number)
+    if issubclass(model, OwnedByAccount):
+        return model.account_id == number
+    return model.id == number if model is Account else false()
 
 
 def test_all_or_nothing(alice):
