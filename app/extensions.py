@@ -140,6 +140,13 @@ writing: ContextVar[bool] = ContextVar("writing", default=True)
 
 # expire_on_commit off: what a page shows after the commit is what was written, without asking again.
 db = SQLA(model_class=Model, session_options={"class_": Session, "expire_on_commit": False})
+
+
+def is_sqlite() -> bool:
+    """Whether the session's database is SQLite; otherwise it is PostgreSQL."""
+    return db.session.get_bind().dialect.name == "sqlite"
+
+
 migrate = Migrate()
 mail = Mail()
 csrf = CSRFProtect()

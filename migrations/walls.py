@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from alembic import op
 
 # The settings are compared as byte strings, as the paths are. An unset one is '' or NULL: no row is below it.
+# A SELECT of its own has a setting read once for each statement, not for each row. What it says is not known while
+# the way is chosen; PostgreSQL would take a two-hundredth of the rows for what it leaves. That something is not NULL
+# it believes of all, and how many rows are really meant it knows from the same range, which Python asks, too.
 SUBTREE = (
-    "{path} >= current_setting('kontor.low', true) COLLATE \"C\" "
-    "AND {path} < current_setting('kontor.high', true) COLLATE \"C\""
+    "CASE WHEN {path} >= (SELECT current_setting('kontor.low', true)) COLLATE \"C\" "
+    "AND {path} < (SELECT current_setting('kontor.high', true)) COLLATE \"C\" THEN true END IS NOT NULL"
 )
 INSIDE = (
     "{path} >= current_setting('kontor.low', true) COLLATE \"C\" "

@@ -245,3 +245,26 @@ def test_what_stood_there_is_found_by_the_search_and_the_way_back_leaves_nothing
         asked = asking if on_postgresql else """SELECT rowid FROM searched_text_parts('"fis" "ish"')"""
         assert connection.execute(text(asked)).scalars().all() == [2]
     assert kept == [(1, None, "root"), (2, None, "fish\nmarket"), (2, 1, "x" * 300)]
+
+
+def test_the_wall_asks_its_settings_once_or_again_for_each_row(empty, database):
+    if database == "sqlite":
+        pytest.skip("SQLite has no second wall")
+    upgrade()
+    asked = [walls()]
+
+    for goal in ("0019", "0020"):
+        (upgrade if goal > revision() else downgrade)(revision=goal)
+        asked.append(walls())
+
+    assert asked[0] == asked[2] and asked[1].keys() == asked[0].keys()
+    changed = {table for table, rule in asked[0].items() if asked[1][table] != rule}
+    assert changed == {table for table, rule in asked[0].items() if "SELECT" in rule}
+    assert all(rule == asked[1]["member"] for table, rule in asked[1].items() if table in changed - {"account"})
+
+
+def walls() -> dict[str, str]:
+    """Table → what PostgreSQL's own wall asks of its rows, to see them and to write them."""
+    with db.engine.connect() as connection:
+        rules = text("SELECT tablename, qual || ' / ' || with_check FROM pg_policies WHERE policyname = 'wall'")
+        return dict(connection.execute(rules).tuples().all())

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Enum, String, and_, false, or_, select, un
 from werkzeug.datastructures import MultiDict
 
 from .. import clock
+from ..extensions import is_sqlite
 from .columns import Field
 from .formats import CODES, read_date, read_decimal, shown, time_zone
 from .page import Choice, ColumnFilter, FilterInput
@@ -117,6 +118,8 @@ class Together:
 
     def of(self, key: Any) -> Any:
         """Whether they find the row of that key."""
+        if self.lacks and is_sqlite():  # which keeps however long a list of the others
+            return key.not_in(self.field.keys(self.condition))
         there = self.field.among(key, self.condition)
         return ~there if self.lacks else there
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import JSON, Select, Text, cast, func, inspect, select, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
-from ..extensions import db, is_one_of
+from ..extensions import db, is_one_of, is_sqlite
 from .columns import Field, alias_of, is_there
 from .filters import Applied, Together
 from .searching import Search
@@ -69,14 +69,12 @@ class Finding:
         return len(self._first_sought) // 100 * 100 if self._has_many else COUNTED
 
     def _count(self, most: int | None = None) -> int:
+        if self._first_hits is not None and (most is not None or len(self._first_hits) <= COUNTED):
+            return len(self._first_hits)
         if lacking := next((one for one in self.filters if one.field.drives and one.lacks), None):
             others = tuple(one for one in self.filters if one is not lacking)
             having = replace(self, filters=(*others, lacking.opposite())).count
             return replace(self, filters=others).count - having
-        if self._hits is not None:
-            return len(self._hits)
-        if self._first_hits is not None and most is not None:
-            return most
         if self._driver is not None:
             return _at_most(most, self._driven())
         keys = self._table(select(self._key))
@@ -281,12 +279,14 @@ class Finding:
 
     @cached_property
     def _hits(self) -> list[int] | None:
-        """All that a driver finds which looks through words, where that is little enough to be kept."""
+        """All there is, where it has to be looked for and is little enough to be kept."""
+        if self._driver is None and self.filters and is_sqlite():  # an index tells which; else each row is read to know
+            return list(db.session.scalars(self._table(select(self._key)))) if self.counted <= FEW else None
         return self._first_hits if self._first_hits is None or len(self._first_hits) <= COUNTED else None
 
     @cached_property
     def _first_hits(self) -> list[int] | None:
-        """It looks through them once, for the count and for the rows."""
+        """What looks through words does so once, for the count and for the rows."""
         if self._driver is None or not self._driver.looks_through:
             return None
         return list(db.session.scalars(self._driven().limit(COUNTED + 1)))
@@ -345,7 +345,8 @@ class Finding:
         """The index along which the rows stand in that order; none: they have to be sorted."""
         field, _direction = self._order[0]
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
-        return next((index.name for index in indexes if index.columns[0].key == column), "")
+        whole = (index for index in indexes if index.dialect_options["sqlite"]["where"] is None)
+        return next((index.name for index in whole if index.columns[0].key == column), "")
 
     def _clauses(self) -> list[Any]:
         clauses = [wanted.ordered(direction) for wanted, direction in self._order]

@@ -111,11 +111,26 @@ def test_the_index_answers(many):
             assert "COVERING INDEX ix_property_value" in plan, query
 
 
+@pytest.mark.parametrize("query", [{"_flt_0_{1}": "~empty"}, {"_flt_1_kind": "customer"}])
+def test_sqlite_reads_the_rows_alone_that_few_filters_leave(many, database, query):
+    if database != "sqlite":
+        pytest.skip("PostgreSQL finds its own way to few rows")
+    scope, names = many
+
+    found, rows, plans = asked(scope, {key.format(*names): value for key, value in query.items()})
+
+    assert found == len(rows) > 0
+    assert "CORRELATED" not in "\n".join(plans)
+    (page,) = (plan for plan in plans if "ORDER BY" in plan)
+    assert "SEARCH account USING INTEGER PRIMARY KEY" in page
+
+
 def test_pages_of_many_accounts_need_no_more_statements(many, alice):
     _scope, (text, number, choice) = many
     browser = browse(alice)
     for query in ("", f"sort={text}", f"sort=-{number}&page=200", f"_flt_0_{choice}=common&sort={text}", "q=word",
-                  f"_flt_0_{number}=~empty&q=e", f"_flt_0_{choice}=common&_flt_1_{number}=5&q=many"):  # fmt: skip
+                  f"_flt_0_{number}=~empty", f"_flt_0_{number}=~empty&q=e", "_flt_1_kind=customer", "sort=kind",
+                  f"_flt_0_{choice}=common&_flt_1_{number}=5&q=many"):  # fmt: skip
         browser.get(f"/accounts/list/?{query}")
         statements = []
 

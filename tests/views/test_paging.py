@@ -107,7 +107,8 @@ def test_however_a_list_is_asked_for_it_counts_no_further(alice, few, query):
 @pytest.mark.parametrize(
     "query",
     ["", "sort={p}", "sort=-{p}", "_flt_1_{p}=100", "_flt_1_{p}=100&sort={p}", "q=e", "_flt_0_{p}=~empty",
-     "_flt_0_{p}=~empty&sort={p}", "archived=1&sort={p}"],
+     "_flt_0_{p}=~empty&sort={p}", "archived=1&sort={p}", "sort=kind", "sort=-kind&_flt_0_name=e",
+     "_flt_0_{p}=~filled&_flt_0_kind=customer"],
 )  # fmt: skip
 def test_page_by_page_every_row_is_seen_once(alice, few, monkeypatch, few_rows, query):
     monkeypatch.setattr(finding, "FEW", few_rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -10,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from app.extensions import db
-from app.models import EXEMPT, OwnedByAccount, OwnedByUser
+from app.models import EXEMPT, BetweenAccounts, InsideAccount, OfCatalogue, OwnedByAccount, OwnedByUser
 from app.tenancy import unscoped
 from migrations.searching import is_in_models
 
@@ -19,6 +21,8 @@ OURS = sorted(name for name in TABLES if not name.startswith("ab_") or name == "
 MAPPERS = {mapper.local_table.name: mapper.class_ for mapper in Model.registry.mappers}
 OWNED = sorted(name for name, cls in MAPPERS.items() if issubclass(cls, OwnedByAccount | OwnedByUser))
 PROTECTED = ["account", *OWNED]
+ELSEWHERE = InsideAccount | BetweenAccounts | OfCatalogue | OwnedByUser
+BENEATH = [name for name in PROTECTED if not issubclass(MAPPERS[name], ELSEWHERE)]  # seen from above
 COMPARED = {"compare_type": True, "include_name": is_in_models}
 
 
@@ -69,6 +73,24 @@ def test_the_database_has_a_wall_around_it(server, table):
 @pytest.mark.parametrize("table", ["account", "member", "log_entry"])
 def test_who_says_nothing_sees_nothing(server, table):
     assert server.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
+
+
+@pytest.mark.parametrize("table", BENEATH)
+def test_for_whom_a_statement_works_is_asked_once_and_not_for_each_row(server, table):
+    rule = text("SELECT qual FROM pg_policies WHERE policyname = 'wall' AND tablename = :table")
+
+    asked = server.execute(rule, {"table": table}).scalar_one()
+
+    assert asked.count("current_setting(") == len(re.findall(r"\( SELECT current_setting\(", asked)) == 2
+
+
+def test_postgresql_does_not_expect_the_wall_to_leave_few_rows(server):
+    server.execute(text("ANALYZE member"))
+    rows = server.execute(text("SELECT reltuples FROM pg_class WHERE relname = 'member'")).scalar_one()
+
+    plan = server.execute(text("EXPLAIN (FORMAT JSON) SELECT FROM member")).scalar_one()[0]["Plan"]
+
+    assert plan["Plan Rows"] == rows > 1
 
 
 def test_the_application_is_no_superuser(server):
