@@ -1,7 +1,7 @@
 # Everything a person needs to know: `make run` starts Kontor, `make test` checks it.
 
 PORT ?= 8080
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 # The first Python of at least 3.11 that this machine offers; say `make PYTHON=…` to choose another.
