@@ -318,7 +318,8 @@ def _part(policy: Part, place: Place) -> Iterator[Cell]:
     for method in ("GET", "HEAD"):
         yield Cell(method, place.path(), place.answers(200, policy.permission))
     for pk, seen in place.on_rows("account", policy.permission):
-        good = 200 if seen and place.changes("account", pk) else 403 if seen else 404
+        agreed = seen and is_let_in(place.actor, place.owner("account", pk), policy.let_in)
+        good = 200 if agreed or seen and place.changes("account", pk) else 403 if seen else 404
         yield Cell("GET", path(pk), place.answers(good, policy.permission), like="" if seen else path(NEVER_WAS))
 
 

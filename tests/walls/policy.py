@@ -112,6 +112,7 @@ class Part:
 
     permission: str
     about: str
+    let_in: str = ""  # the table of what it is about, where clients by consent are among those accounts
 
 
 @dataclass(frozen=True)
@@ -469,7 +470,7 @@ POLICY: dict[str, Any] = {
     "SubscriptionsView.export": Export("subscription.export", Subscription),
     "SubscriptionsView.show": Detail("subscription.show", Subscription),
     "SubscriptionsView.add": AddForm("subscription.add", Subscription, SUBSCRIPTION, into="account", let_in=True),
-    "SubscriptionsView.preview": Part("subscription.add", about="account"),
+    "SubscriptionsView.preview": Part("subscription.add", about="account", let_in="subscription"),
     "SubscriptionsView.edit": EditForm("subscription.edit", Subscription, {"title": "New", "remark": ""},
                                        alters=frozenset({"title_key", "version"})),
     "SubscriptionsView.renew": EditForm("subscription.renew", Subscription, {"seen": "1"}, alters=TERM,
