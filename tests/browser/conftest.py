@@ -18,6 +18,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--disable-quic",
 ]  # fmt: skip
+BROWSERS = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]  # without its own windows first
 LOCALES = {"en": "en-GB", "de": "de-DE"}
 DESK = {"width": 1440, "height": 900}
 PATIENCE = 20_000  # milliseconds for what ought to appear at once: the machine may have more to do
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip("missing tool: chromium")
     expect.set_options(timeout=PATIENCE)
