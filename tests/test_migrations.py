@@ -267,4 +267,4 @@ def walls() -> dict[str, str]:
     """Table → what PostgreSQL's own wall asks of its rows, to see them and to write them."""
     with db.engine.connect() as connection:
         rules = text("SELECT tablename, qual || ' / ' || with_check FROM pg_policies WHERE policyname = 'wall'")
-        return dict(connection.execute(rules).tuples().all())
+        return dict(map(tuple, connection.execute(rules)))
