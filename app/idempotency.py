@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select
 
 from . import clock
 from .errors import Conflict, Refused
-from .extensions import db
+from .extensions import db, is_sqlite
 from .models import ApiAnswer
 from .tenancy import current_scope
 
@@ -41,7 +41,7 @@ def answered(question: Question) -> ApiAnswer | None:
     Raises `Conflict` while somebody else works on it, and `Mismatch` when it was another question. On SQLite whoever
     comes second waits: one unit of work writes at a time.
     """
-    if db.session.get_bind().dialect.name == "postgresql" and not db.session.scalar(_lock(question)):
+    if not is_sqlite() and not db.session.scalar(_lock(question)):
         raise Conflict(_("A request under this idempotency key is still being worked on."))
     caller, route, key, said = question
     given = db.session.scalar(

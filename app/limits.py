@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import clock, tokens
-from .extensions import db
+from .extensions import db, is_sqlite
 from .models import Throttle
 
 
@@ -42,7 +42,7 @@ LIMITS = {
 def count(kind: str, whose: Any) -> bool:
     """Count a try; false once there have been too many."""
     limit = LIMITS[kind]
-    dialect = postgresql if db.session.get_bind().dialect.name == "postgresql" else sqlite
+    dialect = sqlite if is_sqlite() else postgresql
     counted = db.session.scalar(
         dialect.insert(Throttle)
         .values(bucket=_bucket(kind, whose), window=_end_of_window(limit), tries=1)

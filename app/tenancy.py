@@ -44,7 +44,7 @@ from sqlalchemy.sql.visitors import HasTraverseInternals
 
 from . import clock
 from .errors import NoScope, OutsideScope
-from .extensions import Session, db, flushing, set_for_now, writing
+from .extensions import Session, db, flushing, is_sqlite, set_for_now, writing
 from .models import (
     Account,
     BetweenAccounts,
@@ -327,7 +327,7 @@ def hold_the_tree(*accounts: Account | None, shared: bool = False) -> None:
     is just going away, and of two opposing moves the second sees what the first has done. SQLite lets in one writer
     anyway.
     """
-    if db.session.get_bind().dialect.name == "postgresql":
+    if not is_sqlite():
         lock = sql.pg_advisory_xact_lock_shared if shared else sql.pg_advisory_xact_lock
         db.session.execute(select(lock(THE_TREE)))
     db.session.flush()

@@ -20,7 +20,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from .. import clock
 from ..audit import record
 from ..errors import Conflict, Refused
-from ..extensions import db
+from ..extensions import db, is_sqlite
 from ..models import (
     Account,
     Consent,
@@ -431,7 +431,7 @@ def hold(account: Account) -> None:
     The account's row is not locked: a client's, seen by its consent, is nobody else's to lock. SQLite lets in one
     writer anyway.
     """
-    if db.session.get_bind().dialect.name == "postgresql":
+    if not is_sqlite():
         db.session.execute(select(func.pg_advisory_xact_lock(SUBSCRIBING, account.id)))
 
 

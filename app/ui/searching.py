@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Select, func, or_, select, union, union_all
 from sqlalchemy.orm import aliased
 
-from ..extensions import db, found_by_parts, having_parts, holds, is_one_of
+from ..extensions import db, found_by_parts, having_parts, holds, is_one_of, is_sqlite
 from ..models import PropertyValue, SearchedText, sort_key
 from ..tenancy import Scope
 from .columns import is_there
@@ -58,7 +58,7 @@ class Search:
         if not self.has_parts:
             return select(self.model.id.label("key")).where(self._holds(self.model))
         parts, texts = _parts_of(self._folded, _place()), self._texts
-        if db.session.get_bind().dialect.name == "postgresql":  # which asks for the words itself
+        if not is_sqlite():  # which asks for the words itself
             known = select(found_by_parts(parts, self._folded, texts, most + 1).c.key)
         else:
             found, row = having_parts(parts), SearchedText

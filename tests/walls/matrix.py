@@ -252,9 +252,10 @@ def cells(world: World, actor: Actor, endpoint: str) -> Iterator[Cell]:
     """
     policy = POLICY.get(endpoint)
     assert policy is not None, f"{endpoint} has no line in tests/walls/policy.py"
-    tries_all = world.on_sqlite or actor.name != "administrator" or _first_of_kind()[type(policy)] == endpoint
     for rule in world.app.url_map.iter_rules(endpoint):
-        found = _cells_of(policy, Place(world, actor, rule))
+        place = Place(world, actor, rule)
+        found = _cells_of(policy, place)
+        tries_all = world.on_sqlite or actor.name != "administrator" or place.is_first
         yield from found if tries_all else (cell for cell in found if cell.expects - REFUSALS)
 
 
