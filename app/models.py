@@ -10,7 +10,7 @@ never seen from within a scope. By consent of their account, rows are seen by a 
 which, a class says with `opened_by` (decision 0016).
 """
 
-from .schema.common import Archivable, Bilingual, in_language, public_id, sort_key, words_of
+from .schema.common import Archivable, Bilingual, LONGEST_WORDS, in_language, public_id, sort_key, words_of
 from .schema.ownership import (
     BetweenAccounts,
     ByConsent,

@@ -16,8 +16,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from flask import current_app
 from flask_appbuilder import Model
@@ -94,22 +94,9 @@ class Scope:
     def criteria(self, tables: frozenset[Table], *, to_write: bool = False) -> tuple[Any, ...]:
         """One condition for each class behind the wall with one of those tables; what is seen by consent is
         changed row by row alone."""
-        return tuple(self._criterion(cls, to_write) for cls, table in _narrowed_classes() if table in tables)
-
-    def _criterion(self, cls: type, to_write: bool) -> Any:
-        """A plain expression, not a cached lambda; made once for all statements of the scope."""
-        made, condition = (self._criteria_to_write, _within) if to_write else (self._criteria, _readable)
-        if cls not in made:
-            made[cls] = with_loader_criteria(cls, condition(cls, self), include_aliases=True)
-        return made[cls]
-
-    @cached_property
-    def _criteria(self) -> dict[type, Any]:
-        return {}
-
-    @cached_property
-    def _criteria_to_write(self) -> dict[type, Any]:
-        return {}
+        narrowed = [cls for cls, table in _narrowed_classes() if table in tables]
+        place = Place(self.account_id, self.path, self.user_id)
+        return tuple(_criterion(cls, place, frozenset() if to_write else _clients_of(cls, self)) for cls in narrowed)
 
     def agreed(self, account_id: int) -> list[Consent]:
         """What a client elsewhere in the tree has agreed to; nothing where nothing was asked, or it stands beneath."""
@@ -203,10 +190,23 @@ def _links_of(partner: Account) -> Mapping[Consent, frozenset[int]]:
 # --- what a scope sees -----------------------------------------------------------------------------------------
 
 
-def _readable(cls: type, scope: Scope) -> ColumnElement[bool]:
-    """The condition under which rows of that class are seen from the scope; one more only where something is linked."""
-    clients = _clients_of(cls, scope)
-    return or_(_within(cls, scope), _key_of(cls).in_(sorted(clients))) if clients else _within(cls, scope)
+class Place(NamedTuple):
+    """Where a scope stands, as far as the rows beneath depend on it."""
+
+    account_id: int
+    path: str
+    user_id: int
+
+
+@lru_cache(maxsize=4096)
+def _criterion(cls: type, place: Place, clients: frozenset[int]) -> Any:
+    """A plain expression, not a cached lambda; made once for all statements from there, whoever's turn it is.
+
+    One more condition only where something is linked.
+    """
+    within = _within(cls, place)
+    readable = or_(within, _key_of(cls).in_(sorted(clients))) if clients else within
+    return with_loader_criteria(cls, readable, include_aliases=True)
 
 
 def _clients_of(cls: type, scope: Scope) -> frozenset[int]:
@@ -220,8 +220,8 @@ def _key_of(cls: Any) -> Any:
     return cls.id if issubclass(cls, Account) else cls.account_id
 
 
-def _within(cls: type, scope: Scope) -> ColumnElement[bool]:
-    """The condition under which rows of that class are the scope's own, or stand beneath it."""
+def _within(cls: type, scope: Place) -> ColumnElement[bool]:
+    """The condition under which rows of that class are the own ones there, or stand beneath."""
     if cls is User:
         return cls.id.in_(select(Member.user_id).where(in_subtree(Member.account_path, scope.path)))
     if issubclass(cls, Account):

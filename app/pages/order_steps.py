@@ -38,6 +38,7 @@ from ..services.offers import Offer
 from ..tenancy import current_scope
 from ..ui import labels
 from ..ui.acting import me
+from ..ui.columns import having
 from ..ui.explaining import offer_of
 from ..ui.fields import Trimmed, WholeNumberField, choices, currencies, form_for
 from ..ui.formats import first_price, shown, time_zone
@@ -195,7 +196,7 @@ def asked_for() -> str:
 def accounts_found(chosen: int | None) -> list[Account]:
     """Those with the word in their name, the chosen one first."""
     found = offers.orderable(me()).where(Account.id != current_scope().account_id, Account.id != (chosen or 0))
-    found = found.where(Account.name.icontains(asked_for(), autoescape=True))
+    found = found.where(having(Account.name, asked_for()))
     found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(FOUND)))
     first = db.session.get(Account, chosen) if chosen else None
     return [first, *found] if first is not None else found

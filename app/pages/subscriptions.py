@@ -39,7 +39,7 @@ from ..services.subscriptions import Renewal, Terms, today_of
 from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
 from ..ui.archived import archived_link, with_archived
-from ..ui.columns import Field, alias_of, changed
+from ..ui.columns import Field, alias_of, changed, having
 from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, currencies, reason_field
 from ..ui.formats import first_price, shown
@@ -222,7 +222,7 @@ class SubscriptionsView(BackOfficeView):
 
     def _choose_account(self) -> Any:
         q, plan = request.args.get("q", "").strip()[:80], request.args.get("plan", "")[:12]
-        asked = offers.orderable(me()).where(Account.name.icontains(q, autoescape=True))
+        asked = offers.orderable(me()).where(having(Account.name, q))
         found = list(db.session.scalars(asked.order_by(Account.name_sort, Account.id).limit(CHOSEN_FROM + 1)))
         kept = {"plan": plan} if plan else {}
         lines = [(account, self.url("add", account=account.id, **kept)) for account in found[:CHOSEN_FROM]]

@@ -17,7 +17,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from ..extensions import Moment
-from .common import sort_key, stored, words_of
+from .common import LONGEST_WORDS, sort_key, stored, words_of
 from .ownership import PATH, ByConsent, Consent, OwnedByAccount
 
 if TYPE_CHECKING:
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from .properties import PropertyValue
 
 SEARCHED = ("name", "contact", "email", "phone", "city")  # an account's texts the quick search looks through
-# What lists are sorted by beside names, days and properties.
-_SORTED = ("city", "contact", "email", "phone", "country", "kind")
+# What lists are sorted and filtered by beside names and properties.
+_SHOWN = (
+    "city", "contact", "email", "phone", "country", "kind", "created_at", "administrative_hold_at", "financial_hold_at",
+    "parent_id",
+)  # fmt: skip
 _NO_PARENT = text("parent_id IS NULL")
 _IN_FORCE = text("lifted_at IS NULL")
 _IS_ARCHIVED = text("archived_at IS NOT NULL")
@@ -136,7 +139,7 @@ class Account(ByConsent, Model):
         Index("ix_account_live", "path", "archived_at", "id"),  # a subtree is counted in here alone
         Index("ix_account_archived", "path", "id", sqlite_where=_IS_ARCHIVED, postgresql_where=_IS_ARCHIVED),
         Index("ix_account_words", "path", "words", "id"),  # and searched in here
-        Index("ix_account_shown", "path", "archived_at", *_SORTED, "id"),  # and sorted, without looking at its rows
+        Index("ix_account_shown", "path", "archived_at", *_SHOWN, "id"),  # sorted and filtered, without its rows
         # NULLs are distinct in a unique key, so the root needs one of its own: there is exactly one operator.
         Index("uq_account_root", "kind", unique=True, sqlite_where=_NO_PARENT, postgresql_where=_NO_PARENT),
         CheckConstraint("(parent_id IS NULL) = (kind = 'operator')", name="ck_account_operator_is_root"),
@@ -160,7 +163,7 @@ class Account(ByConsent, Model):
     street: Mapped[str] = mapped_column(String(200), default="")
     postal_code: Mapped[str] = mapped_column(String(20), default="")
     city: Mapped[str] = mapped_column(String(100), default="")
-    words: Mapped[str] = mapped_column(String(400), default="")  # by which it is searched: `SEARCHED`, folded
+    words: Mapped[str] = mapped_column(String(LONGEST_WORDS), default="")  # by which it is searched: `SEARCHED`, folded
     country: Mapped[str] = mapped_column(String(2), default="")
     language: Mapped[str] = mapped_column(String(2), default="en")
     time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Berlin")

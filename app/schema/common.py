@@ -30,9 +30,12 @@ def sort_key(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
 
 
+LONGEST_WORDS = 400  # an index has them whole
+
+
 def words_of(*texts: str | None) -> str:
     """What the quick search looks through: the texts, folded, each a line."""
-    return "\n".join(sort_key(text or "") for text in texts)[:400]
+    return "\n".join(sort_key(text or "") for text in texts)[:LONGEST_WORDS]
 
 
 def public_id(prefix: str, length: int = 8) -> str:

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, Select, Text, func, inspect
 from sqlalchemy.orm import aliased
 
-from ..extensions import Moment
+from ..extensions import Moment, holds
+from ..models import LONGEST_WORDS, SEARCHED, sort_key
 from .formats import CODES, language, shown
 from .masks import CONTACTS, Mask, Masked, hides
 from .page import Cell
@@ -114,7 +115,7 @@ class Field:
 
     def contains(self, text: str) -> Any:
         """What the quick search asks of this column."""
-        return self.expression.icontains(text, autoescape=True)
+        return having(self.expression, text)
 
     def cell(self, row: Any, *, url: str = "", indent: int = 0) -> Cell:
         value = self.value(row)
@@ -194,6 +195,21 @@ def changed(fields: dict[str, Field], **changes: dict[str, Any]) -> dict[str, Fi
 def alias_of(model: type, relation: str) -> Any:
     """The related class as lists join it, under a name of its own: an account's parent is an account, too."""
     return aliased(getattr(model, relation).property.mapper.class_, name=relation)
+
+
+def having(column: Any, text: str) -> Any:
+    """Whether a text stands in a column, whatever its case."""
+    return narrowed(column, text, column.icontains(text, autoescape=True))
+
+
+def narrowed(column: Any, text: str, condition: Any) -> Any:
+    """The condition, which only a column with that text in it fulfils. Where the row has folded words, they are asked
+    first: letter by letter that takes a tenth of the time, and leaves few rows to be looked at.
+    """
+    row = column.parent.entity
+    if column.key not in SEARCHED or not hasattr(row, "words"):
+        return condition
+    return (holds(row.words, sort_key(text)) | (func.length(row.words) >= LONGEST_WORDS)) & condition
 
 
 def is_there(rows: Select[Any]) -> Any:

@@ -8,7 +8,7 @@ is tested of each. Of few, the rarest filter drives, and what it finds is sorted
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, repeat
@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import JSON, Select, Text, cast, func, inspect, select, union_all
 from sqlalchemy.orm import aliased, contains_eager
 
-from ..extensions import db, is_one_of, is_sqlite
+from ..extensions import db, is_one_of, is_sqlite, listed
 from .columns import Field, alias_of, is_there
 from .filters import Applied, Together
 from .searching import Search
@@ -94,7 +94,7 @@ class Finding:
             return self._of_keys(list(db.session.scalars(self._sorted_keys().limit(size).offset(offset))))
         if self.order and self.order[0][0].drives:
             return self._of_keys(self._along_the_index(size, offset))
-        keys = self._joins(self._table(self._walking(select(self._key)))).order_by(*self._clauses())
+        keys = self._in_order(self._table(self._walking(select(self._key))))
         if self.after is not None and self._is_steady:
             keys, offset = keys.where(*self._behind(*self._order[0])), 0
         return self._of_keys(list(db.session.scalars(keys.limit(size).offset(offset))))
@@ -116,7 +116,7 @@ class Finding:
 
     def of_all(self, statement: Select[Any], *relations: str) -> Select[Any]:
         """A statement about the table and those relations, asked of all the rows there are, in no order."""
-        statement = self._related(statement, tuple(sorted({*self._asked_about, *relations})))
+        statement = self._related(statement, tuple(sorted({*self._tested, *relations})))
         if self._hits is not None:
             return self._by_number(statement)
         statement = statement.where(*self._all_tests(self._driver))
@@ -128,11 +128,11 @@ class Finding:
 
     def _sorted(self) -> Select[Any]:
         """All of them: looked up by their rarest filter, or tested one by one where there is none."""
-        return self._chosen(self._joins(self._loading()).order_by(*self._clauses()))
+        return self._chosen(self._in_order(self._loading(), self.relations))
 
     def _sorted_keys(self) -> Select[Any]:
         """Their keys alone, in the same order."""
-        return self._chosen(self._joins(self._related(select(self._key))).order_by(*self._clauses()))
+        return self._chosen(self._in_order(self._related(select(self._key))))
 
     def _chosen(self, rows: Select[Any]) -> Select[Any]:
         if self._hits is not None:
@@ -146,10 +146,10 @@ class Finding:
         """A page of what a search finds again and again, met on the way through the list; none where the way is long,
         and all it finds is wanted after all. The rows come as they are met: nothing is sorted twice.
         """
-        way = self._joins(self._walking(self._related(select(self._key.label("key"))).where(*self.conditions)))
+        way = self._in_order(self._walking(self._related(select(self._key.label("key"))).where(*self.conditions)))
         if self.after is not None and self._is_steady:
             way, offset = way.where(*self._behind(*self._order[0])), 0
-        steps = way.order_by(*self._clauses()).limit(STEPS).subquery()
+        steps = way.limit(STEPS).subquery()
         met = select(steps.c.key).where(self.search.of(steps.c.key)).limit(size).offset(offset)
         keys = list(db.session.scalars(met)) if offset <= LOOKED else []
         if len(keys) == size:
@@ -214,7 +214,7 @@ class Finding:
 
     def _looked_up(self, wanted: Field, direction: str, value: Any) -> Any:
         """Another column to sort by, of the row the index points at."""
-        other = wanted.joined(self._related(select(wanted.order).select_from(self.model)))
+        other = wanted.joined(self._related(select(wanted.order).select_from(self.model), relations_of([wanted.name])))
         other = other.where(self._key == value.account_id).correlate(value).scalar_subquery()
         return getattr(other, direction)().nulls_last()
 
@@ -254,7 +254,7 @@ class Finding:
     def _first_sought(self) -> list[int]:
         """Of what a look at the search has found, the list's own rows."""
         found = replace(self.search, known=self._look[0]).keys().subquery()
-        return list(db.session.scalars(select(found.c.key).where(*self._of_list(found.c.key))))
+        return listed(select(found.c.key).where(*self._of_list(found.c.key)))
 
     @cached_property
     def _has_many(self) -> bool:
@@ -280,16 +280,17 @@ class Finding:
     @cached_property
     def _hits(self) -> list[int] | None:
         """All there is, where it has to be looked for and is little enough to be kept."""
-        if self._driver is None and self.filters and is_sqlite():  # an index tells which; else each row is read to know
-            return list(db.session.scalars(self._table(select(self._key)))) if self.counted <= FEW else None
-        return self._first_hits if self._first_hits is None or len(self._first_hits) <= COUNTED else None
+        most = FEW if self._driver is None else COUNTED
+        return self._first_hits if self._first_hits is not None and len(self._first_hits) <= most else None
 
     @cached_property
     def _first_hits(self) -> list[int] | None:
-        """What looks through words does so once, for the count and for the rows."""
-        if self._driver is None or not self._driver.looks_through:
-            return None
-        return list(db.session.scalars(self._driven().limit(COUNTED + 1)))
+        """What has to be looked for row by row is so once, for the count and for the rows."""
+        if self._driver is None and self.filters and is_sqlite():  # an index tells which; else each row is read
+            return listed(self._table(select(self._key)).limit(COUNTED + 1))
+        if self._driver is not None and self._driver.looks_through:
+            return listed(self._driven().limit(COUNTED + 1))
+        return None
 
     def _driven(self, *asked: Any) -> Select[Any]:
         """What the driver finds, with everything else tested of it."""
@@ -344,6 +345,8 @@ class Finding:
     def _way(self) -> str:
         """The index along which the rows stand in that order; none: they have to be sorted."""
         field, _direction = self._order[0]
+        if "." in field.name:
+            return ""
         column, indexes = getattr(field.order, "key", ""), inspect(self.model).local_table.indexes
         whole = (index for index in indexes if index.dialect_options["sqlite"]["where"] is None)
         return next((index.name for index in whole if index.columns[0].key == column), "")
@@ -354,27 +357,36 @@ class Finding:
             clauses += [wanted.ordered(direction) for wanted, direction in self.usual_order]
         return [*clauses, self._key]
 
-    def _joins(self, statement: Select[Any]) -> Select[Any]:
-        for wanted in {wanted.name: wanted for wanted, _direction in [*self.order, *self.usual_order]}.values():
+    def _in_order(self, statement: Select[Any], joined: tuple[str, ...] | None = None) -> Select[Any]:
+        """The statement, which has some relations joined already, with its rows in the order wanted."""
+        joined = self._tested if joined is None else joined
+        orders = {wanted.name: wanted for wanted, _direction in [*self.order, *self.usual_order]}
+        statement = self._related(statement, tuple(name for name in relations_of(orders) if name not in joined))
+        for wanted in orders.values():
             statement = wanted.joined(statement)
-        return statement
+        return statement.order_by(*self._clauses())
 
     def _related(self, statement: Select[Any], names: tuple[str, ...] | None = None) -> Select[Any]:
-        """The statement with relations joined: those that are asked about, unless others are named."""
-        for name in self._asked_about if names is None else names:
+        """The statement with relations joined: those of which something is tested, unless others are named."""
+        for name in self._tested if names is None else names:
             statement = statement.join(self._relation(name), isouter=True)
         return statement
 
     @cached_property
-    def _asked_about(self) -> tuple[str, ...]:
-        fields = [one.field for one in self.filters] + [wanted for wanted, _to in self._order]
-        return tuple(sorted({one.name.split(".")[0] for one in fields if "." in one.name} | self.searched_relations))
+    def _tested(self) -> tuple[str, ...]:
+        """The relations of which something is asked of each row."""
+        return tuple(sorted({*relations_of(one.field.name for one in self.filters), *self.searched_relations}))
 
     def _relation(self, name: str) -> Any:
         return getattr(self.model, name).of_type(alias_of(self.model, name))
 
     def _froms(self) -> list[Any]:
-        return [self.model, *(alias_of(self.model, name) for name in self._asked_about)]
+        return [self.model, *(alias_of(self.model, name) for name in self._tested)]
+
+
+def relations_of(columns: Iterable[str]) -> tuple[str, ...]:
+    """The relations that columns of those names lead through."""
+    return tuple(sorted({name.split(".")[0] for name in columns if "." in name}))
 
 
 def _beyond(column: Any, last: Select[Any], direction: str, next_key: Any) -> list[Any]:

@@ -6,7 +6,7 @@ Everything a list does is in its URL: `q`, `_flt_…`, `sort=name,-created_at`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from werkzeug.datastructures import MultiDict
 from . import choosing
 from .columns import Field
 from .filters import Applied, offer, parse
-from .finding import COUNTED, FEW, Finding
+from .finding import COUNTED, FEW, Finding, relations_of
 from .formats import shown
 from .page import Chip, Column, ColumnFilter, Link, Paging
 from .searching import Search
@@ -142,9 +142,9 @@ class Listing:
             left_out=self.left_out,
             filters=tuple(self.filters),
             search=self._search(),
-            relations=_relations(self._needed()),
+            relations=relations_of(self._needed()),
             after=self.after,
-            searched_relations=frozenset(_relations(self.search) if self.q else ()),
+            searched_relations=frozenset(relations_of(self.search) if self.q else ()),
         )
 
     def _needed(self) -> set[str]:
@@ -310,10 +310,6 @@ class Listing:
 
 def _spelled(field: Field, direction: str) -> str:
     return f"-{field.name}" if direction == "desc" else field.name
-
-
-def _relations(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({name.split(".")[0] for name in names if "." in name}))
 
 
 def _nearby(page: int, pages: int) -> list[int | None]:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Select, func, or_, select, union, union_all
 from sqlalchemy.orm import aliased
 
-from ..extensions import db, found_by_parts, having_parts, holds, is_one_of, is_sqlite
+from ..extensions import db, found_by_parts, having_parts, holds, is_one_of, is_sqlite, listed
 from ..models import PropertyValue, SearchedText, sort_key
 from ..tenancy import Scope
 from .columns import is_there
@@ -49,7 +49,7 @@ class Search:
 
     def look(self, most: int) -> tuple[list[int], bool]:
         """Rows it finds, not more than about so many, and whether these are all of them."""
-        found = list(db.session.scalars(self._looking(most).limit(most + 1)))
+        found = listed(self._looking(most).limit(most + 1))
         is_all = self.has_parts and len(found) <= most
         return self._seen(list(dict.fromkeys(found))), is_all
 
@@ -73,7 +73,7 @@ class Search:
         if self.within == "words" or not keys:
             return keys
         own = self.model.id
-        return list(db.session.scalars(select(own).where(is_one_of(own, keys), self.of(own))))
+        return listed(select(own).where(is_one_of(own, keys), self.of(own)))
 
     @property
     def has_parts(self) -> bool:

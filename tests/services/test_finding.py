@@ -1,4 +1,4 @@
-"""Rows looked up by thousands of numbers at once, on both databases and behind the wall."""
+"""Rows looked up by thousands of numbers at once, or by a text, on both databases and behind the wall."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from sqlalchemy import select, text
 
 from app.extensions import db, is_one_of
 from app.models import Account
+from app.services.accounts import open_account
 from app.tenancy import unscoped
+from app.ui.filters import OPERATORS
 from tests.cast import ALICE, acting_as
 
 
@@ -46,3 +48,49 @@ def test_postgresql_works_as_it_is_told_to(app, database, setting, kept):
         assert db.session.scalar(text(f"SHOW {setting}")) == kept
     with acting_as(ALICE):  # in the next transaction of the same connection, too
         assert db.session.scalar(text(f"SHOW {setting}")) == kept
+
+
+# --- texts looked for in the folded words of a row first --------------------------------------------------------
+
+NAMES = [
+    "Müller & Söhne", "MÜLLER", "Straße 7", "STRASSE", "İstanbul", "ΟΔΟΣ", "οδός", "ﬁnanz", "Kelvin \u212a", "50 % off",
+    "a_b", "back\\slash", "日本語の名前", "e\u0301cole", "École", "X" * 99,
+]  # fmt: skip
+ASKED = [
+    *NAMES, "müller", "ü", "ss", "ß", "straße", "i", "İ", "i̇", "σ", "ς", "fi", "k", "K", "%", "_", "\\", "é",
+    "e", "x" * 99,
+]  # fmt: skip
+
+
+@pytest.fixture
+def oddly_named(app):
+    """Accounts of Alice's with such names; and the words of one do not reach to its city."""
+    with acting_as(ALICE) as by:
+        for number, name in enumerate(NAMES):
+            open_account(name, parent=by.account, by=by, city=name, slug=f"odd-{number}")
+        far = {"contact": "c" * 120, "email": f"{'e' * 300}@x.example"}
+        open_account("Far away", parent=by.account, by=by, slug="far", city="Ende der Welt", **far)
+
+
+def slugs(condition):
+    with acting_as(ALICE):
+        return sorted(db.session.scalars(select(Account.slug).where(condition)))
+
+
+@pytest.mark.parametrize("column", ["name", "city"])
+def test_a_filter_finds_what_the_column_itself_has_whatever_the_words_of_the_row_are(oddly_named, column):
+    column = getattr(Account, column)
+    contains, is_it, begins = (one.condition for one in OPERATORS["text"])
+
+    for words in ASKED:
+        assert slugs(contains(column, words)) == slugs(column.icontains(words, autoescape=True)), words
+        assert slugs(begins(column, words)) == slugs(column.istartswith(words, autoescape=True)), words
+        assert slugs(is_it(column, words)) == slugs(column == words), words
+    assert slugs(contains(Account.name, "üller")) == ["odd-0", "odd-1"]
+
+
+def test_words_that_were_cut_off_hide_nothing_from_a_filter(oddly_named):
+    contains, *_others = (one.condition for one in OPERATORS["text"])
+
+    assert slugs(contains(Account.city, "der Welt")) == ["far"]
+    assert slugs(contains(Account.name, "der Welt")) == []
