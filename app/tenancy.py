@@ -223,7 +223,8 @@ def _key_of(cls: Any) -> Any:
 def _within(cls: type, scope: Place) -> ColumnElement[bool]:
     """The condition under which rows of that class are the own ones there, or stand beneath."""
     if cls is User:
-        return cls.id.in_(select(Member.user_id).where(in_subtree(Member.account_path, scope.path)))
+        there = select(Member.id).where(Member.user_id == cls.id, in_subtree(Member.account_path, scope.path))
+        return there.correlate_except(Member).exists()  # of each person met, not of all there are beneath
     if issubclass(cls, Account):
         return in_subtree(cls.path, scope.path)
     if issubclass(cls, LogEntry):

@@ -28,7 +28,7 @@ from ..ui import masks
 from ..ui import properties as property_columns
 from ..ui.acting import may, me
 from ..ui.archived import BY_STATUS, archived_alone, archived_link, with_archived
-from ..ui.columns import Field, Kept, changed, having
+from ..ui.columns import Field, Kept, changed
 from ..ui.fields import choices, reason_field
 from ..ui.formats import price_in_words, shown, time_zone
 from ..ui.interface import Table
@@ -322,8 +322,7 @@ class AccountsView(BackOfficeView):
     def _places(self, row: Account, problem: str = "") -> Any:
         """Where it could go, to choose from; found by name."""
         q = request.args.get("q", "").strip()[:120].replace("\x00", "")
-        found = moves.places(row).where(having(Account.name, q)).options(joinedload(Account.parent))
-        found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(PLACES + 1)))
+        found = accounts.named(moves.places(row).options(joinedload(Account.parent)), q, most=PLACES + 1)
         said = {"row": row, "places": found[:PLACES], "more": len(found) > PLACES, "q": q, "problem": problem}
         answer = render_part("_places.html", title=_("Move %(name)s", name=row.name), **said)
         return answer, 422 if problem or request.method == "POST" else 200

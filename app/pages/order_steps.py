@@ -33,12 +33,11 @@ from ..models import (
 )
 from ..periods import add_months
 from ..reading import read_whole_number
-from ..services import offers, subscriptions
+from ..services import accounts, offers, subscriptions
 from ..services.offers import Offer
 from ..tenancy import current_scope
 from ..ui import labels
 from ..ui.acting import me
-from ..ui.columns import having
 from ..ui.explaining import offer_of
 from ..ui.fields import Trimmed, WholeNumberField, choices, currencies, form_for
 from ..ui.formats import first_price, shown, time_zone
@@ -196,8 +195,7 @@ def asked_for() -> str:
 def accounts_found(chosen: int | None) -> list[Account]:
     """Those with the word in their name, the chosen one first."""
     found = offers.orderable(me()).where(Account.id != current_scope().account_id, Account.id != (chosen or 0))
-    found = found.where(having(Account.name, asked_for()))
-    found = list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(FOUND)))
+    found = accounts.named(found, asked_for(), most=FOUND, are_many=True)
     first = db.session.get(Account, chosen) if chosen else None
     return [first, *found] if first is not None else found
 

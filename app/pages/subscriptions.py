@@ -34,12 +34,12 @@ from ..models import (
     SubscriptionStatus,
     sort_key,
 )
-from ..services import offers, quotes, resource_groups, subscriptions, upfront, usage
+from ..services import accounts, offers, quotes, resource_groups, subscriptions, upfront, usage
 from ..services.subscriptions import Renewal, Terms, today_of
 from ..tenancy import current_scope, is_by_consent
 from ..ui.acting import may, me
 from ..ui.archived import archived_link, with_archived
-from ..ui.columns import Field, alias_of, changed, having
+from ..ui.columns import Field, alias_of, changed
 from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, currencies, reason_field
 from ..ui.formats import first_price, shown
@@ -222,8 +222,7 @@ class SubscriptionsView(BackOfficeView):
 
     def _choose_account(self) -> Any:
         q, plan = request.args.get("q", "").strip()[:80], request.args.get("plan", "")[:12]
-        asked = offers.orderable(me()).where(having(Account.name, q))
-        found = list(db.session.scalars(asked.order_by(Account.name_sort, Account.id).limit(CHOSEN_FROM + 1)))
+        found = accounts.named(offers.orderable(me()), q, most=CHOSEN_FROM + 1, are_many=True)
         kept = {"plan": plan} if plan else {}
         lines = [(account, self.url("add", account=account.id, **kept)) for account in found[:CHOSEN_FROM]]
         said = {"accounts": lines, "more": len(found) > CHOSEN_FROM, "q": q, "plan": plan, "url": self.url("add")}

@@ -68,6 +68,8 @@ class ByConsent:
 class OwnedByAccount(ByConsent):
     """Management data of one account: the account itself sees it, and every account above (M-5)."""
 
+    has_plain_index: ClassVar[bool] = True  # of paths alone; without it the class has one that knows more besides
+
     @declared_attr
     def account_id(cls) -> Mapped[int]:
         return mapped_column(ForeignKey("account.id"), index=True)
@@ -78,7 +80,7 @@ class OwnedByAccount(ByConsent):
 
         The database lets it follow when the account moves, and refuses one that is no account's path any more.
         """
-        return mapped_column(PATH, ForeignKey("account.path", onupdate="CASCADE"), index=True)
+        return mapped_column(PATH, ForeignKey("account.path", onupdate="CASCADE"), index=cls.has_plain_index)
 
     @declared_attr
     def account(cls) -> Mapped[Account]:

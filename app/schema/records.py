@@ -23,10 +23,14 @@ class LogEntry(OwnedByAccount, Model):
     __table_args__ = (
         Index("ix_log_entry_account_at", "account_id", "at"),
         Index("ix_log_entry_subject", "subject_type", "subject_id"),
+        Index("ix_log_entry_at", "at", "account_path", "inside", "account_id"),  # the newest first
+        Index("ix_log_entry_account_path", "account_path", "inside", "account_id", "at"),  # counted without its rows
     )
 
+    has_plain_index = False
+
     id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(Moment, index=True)
+    at: Mapped[datetime] = mapped_column(Moment)
     action: Mapped[str] = mapped_column(String(60))
     inside: Mapped[bool] = mapped_column(default=False)  # for the account's own eyes only
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from .. import clock, vat
 from ..audit import record
 from ..errors import Refused
-from ..extensions import db
-from ..models import Account, Kind, Member, Role
+from ..extensions import db, holds
+from ..models import Account, Kind, Member, Role, sort_key
 from ..property_types import phone_number, web_address
 from ..tenancy import hold_the_tree
 
@@ -195,3 +195,16 @@ def plain_letters(name: str) -> str:
 
 
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+
+
+def named(accounts: Select[tuple[Account]], text: str, *, most: int, are_many: bool = False) -> list[Account]:
+    """Of those accounts the first by the alphabet in whose name a text stands, case and accents aside.
+
+    Where nearly all there are may be meant, they are met along the index of names; SQLite would sort them all.
+    """
+    folded = sort_key(text)
+    in_words = holds(Account.words, folded)  # an index has them, and they begin with the name
+    found = accounts.where(in_words, holds(Account.name_sort, folded))
+    if are_many and len(folded) < 3:
+        found = found.with_hint(Account, "INDEXED BY ix_account_name_sort", "sqlite")
+    return list(db.session.scalars(found.order_by(Account.name_sort, Account.id).limit(most)))

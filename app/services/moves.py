@@ -93,7 +93,8 @@ def preview(account: Account, *, to: Account) -> Preview:
 def places(account: Account) -> Select[tuple[Account]]:
     """Where it could be moved to, as far as the acting account sees."""
     elsewhere = (~_beneath(account), Account.id != account.parent_id, ~Account.id.in_(_by_consent()))
-    return select(Account).where(Account.kind != Kind.CUSTOMER, Account.archived_at.is_(None), *elsewhere)
+    able = select(Account.id).where(Account.kind != Kind.CUSTOMER, Account.archived_at.is_(None))  # an index knows them
+    return select(Account).where(Account.id.in_(able), *elsewhere)
 
 
 def _by_consent() -> list[int]:

@@ -202,6 +202,11 @@ def having(column: Any, text: str) -> Any:
     return narrowed(column, text, column.icontains(text, autoescape=True))
 
 
+def beginning(column: Any, text: str) -> Any:
+    """Whether a column begins with a text, whatever its case."""
+    return narrowed(column, text, column.istartswith(text, autoescape=True))
+
+
 def narrowed(column: Any, text: str, condition: Any) -> Any:
     """The condition, which only a column with that text in it fulfils. Where the row has folded words, SQLite is asked
     for them first: letter by letter that takes a tenth of the time, and leaves few rows to be looked at.

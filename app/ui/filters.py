@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 
 from .. import clock
 from ..extensions import is_sqlite
-from .columns import Field, having, narrowed
+from .columns import Field, beginning, having, narrowed
 from .formats import CODES, read_date, read_decimal, shown, time_zone
 from .page import Choice, ColumnFilter, FilterInput
 
@@ -174,16 +174,12 @@ def _start_of(day: Any) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(time_zone()))
 
 
-def _begins(column: Any, text: str) -> ColumnElement[bool]:
-    return narrowed(column, text, column.istartswith(text, autoescape=True))
-
-
 # --- the operators ---------------------------------------------------------------------------------------------
 
 _TEXT = [
     Operator(_l("contains"), _text, having),
     Operator(_l("is"), _text, lambda column, value: narrowed(column, value, column == value)),
-    Operator(_l("starts with"), _text, _begins),
+    Operator(_l("starts with"), _text, beginning),
 ]
 _NUMBER = [
     Operator("=", _number, lambda column, value: column == value),

@@ -183,3 +183,25 @@ def test_restoring_beneath_an_archived_account_is_refused_in_words(alice):
 
     with acting_as(alice) as by, pytest.raises(Refused, match="Fjordline is archived; restore it first"):
         accounts.restore(account_called("bergen"), by=by)
+
+
+@pytest.mark.parametrize("are_many", [False, True])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ["Bergen Sensor", "Deichbau", "Fjordline", "Küstenfunk"]),
+        ("fun", ["Küstenfunk"]),
+        ("KUSTEN", ["Küstenfunk"]),
+        ("küsten", ["Küstenfunk"]),
+        ("e", ["Bergen Sensor", "Deichbau", "Fjordline", "Küstenfunk"]),
+        ("berlin", []),  # where one of them is, not what it is called
+        ("alpenwerk", []),
+    ],
+)
+def test_accounts_are_found_by_their_name(alice, are_many, text, found):
+    with acting_as(alice) as by:
+        accounts.change(account_called("fjordline"), city="Berlin")
+        beneath = select(Account).where(Account.id != by.account_id)
+
+        named = [account.name for account in accounts.named(beneath, text, most=4, are_many=are_many)]
+        assert named == found

@@ -39,6 +39,54 @@ def test_people_are_seen_through_visible_members_only(charlie):
         assert [user.email for user in db.session.scalars(select(User))] == ["charlie@alpenwerk.example"]
 
 
+@pytest.mark.parametrize("way", ["alias", "join", "loaded", "subquery", "counted", "by number"])
+def test_people_are_seen_so_whichever_way_they_are_asked_for(charlie, bob, way):
+    own, foreign = {"charlie@alpenwerk.example"}, user_id(bob.email)
+    other = aliased(User, name="other")
+    people = select(User.email).subquery()
+    asked = {
+        "alias": lambda ask: set(ask(select(other.email))),
+        "join": lambda ask: set(ask(select(User.email).join(Member, Member.user_id == User.id))),
+        "loaded": lambda ask: {one.user.email for one in ask(select(Member).options(joinedload(Member.user)))},
+        "subquery": lambda ask: set(ask(select(people.c.email))),
+        "counted": lambda ask: own if list(ask(select(func.count(User.id)))) == [1] else set(),
+        "by number": lambda ask: own if db.session.get(User, foreign) is None else set(),
+    }[way]
+
+    with acting_as(charlie):
+        assert asked(db.session.scalars) == own
+
+
+def test_of_people_only_the_members_of_those_met_are_looked_at(charlie, database):
+    if database == "postgresql":
+        pytest.skip("PostgreSQL chooses by what there is, which here is next to nothing")
+    steps = []
+    with acting_as(charlie):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(db.engine.dialect, "do_execute", explaining(db.engine.dialect.do_execute, steps))
+            db.session.scalars(select(User).where(User.email == charlie.email)).all()
+
+    assert any("SEARCH member USING INDEX" in step and "user_id=?" in step for step in steps), steps
+    assert not any("LIST SUBQUERY" in step for step in steps), steps  # all the members there are beneath
+
+
+def explaining(execute, steps):
+    """The same as before, noting how SQLite goes about it."""
+
+    def do_execute(cursor, statement, parameters, context=None):
+        if statement.startswith("SELECT"):
+            plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps.extend(step for *_numbers, step in plan)
+        execute(cursor, statement, parameters, context)
+
+    return do_execute
+
+
+def user_id(email):
+    with unscoped("somebody's number", writes=False) as session:
+        return session.scalar(select(User.id).where(User.email == email))
+
+
 def test_without_a_scope_everything_is_closed(app):
     with pytest.raises(NoScope):
         db.session.scalars(select(Account)).all()
