@@ -97,6 +97,8 @@ def measure(url: str) -> dict[str, Any]:
             path = f"/accounts/list/?{query.format(*names, middle=middle)}"
             found[title] = timed(db.engine, lambda: browser.get, path)
         found["dashboard"] = timed(db.engine, lambda: browser.get, "/")
+        for title, path in (("history", "/history/list/"), ("members", "/members/list/")):
+            found[title] = timed(db.engine, lambda: browser.get, path)
         found["detail page"] = timed(db.engine, lambda: browser.get, f"/accounts/show/{middle}")
         found["sign-in"] = timed(db.engine, lambda: lambda _path: Tab(app).sign_in(worlds.manager_of("p")), "", runs=7)
         for title, query in (("export of a tenth", f"_flt_2_{names[2]}=99"), ("export of all", "")):

@@ -1,4 +1,5 @@
-"""A crowd: any number of accounts with properties, poured into the database past the services.
+"""A crowd: any number of accounts with properties, a member and a line of history each, poured into the database past
+the services.
 
 For trying out what many rows do: the large demo (`make demo SIZE=…`) and the benchmarks. One after the other through
 `services.accounts` a million of them would take hours.
@@ -21,7 +22,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app import clock, create_app, properties
 from app.extensions import db
-from app.models import Account, Kind, Property, PropertyType, PropertyValue, sort_key, words_of
+from app.models import (
+    Account,
+    Kind,
+    LogEntry,
+    Member,
+    Property,
+    PropertyType,
+    PropertyValue,
+    Role,
+    User,
+    sort_key,
+    words_of,
+)
 from app.tenancy import unscoped
 
 T = PropertyType
@@ -34,6 +47,7 @@ PEOPLE = "Anke Birgit Cem Dirk Elif Femke Gesa Hauke Imke Jonas Katrin Lasse Mer
 WORDS = "amber birch cedar delta ember fjord grove harbor iris jade kelp lagoon maple north opal pine".split()
 DAYS = [(date(2020, 1, 1) + timedelta(days=number)).isoformat() for number in range(3000)]
 ARCHIVED = 200  # one of so many is
+BEYOND = 1_000_000_000  # no person who comes in later has so high a number
 
 
 def settle(partner_id: int, size: int, dice: random.Random) -> None:
@@ -80,6 +94,9 @@ def _pour_in(connection: Connection, partner: Account, own: list[Property], numb
     values = {number: [(one, value_of(one, dice)) for one in own] for number in numbers}
     accounts = (_account(number, paths[number], partner, values[number], dice) for number in numbers)
     _pour(connection, Account.__table__, ACCOUNT, accounts)
+    for table, columns, row_of in ((User.__table__, USER, _user), (Member.__table__, MEMBER, _member)):
+        _pour(connection, table, columns, (row_of(number, paths[number]) for number in numbers))
+    _pour(connection, LogEntry.__table__, LINE, (_line(number, paths[number], partner) for number in numbers))
     # property by property, in order: an index takes neighbors faster than strangers
     for place, definition in enumerate(own):
         rows = [_indexed(number, paths[number], definition, values[number][place][1]) for number in numbers]
@@ -90,6 +107,12 @@ ACCOUNT = (
     "id", "parent_id", "path", "kind", "slug", "name", "name_key", "name_sort", "contact", "email", "phone", "website",
     "vat_id", "street", "postal_code", "city", "words", "country", "language", "time_zone", "currency", "created_at",
     "archived_at", "second_factor_required", "properties",
+)  # fmt: skip
+USER = ("id", "first_name", "last_name", "username", "password", "active", "email")
+MEMBER = ("user_id", "role", "created_at", "account_id", "account_path")
+LINE = (
+    "at", "action", "inside", "actor", "acting_account", "subject_type", "subject_id", "subject", "on_behalf_of", "ip",
+    "changes", "account_id", "account_path",
 )  # fmt: skip
 VALUE = ("account_id", "account_path", "definition_id", "text", "rest", "number", "date")
 
@@ -105,6 +128,25 @@ def _account(number: int, path: str, partner: Account, values: Any, dice: random
         email, phone, "", "", "", "", town, words_of(name, contact, email, phone, town), "DE", "de", "Europe/Berlin",
         partner.currency, opened, None if number % ARCHIVED else opened, False, kept,
     )  # fmt: skip
+
+
+def _user(number: int, _path: str) -> tuple[Any, ...]:
+    email = f"person{number}@crowd.example"
+    return number + BEYOND, PEOPLE[number % len(PEOPLE)], f"Person {number}", email, "", True, email
+
+
+def _member(number: int, path: str) -> tuple[Any, ...]:
+    return number + BEYOND, Role.ADMINISTRATOR.value, _moment(number), number, path
+
+
+def _line(number: int, path: str, partner: Account) -> tuple[Any, ...]:
+    said = "account.add", False, "crowd", partner.name, "account", number, str(number), "", ""
+    return _moment(number), *said, "{}", number, path
+
+
+def _moment(number: int) -> str:
+    """In the last year and a half, the same whenever it is asked for."""
+    return str((clock.now() - timedelta(seconds=number * STRIDE % (540 * 86_400))).replace(tzinfo=None, microsecond=0))
 
 
 def _indexed(number: int, path: str, definition: Property, value: Any) -> tuple[Any, ...]:
