@@ -145,6 +145,7 @@
     const inputs = $$(`.k-filters [name="${CSS.escape(name)}"]:enabled`, list);
     const input = inputs.find((one) => one.matches("[data-control]")) || inputs[0];
     (input?.tomselect || input)?.focus();
+    if (input?.type === "text" && !input.tomselect) input.select();
   }
 
   /* The way to ask decides what is sent, and under which name: a word by itself, or what is typed and chosen. */

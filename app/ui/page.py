@@ -195,11 +195,18 @@ class ColumnChoice:
     shown: bool
 
 
+class Sum(NamedTuple):
+    """What a column comes to, and of what: an amount for a month, so many of one article."""
+
+    text: str
+    of: str = ""
+
+
 @dataclass(frozen=True)
 class Totals:
     """The foot of a list: column → what it comes to; or, in a very long one, where to ask for it."""
 
-    texts: dict[str, list[str]]
+    sums: dict[str, list[Sum]]
     ask_url: str = ""
     hide_url: str = ""
 

@@ -1,5 +1,6 @@
-"""Totals: what the numbers of all filtered rows come to, exactly, and amounts by their currency and what they are for.
+"""Totals: what the numbers of all filtered rows come to, exactly, and apart what cannot be added up.
 
+Such are currencies, amounts for a month and for a year, pieces of one article and of another.
 Where all rows stand on the page they are added up there; otherwise by one statement, and only if a column with a total
 is shown. That looks at every row, so in a list of more than `LIGHT` rows it is done when somebody asks (`totals=1`).
 """
@@ -21,13 +22,14 @@ from .columns import Field
 from .finding import Finding
 from .formats import shown
 from .listing import Listing
-from .page import Totals
+from .page import Sum, Totals
 
 LIGHT = 2_000  # rows that are added up without being asked
+MOST_UNITS = 6  # in which a column is added up
 
-Unit = tuple[str, Any]  # an amount's currency, and what it is for: a month or a year; of plain numbers neither
+Unit = tuple[str, Any]  # an amount's currency, and what it is of: a month or a year, one article; mostly neither
 Sums = dict[str, dict[Unit, Decimal]]  # a column's name → its total in each unit
-Per = dict[str, Field | None]  # a column's name → the column that says what each of its amounts is for
+Per = dict[str, Field | None]  # a column's name → the column that says of what each of its numbers is
 
 
 def totals(listing: Listing, rows: list[Any], count: int) -> Totals | None:
@@ -98,12 +100,13 @@ def _added(numbers: Iterable[tuple[Unit, Any]]) -> dict[Unit, Decimal]:
     return dict(sorted(added.items(), key=lambda one: (one[0][0], str(one[0][1] or ""))))
 
 
-def _in_words(field: Field, sums: dict[Unit, Decimal]) -> list[str]:
-    """Without the zeros a double brings along."""
+def _in_words(field: Field, sums: dict[Unit, Decimal]) -> list[Sum]:
+    """Without the zeros a double brings along; nothing where it would be a list of its own."""
+    if len(sums) > MOST_UNITS:
+        return [Sum("–")]
     return [_said(field, unit, Decimal(f"{total.normalize():f}")) for unit, total in sums.items()]
 
 
-def _said(field: Field, unit: Unit, total: Decimal) -> str:
+def _said(field: Field, unit: Unit, total: Decimal) -> Sum:
     currency, what_for = unit
-    said = shown(total, field.kind, currency or field.currency)
-    return f"{said} {str(what_for.label).lower()}" if what_for else said
+    return Sum(shown(total, field.kind, currency or field.currency), shown(what_for, "choice"))
