@@ -64,7 +64,11 @@
   }
 
   function focus(field) {
-    (field?.tomselect || field)?.focus();
+    const picker = field?.tomselect;
+    if (!picker) return field?.focus();
+    picker.settings.openOnFocus = false; // whoever opens a dialog is not to see its fields behind a list of choices
+    picker.focus();
+    setTimeout(() => { picker.settings.openOnFocus = true; }, 50);
   }
 
   async function closeDialog() {
@@ -306,14 +310,16 @@
     if (select.tomselect || !window.TomSelect) return select.tomselect;
     const label = select.getAttribute("aria-label") || $(`label[for="${select.id}"]`)?.textContent.trim();
     for (const option of select.options) if (!option.text.trim()) option.text = "–"; // a choice needs a name
+    const inPanel = select.closest(".k-filters");
     const picker = new TomSelect(select, {
       plugins: select.multiple ? ["remove_button"] : [],
       maxOptions: 500,
       allowEmptyOption: true,
-      dropdownParent: select.closest(".k-filters") ? "body" : null, // a panel that scrolls would cut it off
+      dropdownParent: inPanel ? "body" : null, // a panel that scrolls would cut it off
       refreshThrottle: 0, // Enter takes what was typed, however fast it was
       render: { no_results: () => fill(`<div class="no-results">{text}</div>`, { text: words().nothing || "" }) },
     });
+    if (inPanel) $("#main").append(picker.dropdown); // whoever reads by landmarks finds it there
     select.setAttribute("aria-hidden", "true"); // the picker speaks for it; nobody needs to hear of both
     if (label) picker.control_input.setAttribute("aria-label", label);
     for (const name of ["aria-describedby", "aria-invalid", "aria-required"]) {
