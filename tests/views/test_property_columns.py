@@ -193,6 +193,8 @@ def test_a_filter_finds_what_fits_and_nothing_else(alice, monkeypatch, few, type
     [
         (T.TEXT, {"kuestenfunk": "Große Ähre", "deichbau": "Ähren"}, ["_flt_3_{}=GROSSE ähre"], {"Küstenfunk"}),
         (T.TEXT, {"kuestenfunk": "Große Ähre", "deichbau": "Ähren"}, ["_flt_4_{}=ähre"], {"Küstenfunk", "Deichbau"}),
+        (T.TEXT, {"kuestenfunk": "Große Ähre", "deichbau": "Ähren"}, ["_flt_3_{}=große ähre", "_flt_4_{}=ähren"],
+         {"Küstenfunk", "Deichbau"}),
         (T.LONG, {"kuestenfunk": "x" * 300 + " end"}, ["_flt_4_{}=X end"], {"Küstenfunk"}),
         (T.CHOICE, {"kuestenfunk": "won", "deichbau": "lead"}, ["_flt_1_{}=won"], {"Küstenfunk"}),
         (T.CHOICE, {"kuestenfunk": "won", "deichbau": "lead"}, ["_flt_1_{}=won", "_flt_1_{}=lead"],
