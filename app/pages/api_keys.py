@@ -114,7 +114,7 @@ class ApiKeysView(BackOfficeView):
     add_columns = ["name"]
     search = ("name", "prefix", "created_by")
     order = ("name",)
-    include_route_methods = {"list", "add", "action_post"}
+    include_route_methods = {"list", "add", "export", "action_post"}
     empty_title = _l("No API keys yet")
     empty_text = _l("Create one for each program that is to read or change things here.")
 

@@ -73,7 +73,7 @@ class HoldingsView(BackOfficeView):
     empty_text = _l("What is acquired stands here, and what it grants under “Licenses”.")
 
     def fields(self, names: Any = None) -> dict[str, Field]:
-        return without_own_account(super().fields(names))
+        return changed(without_own_account(super().fields(names)), quantity={"per": "article.name"})
 
     def tools(self) -> list[Link]:
         return import_links("holding")
@@ -161,7 +161,9 @@ class LicensesView(BackOfficeView):
         return changed(
             fields,
             status={"value": lambda row: row.status_on(today), "expression": licenses.status_column(today)},
-            available={"kind": "number", "expression": licenses.available_column()},
+            available={"kind": "number", "expression": licenses.available_column(), "per": "type.name"},
+            quantity={"per": "type.name"},
+            in_use={"per": "type.name"},
         )
 
     def _today(self) -> Any:
@@ -294,7 +296,8 @@ class MovementsView(BackOfficeView):
     def fields(self, names: Any = None) -> dict[str, Field]:
         fields = without_own_account(super().fields(names))
         of_one_license = {"license.public_id", "account.name"} if "key" in (request.view_args or {}) else set()
-        return {name: field for name, field in fields.items() if name not in of_one_license}
+        left = {name: field for name, field in fields.items() if name not in of_one_license}
+        return changed(left, quantity={"per": "kind"})
 
 
 def _gauge(license: License) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
-from flask import render_template
+from flask import render_template, request
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
@@ -18,7 +18,7 @@ from wtforms.validators import InputRequired, Optional
 from .. import clock
 from ..models import ArticlePrice, PlanPrice
 from ..services import plans
-from ..ui.acting import may, me
+from ..ui.acting import from_htmx, may, me
 from ..ui.archived import CatalogueView
 from ..ui.explaining import price_facts
 from ..ui.fields import LocalDateField, LocalDecimalField, currencies
@@ -57,11 +57,8 @@ class PricedView(CatalogueView):
     @has_access
     def price(self, pk: int) -> Any:
         """What it costs in one currency from a day on; what counts now is proposed, best in the own currency."""
-        row, own, today = self.row(pk), me().account.currency, clock.today(me().account.time_zone)
-        now = min(row.prices_on(today), key=lambda price: price.currency != own, default=None)
-        proposed = {"valid_from": today, "currency": own}
-        proposed |= {"currency": now.currency} | dict(now.amounts()) if now else {}
-        form = price_form(self.prices_of)(data=proposed)
+        row = self.row(pk)
+        form = self._price_form(row)
         lead = _("From that day on it counts for new subscriptions and for renewals. What runs keeps its price.")
         if self.prices_of is ArticlePrice:
             lead = _("From that day on it counts for new orders. What has been ordered keeps its price.")
@@ -72,6 +69,35 @@ class PricedView(CatalogueView):
             ),
             _("The price of “%(name)s” is set.", name=row.name),
         )
+
+    def _price_form(self, row: Any) -> FlaskForm:
+        """With what counts now; in the dialog another currency, once it is chosen, brings its own amounts."""
+        own, today, asked = me().account.currency, clock.today(me().account.time_zone), request.args.get("currency")
+        now = {price.currency: dict(price.amounts()) for price in row.prices_on(today)}
+        currency = asked or (own if own in now else next(iter(now), own))
+        form = price_form(self.prices_of)(data={"valid_from": today, "currency": currency} | now.get(currency, {}))
+        if asked:
+            _keep_typed(form, now.get(request.args.get("was", ""), {}), self.prices_of.AMOUNTS)
+        if from_htmx():
+            form.currency.render_kw = _fetching(self.url("price", pk=row.id, was=form.currency.data))
+        return form
+
+
+def _keep_typed(form: Any, proposed: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Of what the form held before, all that is not what was proposed there."""
+    typed = type(form)(request.args, meta={"csrf": False})
+    if typed.valid_from.data:
+        form.valid_from.process_data(typed.valid_from.data)
+    for name in names:
+        if typed[name].raw_data and typed[name].data != proposed.get(name):
+            form[name].process(request.args)
+    form[names[0]].render_kw = {"autofocus": True}
+
+
+def _fetching(url: str) -> dict[str, str]:
+    """The form is fetched anew when the input changes."""
+    sent = {"hx-include": "closest form", "hx-params": "not csrf_token"}
+    return {"hx-get": url, "hx-trigger": "change", "hx-target": "#dialog-body", **sent}
 
 
 def prices_in_words(row: Any) -> str:

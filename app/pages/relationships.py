@@ -225,7 +225,7 @@ class ManagersView(BetweenAccountsView):
     list_title = _l("Who manages my account")
     list_columns = ["partner", "status", "consents", "ends_on", "email", "created_at", "ended_by"]
     search = ("partner", "email")
-    include_route_methods = {"list", "action_post"}
+    include_route_methods = {"list", "export", "action_post"}
     empty_title = _l("Nobody else manages this account")
     empty_text = _l("When a partner asks for your consent, a code comes by e-mail. Who has been told it stands here.")
 

@@ -132,6 +132,7 @@ class SubscriptionsView(BackOfficeView):
         "plan.name": _l("Plan"),
         "status": _l("Status"),
         "calculation.net": _l("Net per term"),
+        "plan.period": _l("Billed"),
         "currency": _l("Currency"),
         "starts_on": _l("Starts on"),
         "ends_on": _l("Ends on"),
@@ -150,7 +151,8 @@ class SubscriptionsView(BackOfficeView):
         "created_by": _l("Created by"),
     }
     list_columns = [
-        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "public_id", "starts_on",
+        "title", "account.name", "plan.name", "status", "ends_on", "calculation.net", "plan.period", "public_id",
+        "starts_on",
     ]  # fmt: skip
     more_columns = ("currency",)
     tells_empty = False  # most have no free month, no day of deletion, no remark
@@ -201,7 +203,7 @@ class SubscriptionsView(BackOfficeView):
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         smallest = (alias_of(Subscription, "calculation").net_minor, Subscription.currency)
-        net = {"kind": "money", "minor": smallest}
+        net = {"kind": "money", "minor": smallest, "per": "plan.period"}
         return changed(without_own_account(super().fields(names)), **{"calculation.net": net})
 
     def is_muted(self, row: Subscription) -> bool:

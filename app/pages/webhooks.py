@@ -88,7 +88,7 @@ class WebhooksView(BackOfficeView):
         ),
     )  # fmt: skip
     related = (("deliveries", _l("Deliveries"), "DeliveriesView", "webhook_id"),)
-    include_route_methods = {"list", "show", "add", "edit", "action_post", "renew"}
+    include_route_methods = {"list", "show", "add", "edit", "export", "action_post", "renew"}
     empty_title = _l("No webhooks yet")
     empty_text = _l("Add one, and a program of yours hears of every order at once instead of asking again and again.")
 

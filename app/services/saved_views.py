@@ -44,10 +44,16 @@ def _seen() -> Select[Any]:
 
 def get(pk: int, *, by: Member) -> SavedView:
     """The view of that number. Raises `OutsideScope` for one that is somebody else's own, as for one that never was."""
-    view = db.session.get(SavedView, pk)
-    if view is None or view.owner_id not in {None, by.user_id}:
+    view = find(pk, by=by)
+    if view is None:
         raise OutsideScope("SavedView")
     return view
+
+
+def find(pk: int, *, by: Member) -> SavedView | None:
+    """The view of that number, if the member sees it."""
+    view = db.session.get(SavedView, pk)
+    return view if view is not None and view.owner_id in {None, by.user_id} else None
 
 
 def may_change(view: SavedView, *, by: Member) -> bool:

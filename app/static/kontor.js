@@ -64,7 +64,11 @@
   }
 
   function focus(field) {
-    (field?.tomselect || field)?.focus();
+    const picker = field?.tomselect;
+    if (!picker) return field?.focus();
+    picker.settings.openOnFocus = false; // whoever opens a dialog is not to see its fields behind a list of choices
+    picker.focus();
+    setTimeout(() => { picker.settings.openOnFocus = true; }, 50);
   }
 
   async function closeDialog() {
@@ -209,7 +213,11 @@
   }, true);
   document.addEventListener("formdata", (event) => {
     if (event.target.method !== "get") return; // addresses stay short: what is empty is not sent
-    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+    for (const name of new Set(event.formData.keys())) {
+      const said = event.formData.getAll(name).filter((value) => value !== "");
+      event.formData.delete(name);
+      said.forEach((value) => event.formData.append(name, value));
+    }
     const columns = event.formData.getAll("cols");
     if (columns.length > 1) event.formData.set("cols", columns.join(","));
   });
@@ -299,21 +307,25 @@
   /* ---- New content --------------------------------------------------------------------------------------------------- */
 
   function searchable(select) {
-    if (select.tomselect || !window.TomSelect) return;
-    const label = $(`label[for="${select.id}"]`);
+    if (select.tomselect || !window.TomSelect) return select.tomselect;
+    const label = select.getAttribute("aria-label") || $(`label[for="${select.id}"]`)?.textContent.trim();
     for (const option of select.options) if (!option.text.trim()) option.text = "–"; // a choice needs a name
+    const inPanel = select.closest(".k-filters");
     const picker = new TomSelect(select, {
       plugins: select.multiple ? ["remove_button"] : [],
       maxOptions: 500,
       allowEmptyOption: true,
+      dropdownParent: inPanel ? "body" : null, // a panel that scrolls would cut it off
       refreshThrottle: 0, // Enter takes what was typed, however fast it was
       render: { no_results: () => fill(`<div class="no-results">{text}</div>`, { text: words().nothing || "" }) },
     });
+    if (inPanel) $("#main").append(picker.dropdown); // whoever reads by landmarks finds it there
     select.setAttribute("aria-hidden", "true"); // the picker speaks for it; nobody needs to hear of both
-    if (label) picker.control_input.setAttribute("aria-label", label.textContent.trim());
+    if (label) picker.control_input.setAttribute("aria-label", label);
     for (const name of ["aria-describedby", "aria-invalid", "aria-required"]) {
       if (select.hasAttribute(name)) picker.control_input.setAttribute(name, select.getAttribute(name));
     }
+    return picker;
   }
 
   function watchSections(nav) {
@@ -334,7 +346,7 @@
     input.addEventListener("input", () => {
       const wanted = input.value.trim().toLocaleLowerCase();
       $$("[data-narrow]", list).forEach((item) => {
-        item.hidden = !item.textContent.toLocaleLowerCase().includes(wanted);
+        item.hidden = !(item.dataset.narrow || item.textContent).toLocaleLowerCase().includes(wanted);
       });
     });
   }
@@ -402,5 +414,5 @@
   markTheme();
   $$("#shortcuts-on").forEach(rememberShortcuts);
 
-  window.kontor = { $, $$, fill, words, say, ask, openDialog };
+  window.kontor = { $, $$, fill, words, say, ask, openDialog, searchable };
 })();

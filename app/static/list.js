@@ -1,7 +1,7 @@
 /* Tables: opening rows, choosing rows, and the keyboard. */
 (() => {
   "use strict";
-  const { $, $$, fill, openDialog } = window.kontor;
+  const { $, $$, fill, openDialog, searchable } = window.kontor;
   const boxes = (list) => $$("input[name=rowid]", list);
   let lastBox = null;
 
@@ -94,6 +94,8 @@
     }
     const toggle = target.closest("[data-filters]");
     if (toggle) return showFilters(list, toggle.getAttribute("aria-expanded") !== "true", true);
+    const chip = target.closest("button[data-changes]");
+    if (chip) return change(list, chip.dataset.changes);
     const row = target.closest("tr[data-href]");
     const busy = target.closest("a, button, input, label, select, textarea") || String(getSelection());
     if (row && !busy) openRow(row, event.ctrlKey || event.metaKey);
@@ -118,14 +120,53 @@
     if (!panel) return;
     toggle.setAttribute("aria-expanded", String(open));
     panel.classList.toggle("is-open", open);
+    if (open) $$("select[data-picks]", panel).forEach(picks);
     if (!byHand) return;
     sessionStorage.setItem(`filters:${list.dataset.list}`, open ? "1" : "");
-    if (open) $("input, select", panel)?.focus();
+    if (open) $("input:enabled, select:enabled", panel)?.focus();
   }
+
+  /* Several can be chosen; the list follows when the choice is closed. */
+  function picks(select) {
+    if (select.tomselect) return;
+    const picker = searchable(select);
+    let changed = false;
+    select.addEventListener("change", () => {
+      if (picker.isOpen) changed = true;
+      else select.form.requestSubmit();
+    });
+    picker.on("dropdown_close", () => { if (changed) select.form.requestSubmit(); });
+  }
+
+  /* A filter in force is changed where it was made. */
+  function change(list, name) {
+    if (name === "q") return $("[data-search]", list).select();
+    showFilters(list, true, true);
+    const inputs = $$(`.k-filters [name="${CSS.escape(name)}"]:enabled`, list);
+    const input = inputs.find((one) => one.matches("[data-control]")) || inputs[0];
+    (input?.tomselect || input)?.focus();
+    if (input?.type === "text" && !input.tomselect) input.select();
+  }
+
+  /* The way to ask decides what is sent, and under which name: a word by itself, or what is typed and chosen. */
+  function asks(ways) {
+    const way = ways.selectedOptions[0].dataset, controls = $$("[data-control]", ways.closest("fieldset"));
+    controls.forEach((control, place) => {
+      const on = place ? "two" in way : "name" in way;
+      if (on && !place) control.name = way.name;
+      control.disabled = !on;
+      control.tomselect?.[on ? "enable" : "disable"]();
+    });
+    if (!("name" in way) || controls.some((control) => !control.disabled && control.value)) return ways.form.requestSubmit();
+    (controls[0].tomselect || controls[0]).focus();
+  }
+
+  document.addEventListener("change", (event) => { if (event.target.matches("[data-ways]")) asks(event.target); });
 
   $$("[data-list]").forEach((list) => {
     showChosen(list);
-    if (sessionStorage.getItem(`filters:${list.dataset.list}`)) showFilters(list, true);
+    const isWide = matchMedia("(min-width: 768px)").matches; // on a phone it would stand before the rows it has found
+    if (isWide && sessionStorage.getItem(`filters:${list.dataset.list}`)) showFilters(list, true);
   });
   document.addEventListener("htmx:load", (event) => $$("[data-list]", event.target).forEach(showChosen));
   window.addEventListener("pageshow", () => $$("[data-list]").forEach(showChosen));
@@ -143,6 +184,7 @@
   const keys = {
     "/": () => $("[data-search]")?.focus(),
     "?": () => $("#shortcuts").showModal(),
+    f: () => $("[data-filters]")?.click(),
     j: () => step(1),
     k: () => step(-1),
     x: (row) => $("input[name=rowid]", row || document.createElement("i"))?.click(),

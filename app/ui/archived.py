@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -27,9 +28,13 @@ def archived_alone() -> bool:
 
 
 def archived_link(view: BackOfficeView) -> Link:
-    if with_archived():
-        return Link(_("Hide archived"), view.url("list"), "archive-off")
-    return Link(_("Show archived"), view.url("list", archived=1), "archive")
+    """To the same list with them, or without: what is searched, filtered and sorted stays."""
+    left_out = {"archived", "page", "after", "count", *([BY_STATUS] if archived_alone() else [])}
+    kept = [(name, text) for name, text in asked().items(multi=True) if name not in left_out and text]
+    hides = with_archived()
+    query = urlencode(kept if hides else [*kept, ("archived", "1")])
+    url = f"{view.url('list')}?{query}" if query else view.url("list")
+    return Link(_("Hide archived"), url, "archive-off") if hides else Link(_("Show archived"), url, "archive")
 
 
 class CatalogueView(BackOfficeView):

@@ -80,6 +80,7 @@ class Field:
     note: Any = ""  # what a file says about the column
     usual: bool = True  # whether the list shows it as long as nobody has chosen other columns
     totaled: bool = False  # whether the foot of a list says what it comes to
+    per: str = ""  # the column that says of what it is so much, where what cannot be added up stands together
     minor: Any = None  # of amounts kept in smallest units: that column, and the one with the row's currency
     contact: str = ""  # what of a person stands in it, by the masks' names; empty: nothing (X-11)
 

@@ -23,7 +23,7 @@ from .. import clock
 from ..models import Export, Member
 from ..services import exports
 from ..tenancy import acting
-from . import workbook
+from . import saved_views, workbook
 from .columns import Field
 from .formats import CODES, local, shown, time_zone
 from .listing import Listing
@@ -140,10 +140,17 @@ def _apart(
         context.run(batches.close)
 
 
+def _view_of(sheet: Sheet) -> list[tuple[str, str]]:
+    """The saved view it was exported from, where it was one."""
+    name = saved_views.name_of(sheet.listing)
+    return [(_("View"), name)] if name else []
+
+
 def _about(sheet: Sheet) -> list[tuple[str, str]]:
     facts = [
         (_("Account"), g.scope.account_name),
         (_("List"), sheet.title),
+        *_view_of(sheet),
         (_("Filter"), sheet.filter or _("none")),
         (_("Exported by"), g.scope.actor),
         (_("Exported at"), shown(local(clock.now()), "moment")),

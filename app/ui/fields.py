@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask_babel import gettext as _
@@ -10,12 +10,15 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from sqlalchemy import Boolean, Date, Enum, Integer, Numeric, String, Text, inspect, select
 from wtforms import BooleanField, DateField, DecimalField, SelectChoice, SelectField, StringField, TextAreaField
-from wtforms.validators import Email, InputRequired, Length, Optional
+from wtforms.validators import Email, InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import TextInput
 
+from .. import vat
+from ..errors import Refused
 from ..extensions import Moment, db
 from ..models import Article, Plan, Product, Role, sort_key
 from ..permissions import may_grant
+from ..property_types import phone_number, web_address
 from ..regions import TIME_ZONES
 from ..tenancy import current_scope
 from .formats import country_names, currency_names, language_names, read_date, read_decimal, read_whole_number, shown
@@ -157,6 +160,27 @@ SPECIAL = {
 }
 
 
+class Checked:
+    """What a rule says of an input by itself: at once with what is wrong in the others, not when they are mended.
+
+    The deed asks the same rule again, and keeps what it makes of the text.
+    """
+
+    def __init__(self, rule: Callable[[str, Any], Any]) -> None:
+        self.rule = rule
+
+    def __call__(self, form: Any, field: Any) -> None:
+        try:
+            self.rule(field.data or "", form)
+        except Refused as refusal:
+            raise ValidationError(refusal.sentence) from refusal
+
+
+RULES: dict[str, Callable[[str, Any], Any]] = {
+    "phone": lambda text, _form: phone_number(text),
+    "website": lambda text, _form: web_address(text),
+    "vat_id": lambda text, form: vat.check(text, form.country.data or "" if "country" in form else ""),
+}
 HTML = {"phone": {"type": "tel"}, "website": {"type": "url"}}  # so that a phone shows the keys that fit
 
 
@@ -196,8 +220,9 @@ def _input(column: Any, label: Any, help_text: Any, contact: str | None) -> Any:
         return TextAreaField(**common)
     if isinstance(type_, String) and type_.length:
         validators.append(Length(max=type_.length))
-    if column.key in HTML:
-        return Trimmed(**common, render_kw=HTML[column.key])
+    if column.key in RULES:
+        validators.append(Checked(RULES[column.key]))
+        return Trimmed(**common, render_kw=HTML.get(column.key, {}))
     if column.key == "email":
         validators.append(Email(_l("This is not an e-mail address.")))
         return EmailField(**common, render_kw={"type": "email"})

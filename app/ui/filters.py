@@ -23,7 +23,7 @@ from .. import clock
 from ..extensions import is_sqlite
 from .columns import Field, beginning, having, narrowed
 from .formats import CODES, read_date, read_decimal, shown, time_zone
-from .page import Choice, ColumnFilter, FilterInput
+from .page import Choice, ColumnFilter, FilterInput, Way
 
 
 class Operator(NamedTuple):
@@ -31,6 +31,7 @@ class Operator(NamedTuple):
     read: Callable[[Field, str], Any]  # raises ValueError for what cannot be meant
     condition: Callable[[Any, Any], ColumnElement[bool]]
     also: Callable[[Any, Any], ColumnElement[bool]] | None = None  # the same, asked of another index of a property
+    negative: bool = False  # none of the values; of a property, `condition` then says what a row must not have
 
 
 class Word(NamedTuple):
@@ -50,8 +51,13 @@ PERIODS = [
     Word("~today", _l("today"), lambda today: (today, today)),
     Word("~last7", _l("last 7 days"), lambda today: (today - timedelta(days=6), today)),
     Word("~last30", _l("last 30 days"), lambda today: (today - timedelta(days=29), today)),
+    Word("~last90", _l("last 90 days"), lambda today: (today - timedelta(days=89), today)),
     Word("~month", _l("this month"), _month_of),
+    Word("~lastmonth", _l("last month"), lambda today: _month_of(today.replace(day=1) - timedelta(days=1))),
+    Word("~year", _l("this year"), lambda today: (today.replace(month=1, day=1), today.replace(month=12, day=31))),
+    Word("~next7", _l("next 7 days"), lambda today: (today, today + timedelta(days=6))),
     Word("~next30", _l("next 30 days"), lambda today: (today, today + timedelta(days=29))),
+    Word("~next90", _l("next 90 days"), lambda today: (today, today + timedelta(days=89))),
 ]
 
 
@@ -70,14 +76,15 @@ class Applied(NamedTuple):
 
     @property
     def lacks(self) -> bool:
-        """Whether it finds the rows that have no value."""
-        return self.values == [EMPTY]
+        """Whether it finds the rows of which the index of properties has nothing, or nothing like that."""
+        return self.values == [EMPTY] or (self.operator.negative and self.field.drives)
 
     def condition(self, column: Any) -> ColumnElement[bool]:
         """What it asks of a column; of a property, of a row in its index."""
         if isinstance(self.values[0], Word):
             return _worded(self.field, self.values[0], column)
-        found = or_(*(self.operator.condition(column, value) for value in self.values))
+        every = self.operator.negative and not self.field.drives
+        found = (and_ if every else or_)(*(self.operator.condition(column, value) for value in self.values))
         return found if self.operator.also is None else found | self.also(column)
 
     def also(self, column: Any) -> ColumnElement[bool]:
@@ -88,7 +95,9 @@ class Applied(NamedTuple):
         return self._replace(operator=self.operator._replace(also=None)).condition(column)
 
     def opposite(self) -> Applied:
-        """Of one that finds rows without a value, the one that finds all the others."""
+        """Of one that finds rows by what they lack, the one that finds all the others."""
+        if self.operator.negative:
+            return self._replace(operator=self.operator._replace(negative=False))
         return self._replace(values=[FILLED])
 
     def in_words(self) -> str:
@@ -100,14 +109,15 @@ class Applied(NamedTuple):
 
 
 class Together:
-    """Filters by one property, which one row of its index fulfils or none."""
+    """Filters by one property, which one row of its index fulfils or none; of what is to be lacked, any of it."""
 
     def __init__(self, *filters: Applied) -> None:
         self.filters, self.field, self.lacks = filters, filters[0].field, filters[0].lacks
+        self.is_negative = filters[0].operator.negative
         self.looks_through = filters[0].operator.also is not None
 
     def condition(self, value: Any) -> ColumnElement[bool]:
-        return and_(*(one.condition(value) for one in self.filters))
+        return (or_ if self.lacks else and_)(*(one.condition(value) for one in self.filters))
 
     def keys(self) -> Any:
         """The rows they find, looked up: in two indexes where one does not know everything."""
@@ -180,6 +190,8 @@ _TEXT = [
     Operator(_l("contains"), _text, having),
     Operator(_l("is"), _text, lambda column, value: narrowed(column, value, column == value)),
     Operator(_l("starts with"), _text, beginning),
+    Operator(_l("is not"), _text, lambda column, value: column.is_distinct_from(value), negative=True),
+    Operator(_l("does not contain"), _text, lambda column, text: ~having(column, text) | column.is_(None), None, True),
 ]
 _NUMBER = [
     Operator("=", _number, lambda column, value: column == value),
@@ -205,11 +217,11 @@ _MOMENT = [
 ]
 _CHOICE = [
     Operator(_l("is"), _choice, lambda column, value: column == value),
-    Operator(_l("is not"), _choice, lambda column, value: column != value),
+    Operator(_l("is not"), _choice, lambda column, value: column.is_distinct_from(value), negative=True),
 ]
 _CODE = [
     Operator(_l("is"), _code, lambda column, value: column == value),
-    Operator(_l("is not"), _code, lambda column, value: column != value),
+    Operator(_l("is not"), _code, lambda column, value: column.is_distinct_from(value), negative=True),
 ]
 _FLAG = [Operator(_l("is"), _flag, lambda column, value: column.is_(value))]
 
@@ -230,7 +242,7 @@ def parse(key: str, texts: list[str], fields: dict[str, Field]) -> Applied | Non
     if not texts:
         return None
     field = fields.get(name)
-    operators = () if field is None or field.expression is None else field.operators or OPERATORS[field.kind]
+    operators = () if field is None or field.expression is None else operators_of(field)
     if not number.isdigit() or int(number) >= len(operators):
         raise ValueError(key)
     operator = operators[int(number)]
@@ -245,12 +257,20 @@ def offer(field: Field, args: MultiDict[str, str]) -> ColumnFilter | None:
     """What the panel offers of a column, filled with what is in force."""
     if field.expression is None:
         return None
-    typed = tuple((key, text) for key in _keys(field.name) for text in args.getlist(key))
-    return _offer(field.name, str(field.label), field.kind, _pairs(field), typed, str(get_locale()))
+    labels = tuple(str(operator.label) for operator in operators_of(field))
+    typed = tuple((key, text) for key in _keys(field.name, len(labels)) for text in args.getlist(key))
+    return _offer(field.name, str(field.label), field.kind, labels, _pairs(field), typed, str(get_locale()))
 
 
-def _keys(name: str) -> list[str]:
-    return [f"_flt_{number}_{name}" for number in range(3)]
+RANGES = {"date": "date", "moment": "date", "number": "decimal", "money": "decimal"}  # kind → type of its inputs
+
+
+def operators_of(field: Field) -> Any:
+    return field.operators or OPERATORS[field.kind]
+
+
+def _keys(name: str, count: int = 3) -> list[str]:
+    return [f"_flt_{number}_{name}" for number in range(count)]
 
 
 def _pairs(field: Field) -> tuple[tuple[str, str], ...] | None:
@@ -267,34 +287,72 @@ def _offer(
     name: str,
     label: str,
     kind: str,
+    operators: tuple[str, ...],
     pairs: tuple[tuple[str, str], ...] | None,
     typed: tuple[tuple[str, str], ...],
     _language: str,
 ) -> ColumnFilter:
     """A page offers the same of nearly every column as the one before."""
-    key, *_others = _keys(name)
-    chosen = {text for one, text in typed if one == key}
-    offered = [*(pairs or ()), *((word.name, str(word.label)) for word in words_for(kind))]
-    choices = [Choice(value, said, value in chosen) for value, said in offered]
-    nothing = Choice("", _("All") if pairs is not None else _("Any value"), not any(c.selected for c in choices))
-    inputs = _inputs(name, label, kind, typed) if pairs is None else ()
-    active = any(chosen) or any(one.value for one in inputs)
-    return ColumnFilter(key, label, (nothing, *choices), inputs, active)
+    keys = _keys(name, len(operators))
+    words = tuple((word.name, str(word.label)) for word in words_for(kind))
+    if kind == "flag" or pairs == ():
+        return _of_words(keys[0], label, (("", _("All")), *(pairs or ()), *words), typed)
+    worded = next((text for key, text in typed if key == keys[0] and text in dict(words)), "")
+    asked = [key for key in keys if any(text and key == one for one, text in typed)]
+    ways = _ranging(keys, operators) if kind in RANGES else [*zip(keys, operators, strict=True)]
+    at_hand = "" if worded else _at_hand(ways, asked, keys)
+    offered = [*((key, "", said) for key, said in ways), *((keys[0], word, said) for word, said in words)]
+    chosen = {text for key, text in typed if key == at_hand}
+    inputs = () if pairs is not None else _inputs(label, kind, keys, at_hand, typed)
+    return ColumnFilter(
+        name=keys[0],
+        label=label,
+        ways=tuple(Way(key, word, said, word == worded and at_hand in {key, ""}) for key, word, said in offered),
+        choices=tuple(Choice(value, said, value in chosen) for value, said in pairs or ()),
+        control=at_hand if pairs else "",
+        inputs=inputs,
+        active=bool(asked),
+    )
 
 
-def _inputs(name: str, label: str, kind: str, typed: tuple[tuple[str, str], ...]) -> tuple[FilterInput, ...]:
-    """One to look for words, or two for the ends of a range."""
-    _is, least, most = _keys(name)
-    type_, wanted = "text", {_is: _("%(label)s contains", label=label)}
-    if kind in {"date", "moment"}:
-        type_, wanted = "date", {least: _("%(label)s from", label=label), most: _("%(label)s until", label=label)}
-    elif kind in {"number", "money"}:
-        type_, wanted = (
-            "decimal",
-            {least: _("%(label)s at least", label=label), most: _("%(label)s at most", label=label)},
-        )
-    return tuple(FilterInput(key, said, _first(key, typed), type_) for key, said in wanted.items())
+def _at_hand(ways: list[tuple[str, str]], asked: list[str], keys: list[str]) -> str:
+    """The way in force; the end of a range alone is a range, too."""
+    first = ways[0][0]
+    if first == keys[1] and keys[2] in asked:
+        return first
+    return next((key for key, _said in ways if key in asked), first)
 
 
-def _first(wanted: str, typed: tuple[tuple[str, str], ...]) -> str:
-    return next((text for key, text in typed if key == wanted and not text.startswith("~")), "")
+def _of_words(
+    key: str, label: str, words: tuple[tuple[str, str], ...], typed: tuple[tuple[str, str], ...]
+) -> ColumnFilter:
+    """Nothing to be typed, and only one to be chosen."""
+    said = _first(key, typed, words=True)
+    ways = tuple(Way(key, word, text, word == said) for word, text in words)
+    return ColumnFilter(key, label, ways, active=bool(said))
+
+
+def _ranging(keys: list[str], operators: tuple[str, ...]) -> list[tuple[str, str]]:
+    """From one value to another, or exactly one."""
+    _is, least, *_most = keys
+    return [(least, _("between")), (_is, operators[0])]
+
+
+def _inputs(
+    label: str, kind: str, keys: list[str], at_hand: str, typed: tuple[tuple[str, str], ...]
+) -> tuple[FilterInput, ...]:
+    """One to look for words, or two for the ends of a range; off where the way to ask has no need of them."""
+    _is, least, most, *_others = keys
+    if kind not in RANGES:
+        return (FilterInput(at_hand or _is, label, _first(at_hand, typed), off=not at_hand),)
+    type_, from_, until = RANGES[kind], _("%(label)s from", label=label), _("%(label)s until", label=label)
+    if type_ == "decimal":
+        from_, until = _("%(label)s at least", label=label), _("%(label)s at most", label=label)
+    if at_hand == _is:
+        from_ = label
+    first = FilterInput(at_hand or least, from_, _first(at_hand, typed), type_, off=not at_hand)
+    return first, FilterInput(most, until, _first(most, typed), type_, off=at_hand != least)
+
+
+def _first(wanted: str, typed: tuple[tuple[str, str], ...], *, words: bool = False) -> str:
+    return next((text for key, text in typed if key == wanted and (words or not text.startswith("~"))), "")

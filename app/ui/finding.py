@@ -166,7 +166,7 @@ class Finding:
         """Keys, in the order of a column that not all rows have a value of: those along its index, then the rest."""
         field, direction = self.order[0]
         filters = [one for one in self._indexed if one is not self._sought]
-        value, own = field.index, [one for one in filters if one.field.name == field.name]
+        value, own = field.index, [one for one in filters if one.field.name == field.name and not one.is_negative]
         if any(one.lacks for one in own):
             return self._lacking(field, size, offset)
         mine = [field.of(value), field.order.is_not(None), *(one.condition(value) for one in own)]
@@ -232,7 +232,7 @@ class Finding:
         by_field: dict[str, list[Applied]] = {}
         for one in self.filters:
             if one.field.drives:
-                by_field.setdefault(f"{one.field.name} {one.lacks}", []).append(one)
+                by_field.setdefault(f"{one.field.name} {one.lacks} {one.operator.negative}", []).append(one)
         return [Together(*some) for some in by_field.values()] + ([self._sought] if self._sought else [])
 
     @cached_property

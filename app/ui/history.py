@@ -207,6 +207,7 @@ ACTIONS: dict[str, Any] = {
     "api_key.updated": _l("API key changed"),
     "api_key.deleted": _l("API key deleted"),
     "api_key.revoked": _l("API key revoked"),
+    "api_key.exported": _l("API keys exported"),
     "webhook.created": _l("Webhook added"),
     "webhook.added": _l("Webhook added"),
     "webhook.updated": _l("Webhook changed"),
@@ -219,7 +220,7 @@ ACTIONS: dict[str, Any] = {
     "webhook.replayed": _l("Delivery sent again"),
     "webhook.removed": _l("Webhook removed"),
     "webhook.deleted": _l("Webhook removed"),
-    "webhook.exported": _l("Deliveries exported"),
+    "webhook.exported": _l("Webhooks exported"),
     "saved_view.created": _l("View saved"),
     "saved_view.updated": _l("Saved view changed"),
     "saved_view.deleted": _l("Saved view deleted"),
@@ -228,6 +229,7 @@ ACTIONS: dict[str, Any] = {
     "relationship.ended": _l("Relationship ended"),
     "relationship.expired": _l("Relationship over"),
     "relationship.exported": _l("Relationships exported"),
+    "manager.exported": _l("Managing partners exported"),
     "calendar.made": _l("Address for a calendar made"),
     "calendar.withdrawn": _l("Address for a calendar withdrawn"),
     "history.exported": _l("History exported"),
@@ -441,7 +443,7 @@ def _codes(deed: Option) -> list[str]:
 
 _ACTION_OPERATORS = [
     Operator(_l("is"), _deed, lambda column, deed: column.in_(_codes(deed))),
-    Operator(_l("is not"), _deed, lambda column, deed: column.not_in(_codes(deed))),
+    Operator(_l("is not"), _deed, lambda column, deed: column.not_in(_codes(deed)), negative=True),
 ]
 
 

@@ -151,7 +151,8 @@ class Listing:
         """The columns a statement has to do with: those shown, and those it is asked about."""
         asked = {f.name for f, _direction in self.sort} | {one.field.name for one in self.filters}
         usual_order = {name.removeprefix("-") for name in self.order}
-        return {*self.fields, *asked, *usual_order, *(self.search if self.q else ())}
+        added_by = {f.per for f in self.fields.values() if f.per}
+        return {*self.fields, *added_by, *asked, *usual_order, *(self.search if self.q else ())}
 
     def _search(self) -> Search | None:
         """Of what has words to be searched by, and properties beside them."""
@@ -233,17 +234,17 @@ class Listing:
         return self.url_with(sort="-", page=None).removesuffix("-")
 
     def chips(self) -> list[Chip]:
-        found = [Chip(_("Search"), self.q, self.url_with(q=None, page=None))] if self.q else []
+        found = [Chip(_("Search"), self.q, self.url_with(q=None, page=None), "q")] if self.q else []
         for applied in self.filters:
             without = self.url_with(**{applied.key: None}, page=None)
-            found.append(Chip(str(applied.field.label), applied.in_words(), without))
+            found.append(Chip(str(applied.field.label), applied.in_words(), without, applied.key))
         return found
 
     def kept(self) -> list[tuple[str, str]]:
         """The URL arguments that a new search or filter keeps; filters, too, that the panel has no input for."""
         names = ("sort", "size", "cols", "view", "based", "totals", *self.extra)
-        inputs = {one.name for offered in self.filters_offered for one in (offered, *offered.inputs)}
-        unseen = [(one.key, text) for one in self.filters if one.key not in inputs for text in one.texts]
+        said = {name for offered in self.filters_offered for name in offered.names}
+        unseen = [(one.key, text) for one in self.filters if one.key not in said for text in one.texts]
         return [(name, self.args[name]) for name in names if self.args.get(name)] + unseen
 
     def state_without(self, *names: str) -> list[tuple[str, str]]:

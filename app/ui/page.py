@@ -69,6 +69,7 @@ class FilterInput:
     label: str
     value: str = ""
     type: str = "text"  # the HTML type: text, date, or decimal (text with inputmode=decimal)
+    off: bool = False  # not needed, as the filter is asked at the moment
 
 
 class Choice(NamedTuple):
@@ -77,15 +78,31 @@ class Choice(NamedTuple):
     selected: bool = False
 
 
+class Way(NamedTuple):
+    """One way to ask about a column: *contains*, *is not*, *last 30 days*."""
+
+    name: str  # of the URL argument
+    word: str  # what it says there, where nothing is to be typed or chosen besides
+    label: str
+    selected: bool = False
+
+
 @dataclass(frozen=True)
 class ColumnFilter:
-    """What the panel offers of a column: a select, and inputs (one, or from/until) where that cannot say it all."""
+    """What the panel offers of a column: ways to ask, and something to choose from, or inputs (one, or from/until)."""
 
-    name: str  # the select's
+    name: str  # the URL argument of the words among the ways
     label: str
-    choices: tuple[Choice, ...]
+    ways: tuple[Way, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    control: str = ""  # the URL argument of the choices; empty while a word stands in their place
     inputs: tuple[FilterInput, ...] = ()
     active: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The URL arguments that it says itself."""
+        return [self.name, self.control, *(one.name for one in self.inputs if not one.off)]
 
 
 @dataclass(frozen=True)
@@ -166,6 +183,7 @@ class Chip:
     label: str
     value: str
     url: str
+    key: str  # the URL argument it is, under which an input changes it
 
 
 @dataclass(frozen=True)
@@ -177,11 +195,18 @@ class ColumnChoice:
     shown: bool
 
 
+class Sum(NamedTuple):
+    """What a column comes to, and of what: an amount for a month, so many of one article."""
+
+    text: str
+    of: str = ""
+
+
 @dataclass(frozen=True)
 class Totals:
     """The foot of a list: column → what it comes to; or, in a very long one, where to ask for it."""
 
-    texts: dict[str, list[str]]
+    sums: dict[str, list[Sum]]
     ask_url: str = ""
     hide_url: str = ""
 

@@ -228,6 +228,8 @@ _TEXT = [
     Operator(_l("contains"), _folded, _contains, _goes_on_with),
     Operator(_l("is"), _folded, _is),
     Operator(_l("starts with"), _folded, _begins),
+    Operator(_l("is not"), _folded, _is, negative=True),
+    Operator(_l("does not contain"), _folded, _contains, _goes_on_with, negative=True),
 ]
 _NUMBER = [
     Operator("=", _small, lambda value, number: value.number == number),
@@ -245,10 +247,18 @@ _FLAG = [
 ]
 _CHOICE = [
     Operator(_l("is"), _option, lambda value, option: value.text == option.value),
-    Operator(_l("is not"), _option, lambda value, option: value.text != option.value),
+    Operator(_l("is not"), _option, lambda value, option: value.text == option.value, negative=True),
 ]
-_CHOICES = [Operator(_l("includes"), _option, lambda value, option: _any_of(value, [option.value]), _any_further)]
-_MEMBER = [Operator(_l("is"), _option, lambda value, option: value.number == int(option.value))]
+_CHOICES = [
+    Operator(_l("includes"), _option, lambda value, option: _any_of(value, [option.value]), _any_further),
+    Operator(
+        _l("does not include"), _option, lambda value, option: _any_of(value, [option.value]), _any_further, True
+    ),
+]
+_MEMBER = [
+    Operator(_l("is"), _option, lambda value, option: value.number == int(option.value)),
+    Operator(_l("is not"), _option, lambda value, option: value.number == int(option.value), negative=True),
+]
 _OPERATORS = {
     "text": _TEXT, "long": _TEXT, "url": _TEXT, "email": _TEXT, "phone": _TEXT, "number": _NUMBER, "money": _NUMBER,
     "date": _DATE, "flag": _FLAG, "choice": _CHOICE, "choices": _CHOICES, "member": _MEMBER,

@@ -96,6 +96,21 @@ def _numbered(number: str) -> SavedView | None:
     return next((view for view in _views() if str(view.id) == number), None)
 
 
+def name_of(listing: Listing) -> str:
+    """What the view at hand is called, also where the list is made elsewhere; that it was changed since, is said."""
+    number = listing.args.get("based", "")
+    view = saved_views.find(int(number), by=_reader()) if number.isdecimal() and len(number) < 10 else None
+    if view is None:
+        return ""
+    is_as_saved = _without_size(state_of(listing.args, listing.extra)) == _without_size(view.query)
+    return view.name if is_as_saved else _("%(name)s (changed)", name=view.name)
+
+
+def _without_size(query: str) -> list[tuple[str, str]]:
+    """How many rows a page has is no matter of a file."""
+    return [(name, text) for name, text in parse_qsl(query) if name != "size"]
+
+
 # --- what stands above the list ----------------------------------------------------------------------------------
 
 

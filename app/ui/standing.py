@@ -117,5 +117,5 @@ def _read(_field: Field, text: str) -> Standing:
 
 _OPERATORS = [
     Operator(_l("is"), _read, lambda _column, standing: condition(standing)),
-    Operator(_l("is not"), _read, lambda _column, standing: ~condition(standing)),
+    Operator(_l("is not"), _read, lambda _column, standing: ~condition(standing), negative=True),
 ]

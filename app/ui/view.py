@@ -259,6 +259,8 @@ class BackOfficeView(ModelView):
     def list_page(self, url: str, conditions: tuple[Any, ...], *, embedded: bool, related: bool) -> ListPage:
         listing = self.listing(url, conditions)
         rows, commands = listing.turn_to_page(), self._own_commands()
+        told = self._rows(rows, listing.fields, commands)
+        offers = any(row.verbs for row in told) and (self.related_commands or not related)
         for notice in listing.notices:
             flash(notice, "warning")
         whole = {} if embedded or related else self._of_whole_list(listing, rows, listing.finding.counted)
@@ -270,7 +272,7 @@ class BackOfficeView(ModelView):
             url=url,
             columns=listing.columns(),
             filters=[] if embedded else listing.filters_offered,
-            rows=self._rows(rows, listing.fields, commands),
+            rows=told,
             paging=listing.paging(),
             q=listing.q,
             searchable=bool(self.search),
@@ -282,7 +284,7 @@ class BackOfficeView(ModelView):
             export_links=[] if embedded or related else self._export_links(listing),
             export_later=None if embedded or related else self._export_later(listing),
             tools=[] if embedded or related else self.tools(),
-            actions=_bulk_actions(commands) if rows and (self.related_commands or not related) else [],
+            actions=_bulk_actions(commands) if offers else [],
             action_url=self._action_url(listing) if self._has("action_post") else "",
             empty=self._empty(listing, related),
             embedded=embedded,

@@ -46,14 +46,24 @@ NUMBERS = {int, float, Decimal}
 BETWEEN = "\x1f"  # no cell can hold it, so texts joined by it can be parted again
 
 # The first two are shown as the reader's own country writes them. Everything that has no format here is text ("@"):
-# a phone number or "=1+1" edited in Excel stays what the person typed. Addresses are text too and not links, since
-# Excel takes 65,530 links per sheet and wants their targets in a second part that would grow with the rows.
+# a phone number or "=1+1" edited in Excel stays what the person typed.
 FORMATS = {"date": BUILTIN_FORMATS[14], "moment": BUILTIN_FORMATS[22], "flag": "General", "number": "General"}
 FIXED_WIDTHS = {"date": 12, "moment": 18, "flag": 10}
 WIDEST = 60
 DAY_ZERO, MARCH_1900 = 693_594, date(1900, 3, 1).toordinal()  # Excel believes in a 29 February before it
 
-DATA_SHEET = "xl/worksheets/sheet1.xml"
+# What leads somewhere: nothing but plain addresses, since one that is none makes Excel want to repair the whole book.
+_HOST, _REST = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+LEADS = {
+    "url": (re.compile(rf"https?://{_HOST}(?::[0-9]{{1,5}})?(?:[/?]{_REST})?(?:#{_REST})?"), ""),
+    "email": (re.compile(rf"[A-Za-z0-9._+-]+@{_HOST}"), "mailto:"),
+}
+MOST_LINKS = 65_530  # that Excel takes in one sheet; the addresses behind them are text alone
+LONGEST_LINK = 2_000
+LINK_COLOR = "0563C1"
+OFFICE = "http://schemas.openxmlformats.org"
+
+DATA_SHEET, LINKS = "xl/worksheets/sheet1.xml", "xl/worksheets/_rels/sheet1.xml.rels"
 OPENING = ("[Content_Types].xml", "_rels/.rels")  # first in the zip, where programs look to guess the type of a file
 
 
@@ -94,7 +104,7 @@ def stream(
     first, rows = _started(rows)
     book = _Book(columns, first, sheet_title, about_title, about, notices)
     writers = [
-        _ColumnWriter(column, get_column_letter(place), style, flag_words, zone)
+        _ColumnWriter(column, get_column_letter(place), style, flag_words, zone, book.links)
         for place, (column, style) in enumerate(zip(columns, book.styles, strict=True), 1)
     ]
     return _zipped(book, writers, rows)
@@ -186,8 +196,10 @@ def _zipped(book: _Book, writers: list[_ColumnWriter], rows: Iterator[Sequence[A
                     break
             book.finish(count, cut=next(rows, None) is not None)
             parts = book.parts()
-            sheet.write(_around_rows(parts)[1])
+            sheet.write(book.links.put_into(_around_rows(parts)[1]))
 
+        if book.links.count:
+            archive.writestr(LINKS, book.links.part())
         for name in parts.keys() - {DATA_SHEET, *OPENING}:
             archive.writestr(name, parts[name])
     yield pipe.take()
@@ -217,6 +229,33 @@ def _around_rows(parts: dict[str, bytes]) -> tuple[bytes, bytes]:
     return head, end + tail
 
 
+class _Links:
+    """Which cells lead where: two parts of the book, growing as the rows are written, but not beyond `MOST_LINKS`."""
+
+    def __init__(self) -> None:
+        self.count, self._cells, self._targets = 0, bytearray(), bytearray()
+
+    def add(self, cell: str, target: str) -> None:
+        if self.count == MOST_LINKS:
+            return
+        self.count += 1
+        self._cells += f'<hyperlink ref="{cell}" r:id="l{self.count}"/>'.encode()
+        kind, target = f"{OFFICE}/officeDocument/2006/relationships/hyperlink", escape(target)
+        self._targets += (
+            f'<Relationship Id="l{self.count}" Type="{kind}" Target="{target}" TargetMode="External"/>'
+        ).encode()
+
+    def put_into(self, tail: bytes) -> bytes:
+        """What comes behind the rows, with the links where the format wants them."""
+        spelled = f'<hyperlinks xmlns:r="{OFFICE}/officeDocument/2006/relationships">'.encode()
+        links = spelled + self._cells + b"</hyperlinks>" if self.count else b""
+        return tail.replace(b"<pageMargins", links + b"<pageMargins", 1)
+
+    def part(self) -> bytes:
+        around = f'<Relationships xmlns="{OFFICE}/package/2006/relationships">'.encode()
+        return around + self._targets + b"</Relationships>"
+
+
 class _Book:
     """The workbook without its rows, as openpyxl makes it."""
 
@@ -224,7 +263,7 @@ class _Book:
         self, columns: Sequence[SheetColumn], first: list[Sequence[Any]], title: str, about_title: str,
         about: Sequence[tuple[str, str]], notices: Notices,
     ) -> None:  # fmt: skip
-        self.about_title, self.about, self.notices = about_title, about, notices
+        self.about_title, self.about, self.notices, self.links = about_title, about, notices, _Links()
         self.workbook = Workbook()
         self.workbook.properties.creator = "Kontor"
         self.sheet = self.workbook.active
@@ -241,6 +280,8 @@ class _Book:
         dimension.width = _width(column, samples)
         dimension.number_format = _number_format(column)
         dimension.alignment = Alignment(vertical="top", wrap_text=column.kind == "long")
+        if column.kind in LEADS:
+            dimension.font = Font(name="Calibri", size=11, color=LINK_COLOR)
         return dimension.style_id
 
     def finish(self, count: int, *, cut: bool) -> None:
@@ -304,14 +345,18 @@ class _ColumnWriter:
     """How the values of one column become cells: a whole batch at once where all are ordinary, else one by one."""
 
     def __init__(
-        self, column: SheetColumn, letter: str, style: int, flag_words: tuple[str, str], zone: tzinfo | None
-    ) -> None:
+        self, column: SheetColumn, letter: str, style: int, flag_words: tuple[str, str], zone: tzinfo | None,
+        links: _Links,
+    ) -> None:  # fmt: skip
         self.kind, self.flag_words, self.zone = column.kind, flag_words, zone
+        self.letter, self.links, self.leads = letter, links, LEADS.get(column.kind)
         self.whole_digits = MOST_DIGITS - (column.places or 0)
         self.start, self.style = f'<c r="{letter}', f'" s="{style}"'
 
     def pieces(self, values: Sequence[Any], rows: list[str]) -> tuple[Iterable[str], ...]:
         """What the column's cells are made of, from left to right."""
+        if self.leads and self.links.count < MOST_LINKS:
+            self.link(values, rows, *self.leads)
         types = set(map(type, values)) - {type(None)}
         if types == {str} and (texts := _ordinary_texts(values)):
             opening, closing = f'{self.style} t="inlineStr"><is><t>', "</t></is></c>"
@@ -331,6 +376,12 @@ class _ColumnWriter:
         start = self.start  # a local name, as the next line runs a million times
         pairs = zip(texts, rows, strict=True)
         return ([f"{start}{row}{opening}{text}{closing}" if text else "" for text, row in pairs],)
+
+    def link(self, values: Sequence[Any], rows: list[str], pattern: re.Pattern[str], scheme: str) -> None:
+        """Let the addresses among them lead there; a mask looks like one and is none."""
+        for value, row in zip(values, rows, strict=True):
+            if type(value) is str and len(value) <= LONGEST_LINK and pattern.fullmatch(value):
+                self.links.add(f"{self.letter}{row}", f"{scheme}{value}")
 
     def cell(self, value: Any, row: str) -> str:
         match value:

@@ -302,10 +302,16 @@ def test_faults_are_found(site, chromium):
 
 
 def filters(page: Page) -> None:
-    page.goto("/a/nordlicht/accounts/list/?_flt_0_name=e")
+    page.goto("/a/nordlicht/accounts/list/?_flt_0_name=e&_flt_1_kind=partner&_flt_0_created_at=~year")
     if page.locator(".k-filters.is-open").count() == 0:  # a panel once opened stays open in its tab
         page.locator("[data-filters]").click()
     expect(page.locator(".k-filters.is-open")).to_be_visible()
+
+
+def picked_filter(page: Page) -> None:
+    filters(page)
+    page.locator(".k-filters .ts-control input").first.click()
+    expect(page.locator(".ts-dropdown .option").first).to_be_visible()
 
 
 def add_dialog(page: Page) -> None:
@@ -478,6 +484,7 @@ def revealed_contacts(page: Page) -> None:
 
 OPENED: list[tuple[Callable[[Page], None], bool, bool]] = [  # what, on a desk, on a phone
     (filters, True, True),
+    (picked_filter, True, True),
     (add_dialog, True, True),
     (refused_dialog, True, True),
     (countries, True, False),

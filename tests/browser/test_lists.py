@@ -125,6 +125,57 @@ def test_a_list_is_worked_through_by_keyboard(alices, say):
     expect(alices.locator("h1")).to_contain_text("Bergen Sensor")
 
 
+def panel(page: Page, say, label: str) -> Locator:
+    """The part of the panel that asks about a column."""
+    return page.get_by_role("group", name=say(label), exact=True)
+
+
+@in_both_languages
+def test_a_list_is_filtered_in_every_way_the_panel_offers(alices, say):
+    alices.keyboard.press("f")
+    name, chips = panel(alices, say, "Name"), alices.get_by_role("list", name=say("Filters in force"))
+    name.get_by_role("textbox").fill("e")
+    alices.keyboard.press("Enter")
+    alices.wait_for_url("**_flt_0_name=e**")
+    expect_names(alices, "Bergen Sensor", "Deichbau", "Fjordline", "Küstenfunk")
+
+    name.get_by_role("combobox").select_option(label=say("does not contain"))
+    alices.wait_for_url("**_flt_4_name=e**")
+    expect(alices.get_by_text(say("Nothing matches"))).to_be_visible()
+    chips.get_by_role("button").click()
+    expect(name.get_by_role("textbox")).to_be_focused()
+    alices.keyboard.type("en")
+    alices.keyboard.press("Enter")
+    alices.wait_for_url("**_flt_4_name=en**")
+    expect_names(alices, "Deichbau", "Fjordline")
+
+    name.get_by_role("combobox").select_option(label=say("is not empty"))
+    alices.wait_for_url("**_flt_0_name=%7Efilled**")
+    expect(name.get_by_role("textbox")).to_have_count(0)
+    expect_names(alices, "Bergen Sensor", "Deichbau", "Fjordline", "Küstenfunk")
+
+
+@in_both_languages
+def test_several_choices_are_picked_and_turned_around(alices, say):
+    alices.keyboard.press("f")
+    alices.get_by_role("searchbox", name=say("Find a column")).fill(say("Kind"))
+    expect(panel(alices, say, "Name")).to_be_hidden()
+    kind, picker = panel(alices, say, "Kind"), alices.get_by_role("combobox", name=say("Kind"), exact=True)
+    picker.click()
+    for choice in ("Partner", "Customer"):
+        alices.get_by_role("option", name=say(choice), exact=True).click()
+    alices.locator("h1").click()
+    alices.wait_for_url("**_flt_0_kind=partner&_flt_0_kind=customer**")
+    expect_names(alices, "Bergen Sensor", "Deichbau", "Fjordline", "Küstenfunk")
+
+    kind.get_by_role("combobox").first.select_option(label=say("is not"))
+    alices.wait_for_url("**_flt_1_kind=partner&_flt_1_kind=customer**")
+    expect(alices.get_by_text(say("Nothing matches"))).to_be_visible()
+    kind.locator(".remove").first.click()
+    alices.wait_for_url("**list/?_flt_1_kind=customer")
+    expect_names(alices, "Fjordline")
+
+
 @in_both_languages
 def test_shift_sorts_by_one_column_more(alices, say):
     alices.get_by_role("link", name=say("Kind"), exact=True).click(modifiers=["Shift"])

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.models import Subscription
 from app.tenancy import unscoped
-from tests import stock
+from tests import buying, stock
 from tests.browser.steps import dialog, expect_flash, in_both_languages, sign_in
 from tests.cast import ALICE, BOB, DORA
 
@@ -51,6 +51,29 @@ def test_paid_upfront_from_the_wish_to_the_click(app, page, new_browser, say):
 
     page.reload()
     expect(page.locator(".k-timeline")).to_contain_text(say("Subscription activated, paid upfront"))
+
+
+@in_both_languages
+def test_a_price_is_set_in_another_currency(app, page, say):
+    article = buying.priced("ART-P", "19.90")
+    stock.price_article(article, "22", currency="CHF")
+    sign_in(page, DORA)
+    page.goto(f"/a/kontor/articles/show/{article}")
+    page.get_by_role("link", name=say("Set price")).click()
+    unit = dialog(page).locator("[name=unit]")
+    expect(unit).to_have_value(re.compile(r"19[.,]9"))
+    expect(page.locator(".ts-dropdown:visible")).to_have_count(0)
+
+    dialog(page).locator(".ts-control").first.click()
+    page.locator(".ts-dropdown [data-value=CHF]").click()
+    expect(unit).to_have_value("22")
+    expect(unit).to_be_focused()
+    unit.fill("23")
+    dialog(page).get_by_role("button", name=say("Set price")).click()
+
+    expect(dialog(page)).to_have_count(0)
+    expect(page.get_by_role("rowheader", name="CHF").first).to_be_visible()
+    expect(page.locator("main")).to_contain_text(re.compile(r"23[.,]00"))
 
 
 def the_operators_part(page: Page, say) -> str:

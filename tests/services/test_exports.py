@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from app import clock, exporting, files, jobs
 from app.extensions import db
 from app.models import Account, Export, ExportStatus, LogEntry, Member, Message, Role
-from app.services import exports
+from app.services import exports, saved_views
 from app.tenancy import unscoped
 from tests.cast import ALICE, acting_as, browse, hire
 
@@ -48,6 +48,17 @@ def test_the_file_is_the_list_as_it_stood_on_the_screen(alice):
     assert [row[0] for row in rows_of(answer.data)] == ["Name", "Küstenfunk", "Fjordline", "Deichbau", "Bergen Sensor"]
     assert "attachment; filename=accounts-" in answer.headers["Content-Disposition"]
     assert (found(number).status, found(number).written) == (ExportStatus.DONE, 4)
+
+
+def test_a_file_made_by_the_worker_says_of_which_view_it_is(alice):
+    with acting_as(alice) as by:
+        pk = saved_views.save("With an e", of_list="accounts", query="_flt_0_name=e&size=50", shared=False, by=by).id
+    number = ask(query=f"&_flt_0_name=e&based={pk}")
+
+    exporting.make(number)
+
+    about = openpyxl.load_workbook(io.BytesIO(browse(alice).get(f"/exports/file/{number}").data)).worksheets[1]
+    assert ("View", "With an e") in [row[:2] for row in about.values]
 
 
 def test_a_csv_is_made_as_well(alice):

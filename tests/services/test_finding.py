@@ -80,12 +80,15 @@ def slugs(condition):
 @pytest.mark.parametrize("column", ["name", "city"])
 def test_a_filter_finds_what_the_column_itself_has_whatever_the_words_of_the_row_are(oddly_named, column):
     column = getattr(Account, column)
-    contains, is_it, begins = (one.condition for one in OPERATORS["text"])
+    contains, is_it, begins, is_not, lacks = (one.condition for one in OPERATORS["text"])
 
     for words in ASKED:
         assert slugs(contains(column, words)) == slugs(column.icontains(words, autoescape=True)), words
         assert slugs(begins(column, words)) == slugs(column.istartswith(words, autoescape=True)), words
         assert slugs(is_it(column, words)) == slugs(column == words), words
+        assert slugs(is_not(column, words)) == slugs(column.is_(None) | (column != words)), words
+        without = column.is_(None) | ~column.icontains(words, autoescape=True)
+        assert slugs(lacks(column, words)) == slugs(without), words
     assert slugs(contains(Account.name, "üller")) == ["odd-0", "odd-1"]
 
 

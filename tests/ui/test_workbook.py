@@ -17,6 +17,7 @@ from openpyxl.utils.escape import unescape
 from python_calamine import CalamineWorkbook
 
 from app.ui import workbook
+from app.ui.masks import Mask
 from app.ui.workbook import Notices, SheetColumn, plain, stream, stream_csv, write
 from tests.office import understood
 
@@ -133,6 +134,46 @@ def test_about_says_where_the_rows_come_from_and_how_many_they_are():
         ["Rows", "3"],
     ]
     assert book["About"]["B1"].data_type == "s"
+
+
+LINKED = [SheetColumn("Name"), SheetColumn("Web", "url"), SheetColumn("Mail", "email")]
+
+
+def links(columns, rows):
+    sheet = opened(columns, rows)["Accounts"]
+    return [[cell.hyperlink and cell.hyperlink.target for cell in row] for row in sheet.iter_rows(min_row=2)]
+
+
+def test_addresses_lead_where_they_say_and_stay_text():
+    web, mail = "https://x.example/a?b=1&c=%20#d", "info@x.example"
+    rows = [["https://no.example", web, mail], ["", "http://x.example:8443", None], ["", None, mail]]
+
+    assert links(LINKED, rows) == [[None, web, f"mailto:{mail}"], [None, "http://x.example:8443", None],
+                                   [None, None, f"mailto:{mail}"]]  # fmt: skip
+    sheet = opened(LINKED, rows)["Accounts"]
+    assert values(sheet[2]) == rows[0] and sheet["B2"].data_type == "s"
+    assert sheet["B2"].font.color.rgb == "000563C1" and sheet.auto_filter.ref == "A1:C4"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "javascript:alert(1)", "file:///etc/passwd", "https://", "https://x", "https://x.example/a b", "x.example",
+        "https://x.example/%zz", "https://[x.example", "https://é.example", "https://x.example/<&\">", "=1+1",
+        "https://x.example/" + "y" * 3000, "a@b.example\n", Mask("k@k.example"), "k•••@k•••.example",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_address_leads_nowhere(text):
+    assert links(LINKED, [["", text, text]]) == [[None, None, None]]
+
+
+def test_there_are_no_more_links_than_excel_takes(monkeypatch):
+    monkeypatch.setattr(workbook, "MOST_LINKS", 3)
+
+    found = links(LINKED, [["", "https://x.example", "info@x.example"]] * 600)
+
+    assert sum(target is not None for row in found for target in row) == 3
+    assert found[0][1] == "https://x.example" and found[-1] == [None, None, None]
 
 
 def test_a_list_without_rows_is_still_a_book():
@@ -365,7 +406,7 @@ ANYTHING = st.one_of(
     st.sampled_from(["text", "money", "number", "date", "moment", "flag"]), st.lists(ANYTHING, min_size=1, max_size=6)
 )
 def test_a_batch_gives_the_same_cells_as_one_by_one(kind, column):
-    writer = workbook._ColumnWriter(SheetColumn("Any", kind), "A", 1, ("Yes", "No"), None)
+    writer = workbook._ColumnWriter(SheetColumn("Any", kind), "A", 1, ("Yes", "No"), None, workbook._Links())
     rows = [str(number) for number in range(2, len(column) + 2)]
 
     for same_type in ([value for value in column if type(value) in (kept, type(None))] for kept in map(type, column)):

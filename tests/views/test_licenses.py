@@ -258,6 +258,15 @@ def test_a_license_can_be_found_by_what_the_list_shows(alice):
     assert found("sort=-available") == {full, empty, ended}
 
 
+def test_rows_can_be_chosen_where_something_can_be_done_to_one_of_them(alice):
+    number, browser, boxes = stock.license_of(), browse(alice), "data-choose-all"
+
+    assert boxes not in browser.get("/licenses/list/").text
+    browser.post(f"/licenses/suspend/{number}", data={"reason": "Invoice overdue"})
+    assert boxes in browser.get("/licenses/list/").text
+    assert boxes not in browser.get("/licenses/list/?_flt_1_status=suspended").text
+
+
 def test_suspending_asks_for_a_reason_and_reinstating_does_not(alice):
     number = stock.license_of()
     browser = browse(alice)

@@ -154,12 +154,80 @@ def test_the_export_has_the_chosen_columns_in_their_order(alice):
 
 
 def test_the_panel_keeps_columns_order_and_filters_it_has_no_input_for(alice):
-    page = browse(alice).get("/accounts/list/?cols=name,city&sort=-name&_flt_2_name=k&_flt_0_country=NO").text
+    two_of_one, after = "_flt_0_name=u&_flt_2_name=k", "_flt_3_created_at=2020-01-31"
+    page = browse(alice).get(f"/accounts/list/?cols=name,city&sort=-name&{two_of_one}&{after}&_flt_0_country=DE").text
     form = page.partition('role="search"')[2].partition("</form>")[0]
 
-    for name, value in (("cols", "name,city"), ("sort", "-name"), ("_flt_2_name", "k")):
+    kept = [("cols", "name,city"), ("sort", "-name"), ("_flt_2_name", "k"), ("_flt_3_created_at", "2020-01-31")]
+    for name, value in kept:
         assert f'<input type="hidden" name="{name}" value="{value}">' in form
     assert 'type="hidden" name="_flt_0_country"' not in form
+
+
+# --- ways to ask about a column ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("_flt_0_kind=customer&_flt_0_kind=partner", {"Küstenfunk", "Deichbau", "Bergen Sensor", "Fjordline"}),
+        ("_flt_1_kind=customer&_flt_1_kind=partner", set()),
+        ("_flt_1_country=NO", {"Küstenfunk", "Deichbau", "Bergen Sensor"}),
+        ("_flt_3_name=Deichbau", {"Küstenfunk", "Bergen Sensor", "Fjordline"}),
+        ("_flt_4_name=FUNK&_flt_4_name=deich", {"Bergen Sensor", "Fjordline"}),
+        ("_flt_4_contact=x", {"Küstenfunk", "Deichbau", "Bergen Sensor", "Fjordline"}),  # most have none
+    ],
+)
+@pytest.mark.both_databases
+def test_what_is_not_is_none_of_it_and_what_is_empty_is_not_it_either(alice, query, found):
+    assert set(names(browse(alice).get(f"/accounts/list/?{query}"))) == found
+
+
+def panel(page) -> dict[str, str]:
+    """What the panel says about each column, by its name."""
+    panel = page.text.partition('class="k-filters"')[2].partition("k-filters-end")[0]
+    parts = re.split(r'data-narrow="([^"]*)"', panel)
+    return dict(zip(map(unescape, parts[1::2]), parts[2::2], strict=True))
+
+
+def ways(said: str) -> list[str]:
+    return re.findall(r">([^<]*)</option>", said.partition("</select>")[0])
+
+
+def test_the_panel_offers_the_ways_that_fit_and_shows_the_one_in_force(alice):
+    said = panel(browse(alice).get("/accounts/list/?_flt_3_name=Deichbau&_flt_1_kind=partner&_flt_0_created_at=~month"))
+
+    assert ways(said["Name"]) == [
+        "contains", "is", "starts with", "is not", "does not contain", "is empty", "is not empty"
+    ]  # fmt: skip
+    assert re.search(r'data-name="_flt_3_name" class="k-jsonly" selected>is not<', said["Name"])
+    assert re.search(r'name="_flt_3_name" value="Deichbau"', said["Name"])
+    assert ways(said["Kind"])[:2] == ["is", "is not"]
+    assert re.search(r'multiple name="_flt_1_kind".*<option value="partner" selected>', said["Kind"])
+    assert ways(said["Created"])[:3] == ["between", "on", "today"] and "last month" in ways(said["Created"])
+    assert re.search(r'value="~month" selected', said["Created"]) and said["Created"].count(" disabled") == 2
+    assert " selected" not in said["City"].partition("is empty")[2] and "disabled" not in said["City"]
+
+
+def test_exactly_one_number_stays_in_the_panel(bob):
+    stock.license_of(quantity=100)
+    said = panel(browse(bob).get("/licenses/list/?_flt_0_quantity=100"))["Quantity"]
+
+    assert re.search(r'name="_flt_0_quantity" value="100"', said)
+    assert re.search(r'name="_flt_2_quantity" value=""[^>]* disabled', said)
+
+
+def test_what_is_archived_is_shown_in_the_list_as_it_stands(alice):
+    browser = browse(alice)
+    query = "_flt_1_kind=partner&q=e&sort=-name&cols=name%2Ccity"
+
+    def leads(query: str, label: str) -> str:
+        return unescape(re.search(rf'href="([^"]*)"[^>]*>(<svg.*?</svg>)?{label}', browser.get(query).text)[1])
+
+    there = leads(f"/accounts/list/?{query}&page=2", "Show archived")
+    assert there == f"/a/nordlicht/accounts/list/?{query}&archived=1"
+    assert leads(there.removeprefix("/a/nordlicht"), "Hide archived") == f"/a/nordlicht/accounts/list/?{query}"
+    assert leads("/accounts/list/?_flt_0_standing=archived&q=e", "Hide archived").endswith("/list/?q=e")
 
 
 def test_a_column_is_added_to_the_order_turned_around_and_taken_out_again(alice):
@@ -181,7 +249,7 @@ def test_a_column_is_added_to_the_order_turned_around_and_taken_out_again(alice)
 
 def foot(page) -> list[str]:
     foot = page.text.partition("<tfoot>")[2].partition("</tfoot>")[0]
-    return [text for text in unescape(re.sub(r"<[^>]+>", "\n", foot)).split("\n") if text.strip()]
+    return [text.strip() for text in unescape(re.sub(r"<[^>]+>", "\n", foot)).split("\n") if text.strip()]
 
 
 def numbers(alice, **kept) -> str:
@@ -218,7 +286,20 @@ def test_totals_of_licenses_are_added_up_too(app, bob, size):
 
     page = browse(bob).get(f"/licenses/list/?cols=public_id,quantity,available&size={size}")
 
-    assert foot(page) == ["Total", "111", "111"]
+    assert foot(page) == ["Total", "Assets", "111", "Assets", "111"]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("size", [25, 1])
+def test_rights_of_one_type_are_not_added_to_those_of_another(app, bob, monkeypatch, size):
+    for name, quantity in [("Assets", 100), ("Users", 11), ("Assets", 1)]:
+        monkeypatch.setitem(stock.NAMES, "name_en", name)
+        stock.license_of(quantity=quantity)
+    path = f"/licenses/list/?cols=public_id,quantity&size={size}"
+
+    assert foot(browse(bob).get(path)) == ["Total", "Assets", "101", "Users", "11"]
+    monkeypatch.setattr(totals, "MOST_UNITS", 1)
+    assert foot(browse(bob).get(path)) == ["Total", "–"]
 
 
 @pytest.mark.both_databases
@@ -230,7 +311,21 @@ def test_amounts_are_added_up_by_their_currency(app, dora, size):
 
     page = browse(dora).get(f"/subscriptions/list/?cols=title,calculation.net&size={size}")
 
-    assert foot(page) == ["Total", "€50.05", "¥7,000"]
+    assert foot(page) == ["Total", "Monthly", "€50.05", "Monthly", "¥7,000"]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("size", [25, 1])
+def test_what_is_paid_by_the_month_is_not_added_to_what_is_paid_by_the_year(app, dora, size):
+    for key, amount, period in [("one", "49.50", "monthly"), ("two", "0.55", "monthly"), ("three", "500", "yearly")]:
+        plan = stock.plan(key, amounts={"base": Decimal(amount)}, period=period)
+        stock.subscription(plan, title=key)
+    browser = browse(dora)
+
+    page = browser.get(f"/subscriptions/list/?cols=title,calculation.net&size={size}")
+    assert foot(page) == ["Total", "Monthly", "€50.05", "Yearly", "€500.00"]
+    page = browser.get(f"/subscriptions/list/?_flt_0_plan.period=yearly&size={size}")
+    assert foot(page) == ["Total", "Yearly", "€500.00"] and "Billed" in header(page)
 
 
 def test_a_long_list_is_added_up_when_somebody_asks(alice, monkeypatch):

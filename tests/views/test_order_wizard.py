@@ -205,6 +205,16 @@ def test_a_new_customer_that_cannot_be_is_said_at_the_field_and_nobody_is_opened
     assert placed_rows() == before and "customer" not in answers(order)
 
 
+def test_all_that_is_wrong_with_a_new_customer_is_said_at_once(plan):
+    wrong = {"name": "", "email": "nina@", "phone": "call me", "vat_id": "DE000"}
+
+    answer = post("customer", planned(plan), **NEW | wrong)
+
+    assert answer.status_code == 422
+    for field in wrong:
+        assert f'id="{field}-error"' in answer.text
+
+
 def test_a_new_customer_is_opened_with_the_order_and_not_before(plan):
     order, before = planned(plan), placed_rows()
     assert post("customer", order, **NEW).status_code == 302

@@ -69,6 +69,23 @@ def test_of_several_currencies_the_own_one_is_proposed(article, dora):
     assert re.search(r'<option selected value="EUR"', page) and 'value="19.9"' in page
 
 
+def test_another_currency_brings_its_own_amounts_and_keeps_what_was_typed(article, dora):
+    browse(dora).post(f"/articles/price/{article}", data=typed(currency="CHF", unit="22"))
+
+    def unit_in(**query) -> str:
+        asked = {"valid_from": "2099-01-31", **query}
+        dialog = browse(dora).get(f"/articles/price/{article}", query_string=asked, headers={"HX-Request": "true"})
+        assert 'value="2099-01-31"' in dialog.text
+        assert re.search(rf'<option selected value="{query["currency"]}"', dialog.text)
+        assert f'was={query["currency"]}"' in dialog.text
+        return re.search(r'name="unit"[^>]* value="([^"]*)"', dialog.text)[1]
+
+    assert unit_in(was="EUR", currency="CHF", unit="19.9") == "22"
+    assert unit_in(was="CHF", currency="NOK", unit="22") == ""
+    assert unit_in(was="EUR", currency="CHF", unit="21.50") == "21.50"
+    assert unit_in(was="EUR", currency="CHF", unit="much") == "much"
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [

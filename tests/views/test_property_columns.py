@@ -164,7 +164,7 @@ def test_pages_of_a_sorted_list_neither_repeat_nor_lose_a_row(alice, monkeypatch
         (T.DATE, date(2026, 1, 31), ["_flt_0_=2026-01-31", "_flt_1_=2026-01-31"],
          ["_flt_1_=2026-02-01", "_flt_2_=2026-01-30"]),
         (T.FLAG, False, ["_flt_0_=0"], ["_flt_0_=1"]),
-        (T.CHOICE, "won", ["_flt_0_=won", "_flt_1_=lead"], ["_flt_0_=lead", "_flt_1_=won"]),
+        (T.CHOICE, "won", ["_flt_0_=won"], ["_flt_0_=lead", "_flt_1_=won"]),
         (T.CHOICES, ["won"], ["_flt_0_=won"], ["_flt_0_=lead"]),
     ],
 )  # fmt: skip
@@ -184,6 +184,39 @@ def test_a_filter_finds_what_fits_and_nothing_else(alice, monkeypatch, few, type
         assert found(filter_) == ["Küstenfunk"], filter_
     for filter_ in misses:
         assert "Küstenfunk" not in found(filter_), filter_
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("few", [5_000, 0], ids=["looked up", "tested"])
+@pytest.mark.parametrize(
+    ("type_", "given", "asked", "left"),
+    [
+        (T.TEXT, {"kuestenfunk": "Große Ähre", "deichbau": "Ähren"}, ["_flt_3_{}=GROSSE ähre"], {"Küstenfunk"}),
+        (T.TEXT, {"kuestenfunk": "Große Ähre", "deichbau": "Ähren"}, ["_flt_4_{}=ähre"], {"Küstenfunk", "Deichbau"}),
+        (T.TEXT, {"kuestenfunk": "Große Ähre", "deichbau": "Ähren"}, ["_flt_3_{}=große ähre", "_flt_4_{}=ähren"],
+         {"Küstenfunk", "Deichbau"}),
+        (T.LONG, {"kuestenfunk": "x" * 300 + " end"}, ["_flt_4_{}=X end"], {"Küstenfunk"}),
+        (T.CHOICE, {"kuestenfunk": "won", "deichbau": "lead"}, ["_flt_1_{}=won"], {"Küstenfunk"}),
+        (T.CHOICE, {"kuestenfunk": "won", "deichbau": "lead"}, ["_flt_1_{}=won", "_flt_1_{}=lead"],
+         {"Küstenfunk", "Deichbau"}),
+        (T.CHOICE, {"kuestenfunk": "won", "deichbau": "lead"}, ["_flt_1_{}=won", "_flt_0_{}=~filled"],
+         {"Küstenfunk", "Fjordline", "Bergen Sensor"}),
+        (T.CHOICES, {"kuestenfunk": ["won", "lead"], "deichbau": ["lead"]}, ["_flt_1_{}=won"], {"Küstenfunk"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_property_is_not_is_found_where_there_is_none_too(alice, monkeypatch, few, type_, given, asked, left):
+    monkeypatch.setattr(finding, "FEW", few)
+    column = define(alice, type_, "Thing", given, **({"choices": STATES} if type_.has_choices else {}))
+    query = "&".join(asked).replace("{}", column)
+    wanted = {"Küstenfunk", "Deichbau", "Fjordline", "Bergen Sensor"} - left
+    browser = browse(alice)
+
+    for sort in ("name", column, f"-{column}"):
+        page = browser.get(f"/accounts/list/?{query}&sort={sort}")
+        assert "was not understood" not in page.text
+        assert sorted(names(page)) == sorted(wanted), sort
+        assert f"of {len(wanted)}</span>" in page.text
 
 
 SOME = {

@@ -39,7 +39,7 @@ def tabs(page) -> list[str]:
 
 
 def chips(page) -> list[str]:
-    return re.findall(r"<strong>([^<]*)</strong></span><a href", page.text)
+    return re.findall(r"<strong>([^<]*)</strong></button><a href", page.text)
 
 
 def test_without_views_there_are_no_tabs_and_a_changed_list_can_be_saved(alice):
@@ -208,6 +208,20 @@ def test_the_export_of_a_view_is_what_the_view_shows(alice):
     sheet = openpyxl.load_workbook(io.BytesIO(answer.data)).worksheets[0]
     assert [row[1] for row in sheet.values] == ["Name", "Küstenfunk"]
     assert sheet["A1"].value == "City"
+
+
+def test_the_file_of_a_view_says_which_one_it_is(alice, victor):
+    mine, theirs = save(alice), save(victor, "Victor's own")
+    said = {}
+    for number, query in [(mine, ""), (mine, "&size=10"), (mine, "&q=e"), (theirs, ""), ("9" * 30, ""), ("x", "")]:
+        kept = f"based={number}&{GERMAN}{query}".replace("&size=25", "")
+        file = browse(alice).get(f"/accounts/export?{kept}")
+        about = openpyxl.load_workbook(io.BytesIO(file.data)).worksheets[1]
+        said[number, query] = dict(row[:2] for row in about.values).get("View")
+
+    assert said.pop((mine, "")) == said.pop((mine, "&size=10")) == "German accounts"
+    assert said.pop((mine, "&q=e")) == "German accounts (changed)"
+    assert set(said.values()) == {None}
 
 
 def test_the_rows_of_a_page_are_remembered_for_oneself(alice, victor):

@@ -21,7 +21,7 @@ from sqlalchemy import Integer
 from werkzeug.datastructures import MultiDict
 
 from ..columns import Field
-from ..filters import OPERATORS, Applied, Operator
+from ..filters import Applied, Operator, operators_of
 from ..listing import Listing
 from .bodies import read_json, refuse_unwritable
 from .problems import Problem
@@ -32,12 +32,12 @@ PAGE_SIZE, LARGEST_PAGE = 20, 100
 LAST_PAGE = 1_000_000
 
 # How Flask-AppBuilder calls the operators of each kind, in the order `filters.OPERATORS` has them.
-_TEXT, _ORDERED = ("ct", "eq", "sw"), ("eq", "ge", "le", "gt", "lt")
+_TEXT, _ORDERED = ("ct", "eq", "sw", "neq", "nct"), ("eq", "ge", "le", "gt", "lt")
 OPRS: dict[str, tuple[str, ...]] = {
     "text": _TEXT, "long": _TEXT, "email": _TEXT, "url": _TEXT, "phone": _TEXT, "link": _TEXT,
     "number": _ORDERED, "money": _ORDERED, "date": _ORDERED, "moment": _ORDERED,
     "choice": ("eq", "neq"), "country": ("eq", "neq"), "language": ("eq", "neq"),
-    "flag": ("eq",), "choices": ("ct",), "member": ("eq",),
+    "flag": ("eq",), "choices": ("ct", "nct"), "member": ("eq", "neq"),
 }  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def _applied(wanted: dict[str, Any], fields: dict[str, Field]) -> Applied:
     except (ValueError, InvalidOperation) as error:
         said = _("“%(value)s” is no value of “%(name)s”.", value=str(wanted["value"])[:40], name=name[:40])
         raise _not_so("filters", said) from error
-    chosen = _operators(field)[number]
+    chosen = operators_of(field)[number]
     if field.kind == "moment" and isinstance(read[0], datetime):
         chosen = _AT_MOMENT[opr]
     return Applied(name, field, chosen, read, [str(value) for value in values])
@@ -119,11 +119,7 @@ def _not_so(part: str, said: str) -> Problem:
 
 def oprs(field: Field) -> tuple[str, ...]:
     """How a column can be filtered."""
-    return OPRS[field.kind] if field.expression is not None else ()
-
-
-def _operators(field: Field) -> Any:
-    return field.operators or OPERATORS[field.kind]
+    return OPRS[field.kind][: len(operators_of(field))] if field.expression is not None else ()
 
 
 def _read(field: Field, number: int, value: Any) -> Any:
@@ -141,7 +137,7 @@ def _read(field: Field, number: int, value: Any) -> Any:
             value = int(value)
     if isinstance(value, bool):
         raise ValueError(value)
-    return _operators(field)[number].read(field, str(value)[:200])
+    return operators_of(field)[number].read(field, str(value)[:200])
 
 
 def _number(field: Field, value: Any) -> Decimal | int:
