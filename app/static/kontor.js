@@ -142,7 +142,6 @@
 
   async function download(link) {
     const stop = new AbortController(), note = $("#k-download").content.firstElementChild.cloneNode(true);
-    const tell = (words, values) => { $("[data-text]", note).textContent = fill(words, values); };
     $("[data-stop]", note).addEventListener("click", () => stop.abort());
     $("#flashes").prepend(note);
     try {
@@ -151,12 +150,21 @@
       if (elsewhere) return window.location.assign(elsewhere);
       const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition"))?.[1];
       if (!answer.ok || !name) return window.location.assign(link.href); // the page there says why
-      save(await read(answer.body, (size) => tell(note.dataset.running, { size: megabytes(size) })), name);
+      const about = Number(answer.headers.get("X-Size-About"));
+      save(await read(answer.body, (size) => tellHowFar(note, size, about)), name);
       note.replaceWith(said(fill(note.dataset.done, { name }), "success"));
     } catch (error) {
       if (error.name === "AbortError") note.remove();
       else note.replaceWith(said(note.dataset.failed, "danger"));
     }
+  }
+
+  function tellHowFar(note, size, about) {
+    const known = size < about, bar = $("progress", note); // it was but estimated
+    const text = known ? note.dataset.far : note.dataset.running;
+    $("[data-text]", note).textContent = fill(text, { size: megabytes(size), about: megabytes(about) });
+    if (known) Object.assign(bar, { max: about, value: size });
+    else bar.removeAttribute("value");
   }
 
   async function read(body, tell) {

@@ -161,3 +161,25 @@ def test_while_a_download_runs_the_page_says_so_and_can_stop_it(alices, say):
     expect(note).to_contain_text(say("The file is being written …"))
     note.get_by_role("button", name=say("Cancel")).click()
     expect(note).to_have_count(0)
+
+
+HELD_BACK = """() => {
+  const begin = (body) => { body.enqueue(new Uint8Array(1500000)); window.finish = () => body.close(); };
+  const headers = { "Content-Disposition": 'attachment; filename="accounts.xlsx"', "X-Size-About": "4000000" };
+  window.fetch = async () => new Response(new ReadableStream({ start: begin }), { headers });
+}"""
+
+
+def test_it_says_how_far_it_is_too(alices, say):
+    alices.evaluate(HELD_BACK)
+    alices.get_by_role("link", name=say("Export"), exact=True).click()
+
+    note = alices.locator("#flashes .k-note")
+    told = say("The file is being written … {size} of about {about} MB")
+    expect(note).to_contain_text(told.format(size="1.5", about="4.0"))
+    expect(note.get_by_role("progressbar")).to_have_js_property("value", 1_500_000)
+    expect(note.get_by_role("progressbar")).to_have_js_property("max", 4_000_000)
+
+    with alices.expect_download():
+        alices.evaluate("() => window.finish()")
+    expect_flash(alices, say("{name} has been saved to your downloads.").format(name="accounts.xlsx"))

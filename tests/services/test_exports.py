@@ -13,6 +13,7 @@ from app import clock, exporting, files, jobs
 from app.extensions import db
 from app.models import Account, Export, ExportStatus, LogEntry, Member, Message, Role
 from app.services import exports, saved_views
+from app.services.accounts import open_account
 from app.tenancy import unscoped
 from tests.cast import ALICE, acting_as, browse, hire
 
@@ -261,6 +262,18 @@ def test_a_long_list_is_left_to_the_worker(alice, monkeypatch):
     assert answer.headers["HX-Redirect"] == "/a/nordlicht/exports/"
     exporting.make_due()
     assert len(rows_of(browser.get("/exports/file/1").data)) == 5
+
+
+@pytest.mark.parametrize("format", ["xlsx", "csv"])
+def test_a_download_tells_beforehand_about_how_large_it_will_be(alice, format):
+    with unscoped("many rows") as session:
+        nordlicht = session.scalar(select(Account).where(Account.slug == "nordlicht"))
+        for number in range(400):
+            open_account(f"Hafenbetrieb {number:05}", parent=nordlicht, by=None, city="Husum", email="a@b.example")
+
+    answer = browse(alice).get(f"/accounts/export?format={format}")
+
+    assert 0.5 < int(answer.headers["X-Size-About"]) / len(answer.data) < 2
 
 
 @pytest.mark.parametrize("view", ["", "NoSuchView", "DashboardView", "ExportsView", "RolesView"])
