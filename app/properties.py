@@ -99,12 +99,9 @@ def default_of(definition: Property) -> Any:
     return from_kept(definition, definition.default_value)
 
 
-def write(account: Account, values: dict[Property, Any], *, held: bool = False) -> None:
-    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none.
-
-    `held`: the account's row is locked already, and as the database has it.
-    """
-    if inspect(account).persistent and not held:  # two partners may write at once, each of them some of the same JSON
+def write(account: Account, values: dict[Property, Any]) -> None:
+    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none."""
+    if inspect(account).persistent:  # two partners may write at once, each of them some of the same JSON
         db.session.refresh(account, ["properties"], with_for_update=True)
     kept = dict(account.properties or {})
     for definition, value in values.items():

@@ -17,7 +17,7 @@ from flask_babel import ngettext
 from sqlalchemy import Select, delete, inspect, select, update
 from sqlalchemy.orm import joinedload
 
-from .. import clock, properties, sheets
+from .. import clock, sheets
 from ..audit import record
 from ..bulk import Change, Work, work_out
 from ..errors import Refused
@@ -25,7 +25,6 @@ from ..extensions import db
 from ..handover import hand_over
 from ..models import Account, AccountImport, Holding, ImportKind, ImportStatus, Kind, Member, Property, User
 from ..permissions import allows
-from ..property_types import from_kept
 from ..sheets import Sheet
 from ..tenancy import hold_the_tree
 from . import accounts
@@ -408,19 +407,34 @@ def _refuse_changed(found: list[str]) -> None:
 
 
 def _put(account: Account, cells: dict[str, list[Any]], columns: dict[str, Column], *, checked: bool) -> None:
-    kept = {columns[key].definition: new for key, (_old, new) in cells.items() if columns[key].definition is not None}
-    for key, (_old, new) in cells.items():
-        if columns[key].definition is None:
-            setattr(account, key, new)
-    if "name" in cells:
+    """Without a check for what stood there before, which needs no leave to stand there again."""
+    facts, kept = _parted(cells, columns, checked=checked)
+    for key, new in facts.items():
+        setattr(account, key, new)
+    if "name" in facts:
         accounts.accept_name(account)
-    if checked and len(kept) < len(cells):
+    if checked and facts:
         accounts.tidy(account)
-    if checked and kept:
-        properties.write(account, {d: from_kept(d, new) for d, new in kept.items()}, held=True)
-    elif kept:  # what stood there before needs no leave to stand there again
-        values = dict(account.properties or {}) | {str(d.id): old for d, old in kept.items()}
-        account.properties = {key: value for key, value in values.items() if value is not None}
+    if kept:
+        account.properties = _filled((account.properties or {}) | kept)
+
+
+def _parted(
+    cells: dict[str, list[Any]], columns: dict[str, Column], *, checked: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is put into an account: facts of its own, and values of properties."""
+    facts, kept = {}, {}
+    for key, (_old, new) in cells.items():
+        column = columns[key]
+        if column.definition is None:
+            facts[key] = new
+        else:
+            kept[column.kept_under] = column.again(new) if checked else new
+    return facts, kept
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _open(rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps) -> list[tuple[Row, Account]]:
@@ -438,15 +452,13 @@ def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
     missing = [key for key in row.cells if key not in columns]
     if missing:
         raise Refused(_("The columns of your accounts have changed meanwhile; check the file again."))
-    given = {key: new for key, (_old, new) in row.cells.items() if columns[key].definition is None}
-    facts = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")} | given
     parent = db.session.get(Account, row.parent_id)
     if parent is None:  # moved out of sight
         _refuse_changed([row.name])
-    account = Account(parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), properties={}, **facts)
-    kept = {columns[key].definition: new for key, (_old, new) in row.cells.items() if columns[key].definition}
-    properties.write(account, {d: from_kept(d, new) for d, new in kept.items()})
-    return account
+    given, kept = _parted(row.cells, columns, checked=True)
+    facts = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")} | given
+    values = _filled(kept)
+    return Account(parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), properties=values, **facts)
 
 
 def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: dict[str, Column],
