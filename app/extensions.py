@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -81,45 +81,47 @@ def looked_at() -> Iterator[None]:
 PLACES = 16_000  # values in one statement, of which SQLite takes 32,766 and PostgreSQL 65,535
 
 
-def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows whose values are bound already, as the driver takes them.
+def insert_bound(connection: Connection, table: Table, names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows whose values, of the columns with those names, are bound already, as the driver takes them.
 
     On SQLite hundreds go into one statement: with each, it writes its index of the parts of words to the disk.
     PostgreSQL's driver sends single rows without waiting for each.
     """
-    insert = f"INSERT INTO {table.name} ({', '.join(_names(connection, table, rows[0]))}) VALUES"  # noqa: S608 of the model
+    insert = f"INSERT INTO {table.name} ({', '.join(_columns(connection, table, names))}) VALUES"  # noqa: S608 of the model
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"{insert} {_marks(connection, table, rows[0])}", [(*row.values(),) for row in rows])
+        connection.exec_driver_sql(f"{insert} {_marks(connection, table, names)}", rows)
         return
-    for some, marks in _together(connection, table, rows):
+    for some, marks in _together(connection, table, names, rows):
         connection.exec_driver_sql(f"{insert} {marks}", some)
 
 
-def update_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def update_bound(connection: Connection, table: Table, names: list[str], rows: list[tuple[Any, ...]]) -> None:
     """Put such values into rows there are; the first of each is the row's `id`."""
-    _id, *names = _names(connection, table, rows[0])
-    new = ", ".join(f"{name} = given.column{place}" for place, name in enumerate(names, 2))
-    for some, marks in _together(connection, table, rows):
+    _id, *columns = _columns(connection, table, names)
+    new = ", ".join(f"{name} = given.column{place}" for place, name in enumerate(columns, 2))
+    for some, marks in _together(connection, table, names, rows):
         of = f"FROM (VALUES {marks}) AS given WHERE {table.name}.id = given.column1"
         connection.exec_driver_sql(f"UPDATE {table.name} SET {new} {of}", some)  # noqa: S608 names of the model
 
 
-def _names(connection: Connection, table: Table, names: Iterable[str]) -> list[str]:
+def _columns(connection: Connection, table: Table, names: list[str]) -> list[str]:
     return [connection.dialect.identifier_preparer.format_column(table.c[name]) for name in names]
 
 
-def _marks(connection: Connection, table: Table, names: Iterable[str]) -> str:
+def _marks(connection: Connection, table: Table, names: list[str]) -> str:
     """Where the values of a row come to stand, with their types where the driver wants them."""
     dialect = type(connection.dialect)(paramstyle="format" if connection.dialect.name == "postgresql" else "qmark")
     return str(tuple_(*(bindparam(name, type_=table.c[name].type) for name in names)).compile(dialect=dialect))
 
 
-def _together(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
+def _together(
+    connection: Connection, table: Table, names: list[str], rows: list[tuple[Any, ...]]
+) -> Iterator[tuple[Any, str]]:
     """The values of as many rows as one statement takes, and the marks for them."""
-    marks, most = _marks(connection, table, rows[0]), PLACES // len(rows[0])
+    marks, most = _marks(connection, table, names), PLACES // len(names)
     for first in range(0, len(rows), most):
         some = rows[first : first + most]
-        yield tuple(chain.from_iterable(row.values() for row in some)), ", ".join([marks] * len(some))
+        yield tuple(chain.from_iterable(some)), ", ".join([marks] * len(some))
 
 
 def look_at(unit: FlaskSession, *tables: str) -> None:

@@ -159,10 +159,14 @@ def by_hand() -> Iterator[None]:
 
 
 @event.listens_for(Session, "before_flush")
-def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None:
-    """Whatever changes an account's values, the history and the index follow."""
+def _look_at_values(session: AnySession, _context: Any, made: list[Any] | None) -> None:
+    """Whatever changes an account's values, the history and the index follow.
+
+    `made`: new rows besides the session's.
+    """
     to_index = session.info["values_to_index"] = []
-    changed = {row: found for row in [*session.new, *session.dirty] if (found := _changed(row))}
+    rows = [*session.new, *(made or ()), *session.dirty]
+    changed = {row: found for row in rows if (found := _changed(row))}
     if not changed or session.info.get("properties_by_hand"):
         return
     with session.no_autoflush:
@@ -232,6 +236,8 @@ def _changed(row: Any) -> dict[str, tuple[Any, Any]]:
     """Definition id → (old, new) of the values that differ."""
     if not isinstance(row, Account):
         return {}
+    if inspect(row).key is None:
+        return {key: (None, value) for key, value in (row.properties or {}).items() if value is not None}
     history = get_history(row, "properties", PASSIVE_NO_INITIALIZE)
     old, new = ((values[0] or {}) if values else {} for values in (history.deleted, history.added))
     if not history.has_changes():

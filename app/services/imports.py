@@ -15,11 +15,10 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import Select, delete, inspect, select, update
-from sqlalchemy.orm import joinedload
 
 from .. import clock, sheets
 from ..audit import record
-from ..bulk import Change, Work, work_out
+from ..bulk import Change, Work, row_of, work_out
 from ..errors import Refused
 from ..extensions import db
 from ..handover import hand_over
@@ -30,7 +29,7 @@ from ..tenancy import hold_the_tree
 from . import accounts
 from .import_columns import ID, Column, columns_for
 from .import_kinds import RECIPES
-from .import_plan import CHANGED, CONFLICT, CREATED, ERROR, Row, by_hundreds, same
+from .import_plan import CHANGED, CONFLICT, CREATED, ERROR, Row, accounts_by, by_hundreds, same
 from .import_rows import do_each
 
 KEPT = timedelta(hours=24)
@@ -205,7 +204,7 @@ class Prepared:
     """What an import writes, or takes back, worked out while others go on working (`bulk.py`)."""
 
     rows: list[Row]
-    work: Work = field(default_factory=work_out)  # from the unit of work that has prepared it
+    work: Work = field(default_factory=work_out)  # in the unit of work that has prepared it
     opening: list[tuple[Row, Account]] = field(default_factory=list)
     putting_away: list[Any] = field(default_factory=list)  # numbers of accounts
     columns: dict[str, Column] = field(default_factory=dict)
@@ -231,8 +230,8 @@ def _prepare_writing(import_: AccountImport, columns: dict[str, Column], by: Mem
     steps = _Steps(len(changes) + len(additions), tell)
 
     _rewrite(changes, changed, columns, steps, checked=True)
-    opening = _open(additions, columns, by, steps)
-    return Prepared(rows, opening=opening, columns=columns)
+    opening, made = _open(additions, columns, by, steps)
+    return Prepared(rows, work_out(made), opening=opening, columns=columns)
 
 
 def _prepare_taking_back(import_: AccountImport, columns: dict[str, Column], by: Member, tell: Tell) -> Prepared:
@@ -374,7 +373,7 @@ def _rewrite(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: d
     """Put the new values in, where the old ones still stand."""
     changed_since: list[str] = []
     for some in by_hundreds(rows):
-        known = _known([row.id for row in some])
+        known = accounts_by(Account.id, {row.id for row in some})
         for row in some:
             account = known.get(row.id)
             changed_since += _differing(row, account, cells[row.number], columns)
@@ -382,12 +381,6 @@ def _rewrite(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: d
                 _put(account, cells[row.number], columns, checked=checked)
         steps.done_with(len(some))
     _refuse_changed(changed_since)
-
-
-def _known(ids: list[Any]) -> dict[Any, Account]:
-    """The accounts as the database has them now."""
-    known = select(Account).options(joinedload(Account.parent)).where(Account.id.in_(ids))
-    return {account.id: account for account in db.session.scalars(known)}
 
 
 def _differing(row: Row, account: Account | None, cells: dict[str, list[Any]], columns: dict[str, Column]) -> list[str]:
@@ -437,14 +430,18 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _open(rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps) -> list[tuple[Row, Account]]:
+def _open(
+    rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps
+) -> tuple[list[tuple[Row, Account]], list[Any]]:
+    """The new accounts, and all the rows that come to be with them."""
     opening: list[tuple[Row, Account]] = []
+    made: list[Any] = []
     for some in by_hundreds(rows):
         new = [(row, _new_account(row, columns, by)) for row in some]
-        accounts.ready_to_open([account for _row, account in new], by=by)
+        made += accounts.ready_to_open([account for _row, account in new], by=by)
         opening += new
         steps.done_with(len(new))
-    return opening
+    return opening, made
 
 
 def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
@@ -457,8 +454,8 @@ def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
         _refuse_changed([row.name])
     given, kept = _parted(row.cells, columns, checked=True)
     facts = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")} | given
-    values = _filled(kept)
-    return Account(parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), properties=values, **facts)
+    facts |= {"kind": Kind.CUSTOMER, "created_at": clock.now(), "properties": _filled(kept)}
+    return row_of(Account, parent=parent, **Account.with_keys(facts))
 
 
 def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: dict[str, Column],
@@ -467,7 +464,7 @@ def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: 
     changed_since: list[str] = []
     for some in by_hundreds(rows):
         ids = [row.id for row in some]
-        known, in_use = _known(ids), _in_use(ids)
+        known, in_use = accounts_by(Account.id, {*ids}), _in_use(ids)
         for row in some:
             account = known.get(row.id)
             changed_since += _differing(row, account, cells[row.number], columns)

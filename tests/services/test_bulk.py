@@ -14,7 +14,7 @@ from app.extensions import Session, db
 from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
 from app.services import accounts, properties
 from app.tenancy import unscoped
-from tests.cast import account_called, account_id, acting_as
+from tests.cast import CHARLIE, account_called, account_id, acting_as
 
 DIFFERING = {"id", "account_id", "account_path", "subject_id", "path", "slug", "at", "created_at"}
 
@@ -26,16 +26,22 @@ def seats(alice):
         return properties.define(PropertyType.INTEGER, by=by, label_en="Seats", label_de="Plätze").id
 
 
-def new(by, seats, name):
-    facts = {"country": "DE", "language": "de", "created_at": clock.now(), "contact": "Nele"}
-    return Account(name=name, parent=by.account, kind=Kind.CUSTOMER, properties={str(seats): "7"}, **facts)
+def facts_of(by, seats, name):
+    facts = {"country": "DE", "language": "de", "created_at": clock.now(), "contact": "Nele", "phone": "040 123"}
+    return {"name": name, "parent": by.account, "kind": Kind.CUSTOMER, "properties": {str(seats): "7"}, **facts}
 
 
-def opened(by, seats, name):
-    with db.session.no_autoflush:  # which would write it at once
-        account = new(by, seats, name)
-        accounts.ready_to_open([account], by=by)
+def opened_by_hand(by, seats, name):
+    account = Account(slug=name, **facts_of(by, seats, name))
+    member = Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now())
+    db.session.add_all([account, member])
     return account
+
+
+def opened(by, seats, *names):
+    """What is worked out for new accounts of those names."""
+    wanted = [bulk.row_of(Account, **Account.with_keys(facts_of(by, seats, name))) for name in names]
+    return bulk.work_out(accounts.ready_to_open(wanted, by=by))
 
 
 def about(account):
@@ -53,11 +59,10 @@ def said(value):
 
 def test_the_rows_are_those_of_a_flush(alice, seats):
     with acting_as(alice) as by:
-        one = opened(by, seats, "Altfunk")
-        db.session.flush()
+        one = opened_by_hand(by, seats, "Altfunk")
     with acting_as(alice, writes=False) as by:
-        other = opened(by, seats, "Neufunk")
-        work = bulk.work_out()
+        work = opened(by, seats, "Neufunk")
+        [other] = work.new[Account]
     with acting_as(alice):
         work.write()
 
@@ -109,7 +114,6 @@ def test_working_it_out_writes_nothing(alice, seats):
         with db.session.no_autoflush:
             known.contact = "Gesa"
             opened(by, seats, "Neufunk")
-            bulk.work_out()
 
     with unscoped("looking for what must not be there", writes=False) as session:
         assert session.scalar(select(func.count(Account.id)).where(Account.name == "Neufunk")) == 0
@@ -123,10 +127,44 @@ def test_the_wall_looks_at_every_row(alice):
         bulk.work_out()
 
 
+def stranger():
+    """Charlie's client, as somebody holds it who has seen it elsewhere."""
+    with unscoped("a row of the stranger's", writes=False):
+        return account_called("gletscherbau")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        lambda: {"account_id": account_id("gletscherbau")},
+        lambda: {"account": stranger()},
+        lambda: {"account": bulk.row_of(Account, **Account.with_keys({"name": "Neufunk", "parent": stranger()}))},
+    ],
+    ids=["by its number", "by itself", "by what is new beneath it"],
+)
+def test_the_wall_looks_at_rows_of_which_the_session_does_not_know(alice, facts):
+    with pytest.raises(OutsideScope), acting_as(alice, writes=False) as by:
+        bulk.work_out([bulk.row_of(Member, user_id=by.user_id, role=Role.VIEWER, created_at=clock.now(), **facts())])
+
+
+@pytest.mark.parametrize("place", [{}, {"path": "aaaaaaaa/"}], ids=["of its own", "said by itself"])
+def test_a_new_account_stands_beneath_one_in_sight(alice, place):
+    with pytest.raises(OutsideScope), acting_as(alice, writes=False):
+        facts = {"name": "Neufunk", "parent": stranger(), "created_at": clock.now()}
+        bulk.work_out([bulk.row_of(Account, **Account.with_keys(facts), **place)])
+
+
+def test_values_are_looked_at_as_in_a_flush(alice, seats):
+    with acting_as(CHARLIE) as by:
+        foreign = properties.define(PropertyType.INTEGER, by=by, label_en="Seats", label_de="Plätze").id
+
+    with pytest.raises(OutsideScope), acting_as(alice, writes=False) as by:
+        opened(by, foreign, "Neufunk")
+
+
 def test_it_is_written_by_whom_it_was_worked_out_for_alone(alice, frida, seats):
     with acting_as(alice, writes=False) as by:
-        opened(by, seats, "Neufunk")
-        work = bulk.work_out()
+        work = opened(by, seats, "Neufunk")
 
     with pytest.raises(OutsideScope, match="another scope"), acting_as(frida):
         work.write()
@@ -170,9 +208,7 @@ def test_more_rows_than_one_statement_takes_go_into_several(alice, seats, databa
 def statements_for(alice, seats, names):
     """What goes to the database while everybody waits."""
     with acting_as(alice, writes=False) as by:
-        for name in names:
-            opened(by, seats, name)
-        work = bulk.work_out()
+        work = opened(by, seats, *names)
     found = []
 
     def note(*args):
