@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session as AnySession
 
 from .audit import line_about
 from .errors import OutsideScope
-from .extensions import db, insert_bound, looked_at, update_bound
+from .extensions import Columns, db, insert_bound, looked_at, plan_once, update_bound
 from .models import Account, LogEntry, PropertyValue
 from .properties import index_row, leave_index
 
@@ -53,6 +53,7 @@ class Work:
         session = db.session()
         if session.info["scope"] != self.scope:
             raise OutsideScope("work of another scope")
+        plan_once(session.connection())
         with looked_at():
             for model, rows in self.new.items():
                 _number(session, model.__table__, rows)
@@ -122,13 +123,10 @@ def _update(session: AnySession, changes: list[Change]) -> None:
     """Rows of one class of which the same columns change."""
     connection, table = session.connection(), type(changes[0].row).__table__
     given = {"id": [change.row.id for change in changes]} | _columns([*changes[0].new], [one.new for one in changes])
-    bound = {name: _bound(table.c[name], given[name], connection.dialect) for name in given}
-    update_bound(connection, table, [*bound], [*zip(*bound.values(), strict=True)])
+    update_bound(connection, table, {name: _bound(table.c[name], given[name], connection.dialect) for name in given})
 
 
 # --- new rows ----------------------------------------------------------------------------------------------------
-
-Columns = dict[str, list[Any]]  # name → what stands there, row by row
 
 
 class Insert:
@@ -140,9 +138,9 @@ class Insert:
         self.columns = {name: _bound(table.c[name], columns[name], dialect, is_new=True) for name in columns}
 
     def write(self, session: AnySession) -> None:
-        columns = self.columns | {name: self._numbers(name) for name in self.waiting}
-        if rows := [*zip(*columns.values(), strict=True)]:
-            insert_bound(session.connection(), self.table, [*columns], rows)
+        if any(self.columns.values()):
+            numbers = {name: self._numbers(name) for name in self.waiting}
+            insert_bound(session.connection(), self.table, self.columns | numbers)
 
     def _numbers(self, name: str) -> list[int]:
         known = zip(self.columns[name], self.waiting[name], strict=True)
