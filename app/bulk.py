@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Dialect, Table, func, inspect, select
@@ -70,8 +71,9 @@ def row_of(model: type[Row], **facts: Any) -> Row:
     Nobody is told when they are set, which of thousands of rows takes longer than all else: what the model makes of a
     fact is among the facts, and the session does not know of the row.
     """
-    row = inspect(model).class_manager.new_instance()
-    inspect(row).dict.update(facts)
+    mapper = inspect(model)
+    row = mapper.class_manager.new_instance()
+    inspect(row).dict.update(dict.fromkeys(mapper.columns.keys()), **facts)
     return row
 
 
@@ -170,6 +172,8 @@ def _of_lines(told: list[tuple[dict[str, Any], Any]], dialect: Dialect) -> Inser
 
 
 def _of_values(places: list[Any], dialect: Dialect) -> Insert:
+    """Places in the index, in whose order they stand together."""
+    places = sorted(places, key=attrgetter("definition_id"))
     columns = _columns(_all_but_id(PropertyValue), [index_row(one) for one in places])
     return Insert(PropertyValue.__table__, columns, dialect, account_id=[one.account for one in places])
 

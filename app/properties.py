@@ -174,8 +174,6 @@ def _look_at_values(session: AnySession, _context: Any, made: list[Any] | None) 
         known = {key: _Known(definition) for key, definition in definitions.items()}
         for account, found in changed.items():
             pairs = {known[key]: pair for key, pair in found.items()}
-            if not all(account.path.startswith(one.home[1]) for one in pairs):
-                raise OutsideScope("a value beside the definition's own accounts")
             _tell(session, account, pairs)
             to_index += [_Place(account, one.id, old is not None, new is not None and one.index(new))
                          for one, (old, new) in pairs.items()]  # fmt: skip
@@ -256,6 +254,8 @@ def _by_id(session: AnySession, keys: Iterable[str]) -> dict[str, Property]:
 def _tell(session: AnySession, account: Account, changes: dict[_Known, tuple[Any, Any]]) -> None:
     """A line for each owner, at the owner: whoever may not see the definition sees no line about its values either."""
     for home in {one.home for one in changes}:
+        if not account.path.startswith(home[1]):
+            raise OutsideScope("a value beside the definition's own accounts")
         own = ((one, pair) for one, pair in changes.items() if one.home == home)
         said = {one.name: [one.told(old), one.told(new), one.words] for one, (old, new) in own}
         note(session, "account.properties_changed", account, home=home, changes=said)

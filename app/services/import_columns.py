@@ -203,12 +203,13 @@ def number(cell: float) -> Decimal:
 
 def _property(definition: Property) -> Column:
     checker = cache(partial(types.checker_of, definition))  # made when the first value is checked
+    made = types.value_maker(definition)
 
     def read(cell: Any) -> Any:
         return checker()(_value(definition, cell))
 
     def again(kept: Any) -> Any:
-        return checker()(types.from_kept(definition, kept))
+        return checker()(kept if kept is None or made is None else made(kept))
 
     def say(kept: Any) -> str:
         return types.as_text(definition, types.from_kept(definition, kept))

@@ -339,10 +339,10 @@ def _refuse_other_parents(opening: list[tuple[Row, Account]]) -> None:
 
 def _changed_since(changes: list[Change], columns: dict[str, Column]) -> list[str]:
     """Cells that are no longer as they were; what others have put beside them into the same JSON stays."""
-    names = sorted({"id", "country", "vat_id", "archived_at", *(name for change in changes for name in change.old)})
-    held = select(*(getattr(Account, name) for name in names))
+    names = sorted({"country", "vat_id", "archived_at", *(name for change in changes for name in change.old)})
+    held = select(Account.id, *(getattr(Account, name) for name in names))
     held = held.where(Account.id.in_([change.row.id for change in changes])).with_for_update(of=Account)
-    now = {row.id: row._asdict() for row in db.session.execute(held)}
+    now = {number: dict(zip(names, facts, strict=True)) for number, *facts in db.session.execute(held)}
     found = []
     for change in changes:
         found += _differing_now(change, now.get(change.row.id), columns)
@@ -434,28 +434,27 @@ def _open(
     rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps
 ) -> tuple[list[tuple[Row, Account]], list[Any]]:
     """The new accounts, and all the rows that come to be with them."""
+    usual = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")}
+    usual |= {"kind": Kind.CUSTOMER, "created_at": clock.now()}
     opening: list[tuple[Row, Account]] = []
     made: list[Any] = []
     for some in by_hundreds(rows):
-        new = [(row, _new_account(row, columns, by)) for row in some]
+        parents = accounts_by(Account.id, {row.parent_id for row in some})
+        new = [(row, _new_account(row, parents.get(row.parent_id), usual, columns)) for row in some]
         made += accounts.ready_to_open([account for _row, account in new], by=by)
         opening += new
         steps.done_with(len(new))
     return opening, made
 
 
-def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
+def _new_account(row: Row, parent: Account | None, usual: dict[str, Any], columns: dict[str, Column]) -> Account:
     """A new account as the form would have made it."""
-    missing = [key for key in row.cells if key not in columns]
-    if missing:
+    if not row.cells.keys() <= columns.keys():
         raise Refused(_("The columns of your accounts have changed meanwhile; check the file again."))
-    parent = db.session.get(Account, row.parent_id)
     if parent is None:  # moved out of sight
         _refuse_changed([row.name])
-    given, kept = _parted(row.cells, columns, checked=True)
-    facts = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")} | given
-    facts |= {"kind": Kind.CUSTOMER, "created_at": clock.now(), "properties": _filled(kept)}
-    return row_of(Account, parent=parent, **Account.with_keys(facts))
+    facts, kept = _parted(row.cells, columns, checked=True)
+    return row_of(Account, **Account.with_keys({**usual, **facts, "parent": parent, "properties": _filled(kept)}))
 
 
 def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: dict[str, Column],

@@ -7,11 +7,12 @@ from contextlib import suppress
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.orm import make_transient_to_detached
 
 from app import bulk, clock, extensions
 from app.errors import OutsideScope, Refused
 from app.extensions import Session, db
-from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
+from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role, Webhook, WebhookDelivery
 from app.services import accounts, properties
 from app.tenancy import unscoped
 from tests.cast import CHARLIE, account_called, account_id, acting_as
@@ -147,6 +148,14 @@ def test_the_wall_looks_at_rows_of_which_the_session_does_not_know(alice, facts)
         bulk.work_out([bulk.row_of(Member, user_id=by.user_id, role=Role.VIEWER, created_at=clock.now(), **facts())])
 
 
+def test_and_at_the_rows_that_those_refer_to(alice):
+    foreign = Webhook(id=7, account_id=account_id("gletscherbau"), account_path=stranger().path)
+    make_transient_to_detached(foreign)
+
+    with pytest.raises(OutsideScope, match="Webhook"), acting_as(alice, writes=False) as by:
+        bulk.work_out([bulk.row_of(WebhookDelivery, account=by.account, webhook=foreign)])
+
+
 @pytest.mark.parametrize("place", [{}, {"path": "aaaaaaaa/"}], ids=["of its own", "said by itself"])
 def test_a_new_account_stands_beneath_one_in_sight(alice, place):
     with pytest.raises(OutsideScope), acting_as(alice, writes=False):
@@ -203,6 +212,23 @@ def test_more_rows_than_one_statement_takes_go_into_several(alice, seats, databa
             facts.join(PropertyValue, PropertyValue.account_id == Account.id).order_by(Account.name)
         )
         assert [tuple(one) for one in found] == [(name, f"Chef of {name}", ord(name[0])) for name in names]
+
+
+def test_postgresql_keeps_its_plans_until_all_is_written_and_no_longer(alice, seats, database):
+    if database == "sqlite":
+        pytest.skip("SQLite plans a trigger with its statement")
+    with acting_as(alice, writes=False) as by:
+        work = opened(by, seats, "Neufunk")
+    with acting_as(alice):
+        work.write()
+        assert plans() == "auto"
+
+    with acting_as(alice, writes=False):
+        assert plans() == "force_custom_plan"
+
+
+def plans():
+    return db.session.scalar(select(func.current_setting("plan_cache_mode")))
 
 
 def statements_for(alice, seats, names):
