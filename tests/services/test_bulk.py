@@ -15,7 +15,7 @@ from app.extensions import Session, db
 from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role, Webhook, WebhookDelivery
 from app.services import accounts, properties
 from app.tenancy import unscoped
-from tests.cast import CHARLIE, account_called, account_id, acting_as
+from tests.cast import CHARLIE, FRIDA, account_called, account_id, acting_as
 
 DIFFERING = {"id", "account_id", "account_path", "subject_id", "path", "slug", "at", "created_at"}
 
@@ -39,9 +39,10 @@ def opened_by_hand(by, seats, name):
     return account
 
 
-def opened(by, seats, *names):
+def opened(by, seats, *names, **more):
     """What is worked out for new accounts of those names."""
-    wanted = [bulk.row_of(Account, **Account.with_keys(facts_of(by, seats, name))) for name in names]
+    facts = [facts_of(by, seats, name) | more for name in names]
+    wanted = [bulk.row_of(Account, **Account.with_keys(one)) for one in facts]
     return bulk.work_out(accounts.ready_to_open(wanted, by=by))
 
 
@@ -109,6 +110,15 @@ def test_a_row_is_modified_where_a_fact_differs_as_sqlalchemy_itself_would_say(a
         session.expunge_all()
 
 
+def test_new_accounts_are_tidied_and_refused_as_one_from_the_form(alice, seats):
+    with acting_as(alice, writes=False) as by:
+        [account] = opened(by, seats, "Neufunk", website="neufunk.example").new[Account]
+        assert account.website == "https://neufunk.example"
+
+    with pytest.raises(Refused, match="phone number"), acting_as(alice, writes=False) as by:
+        opened(by, seats, "Neufunk", phone="on request")
+
+
 def test_working_it_out_writes_nothing(alice, seats):
     with acting_as(alice) as by:
         known = account_called("kuestenfunk")
@@ -163,8 +173,9 @@ def test_a_new_account_stands_beneath_one_in_sight(alice, place):
         bulk.work_out([bulk.row_of(Account, **Account.with_keys(facts), **place)])
 
 
-def test_values_are_looked_at_as_in_a_flush(alice, seats):
-    with acting_as(CHARLIE) as by:
+@pytest.mark.parametrize("owner", [CHARLIE, FRIDA], ids=["a stranger's", "a partner's beneath"])
+def test_values_are_looked_at_as_in_a_flush(alice, owner):
+    with acting_as(owner) as by:
         foreign = properties.define(PropertyType.INTEGER, by=by, label_en="Seats", label_de="Plätze").id
 
     with pytest.raises(OutsideScope), acting_as(alice, writes=False) as by:
