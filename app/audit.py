@@ -175,12 +175,15 @@ def _key(row: Any) -> int:
 
 
 @event.listens_for(Session, "before_flush")
-def _write_down(session: AnySession, _context: Any, _instances: Any) -> None:
-    """Turn what is about to be written into history lines, in the same flush."""
+def _write_down(session: AnySession, _context: Any, made: list[Any] | None) -> None:
+    """Turn what is about to be written into history lines, in the same flush.
+
+    `made`: new rows besides the session's.
+    """
     named = session.info.setdefault("named_deeds", {})
     lines = session.info["lines"] = []
     with session.no_autoflush:
-        for row, verb in _deeds(session):
+        for row, verb in _deeds(session, made or []):
             changes = _changes(row, verb)
             entry = named.pop(_key(row), None)
             if entry is not None:
@@ -237,8 +240,8 @@ def _owner_of(row: Any) -> Account | None:
     return row if isinstance(row, Account) else row.account if isinstance(row, OwnedByAccount) else None
 
 
-def _deeds(session: AnySession) -> list[tuple[Any, str]]:
-    found = [(row, "created") for row in session.new if type(row) in WATCHED]
+def _deeds(session: AnySession, made: list[Any]) -> list[tuple[Any, str]]:
+    found = [(row, "created") for row in [*session.new, *made] if type(row) in WATCHED]
     found += [(row, "updated") for row in session.dirty if type(row) in WATCHED and session.is_modified(row)]
     found += [(row, "deleted") for row in session.deleted if type(row) in WATCHED]
     return found

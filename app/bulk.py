@@ -9,12 +9,13 @@ get their numbers there. Whether all that it rests on is still so by then is for
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import count, groupby
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Dialect, Table, func, inspect, select
 from sqlalchemy.orm import RelationshipDirection
@@ -22,9 +23,11 @@ from sqlalchemy.orm import Session as AnySession
 
 from .audit import line_about
 from .errors import OutsideScope
-from .extensions import db, insert_bound, looked_at, update_bound
+from .extensions import Columns, db, insert_bound, looked_at, plan_once, update_bound
 from .models import Account, LogEntry, PropertyValue
 from .properties import index_row, leave_index
+
+Row = TypeVar("Row")
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Work:
         session = db.session()
         if session.info["scope"] != self.scope:
             raise OutsideScope("work of another scope")
+        plan_once(session.connection())
         with looked_at():
             for model, rows in self.new.items():
                 _number(session, model.__table__, rows)
@@ -61,17 +65,34 @@ class Work:
                 insert.write(session)
 
 
-def work_out() -> Work:
-    """What a flush would write now. Nothing is written, and the session forgets all its rows."""
+def row_of(model: type[Row], **facts: Any) -> Row:
+    """A new row for `work_out`, of its own facts and the rows it refers to.
+
+    Nobody is told when they are set, which of thousands of rows takes longer than all else: what the model makes of a
+    fact is among the facts, and the session does not know of the row.
+    """
+    mapper = inspect(model)
+    row = mapper.class_manager.new_instance()
+    inspect(row).dict.update(dict.fromkeys(mapper.columns.keys()), **facts)
+    return row
+
+
+def work_out(made: list[Any] | None = None) -> Work:
+    """What a flush would write now, and with it those rows (`row_of`), which all are shown like the session's own.
+
+    Nothing is written, and the session forgets all its rows.
+    """
     session = db.session()
     with session.no_autoflush:
-        session.dispatch.before_flush(session, None, None)
+        session.dispatch.before_flush(session, None, made)
         changes = [_change(row) for row in session.dirty if session.is_modified(row)]
+    new: dict[type, list[Any]] = defaultdict(list)
+    for row in [*session.new, *(made or ())]:
+        new[type(row)].append(row)
     lines, values = session.info.pop("lines"), session.info.pop("values_to_index")
-    new = {model: [row for row in session.new if type(row) is model] for model in dict.fromkeys(map(type, session.new))}
-    inserts = [Insert(session, model.__table__, map(_row, rows)) for model, rows in new.items()]
-    inserts.append(Insert(session, LogEntry.__table__, (_line(*one) for one in lines)))
-    inserts.append(Insert(session, PropertyValue.__table__, (_place(one) for one in values if one.index)))
+    dialect = session.get_bind().dialect
+    inserts = [_of_rows(model, rows, dialect) for model, rows in new.items()]
+    inserts += [_of_lines(lines, dialect), _of_values([one for one in values if one.index], dialect)]
     session.expunge_all()
     return Work(session.info["scope"], new, changes, values, inserts)
 
@@ -103,41 +124,36 @@ def _alike(change: Change) -> tuple[str, tuple[str, ...]]:
 def _update(session: AnySession, changes: list[Change]) -> None:
     """Rows of one class of which the same columns change."""
     connection, table = session.connection(), type(changes[0].row).__table__
-    bound = _binder([table.c.id, *(table.c[name] for name in changes[0].new)], connection.dialect, are_new=False)
-    update_bound(connection, table, [bound({"id": change.row.id} | change.new) for change in changes])
+    given = {"id": [change.row.id for change in changes]} | _columns([*changes[0].new], [one.new for one in changes])
+    update_bound(connection, table, {name: _bound(table.c[name], given[name], connection.dialect) for name in given})
 
 
 # --- new rows ----------------------------------------------------------------------------------------------------
-
-Values = dict[str, Any]  # column → what stands there
-Waits = dict[str, Any]  # column → the row whose number will, as soon as it has one
 
 
 class Insert:
     """New rows of one table, bound while nobody waits: under the lock they lack nothing but numbers."""
 
-    def __init__(self, session: AnySession, table: Table, rows: Iterable[tuple[Values, Waits]]) -> None:
-        dialect = session.get_bind().dialect
-        bound = _binder([*table.columns], dialect, are_new=True)
-        self.rows = [(bound(values), [(n, row) for n, row in waits.items() if not values[n]]) for values, waits in rows]
-        self.table = table
+    def __init__(self, table: Table, columns: Columns, dialect: Dialect, **waiting: list[Any]) -> None:
+        """`waiting`: column → for each row the one whose number will stand there as soon as it has one, or none."""
+        self.table, self.waiting = table, {name: rows for name, rows in waiting.items() if any(rows)}
+        self.columns = {name: _bound(table.c[name], columns[name], dialect, is_new=True) for name in columns}
 
     def write(self, session: AnySession) -> None:
-        for values, waits in self.rows:
-            for name, row in waits:
-                values[name] = row.id
-        if self.rows:
-            insert_bound(session.connection(), self.table, [values for values, _waits in self.rows])
+        if any(self.columns.values()):
+            numbers = {name: self._numbers(name) for name in self.waiting}
+            insert_bound(session.connection(), self.table, self.columns | numbers)
+
+    def _numbers(self, name: str) -> list[int]:
+        known = zip(self.columns[name], self.waiting[name], strict=True)
+        return [number if row is None else row.id for number, row in known]
 
 
-def _row(row: Any) -> tuple[Values, Waits]:
-    """A new row; what it refers to may be as new as itself."""
-    state = inspect(row)
-    waits, values = {"id": row}, {name: state.dict.get(name) for name in state.mapper.columns.keys()}
-    for name, relation in _leading_on(state.mapper):
-        if (other := state.dict.get(relation)) is not None:
-            values[name], waits[name] = other.id, other
-    return values, waits
+def _of_rows(model: type, rows: list[Any], dialect: Dialect) -> Insert:
+    """What they refer to may be as new as themselves."""
+    mapper, facts = inspect(model), [inspect(row).dict for row in rows]
+    waiting = {column: [one.get(relation) for one in facts] for column, relation in _leading_on(mapper)}
+    return Insert(model.__table__, _columns(mapper.columns.keys(), facts), dialect, id=rows, **waiting)
 
 
 def _leading_on(mapper: Any) -> list[tuple[str, str]]:
@@ -146,40 +162,47 @@ def _leading_on(mapper: Any) -> list[tuple[str, str]]:
     return [(one.local_remote_pairs[0][0].name, one.key) for one in relations]
 
 
-def _line(line: Values, row: Any) -> tuple[Values, Waits]:
-    home = row if isinstance(row, Account) else inspect(row).dict.get("account")
-    return line_about(line, row), {"subject_id": row, "account_id": home}
+def _of_lines(told: list[tuple[dict[str, Any], Any]], dialect: Dialect) -> Insert:
+    """Lines of history, with the rows they are about."""
+    columns = _columns(_all_but_id(LogEntry), [line_about(*one) for one in told])
+    homes = [row if isinstance(row, Account) else inspect(row).dict.get("account") for _line, row in told]
+    about = {"subject_id": [row for _line, row in told], "account_id": homes}
+    waiting = {name: _where_nothing_is(columns[name], rows) for name, rows in about.items()}
+    return Insert(LogEntry.__table__, columns, dialect, **waiting)
 
 
-def _place(place: Any) -> tuple[Values, Waits]:
-    return index_row(place), {"account_id": place.account}
+def _of_values(places: list[Any], dialect: Dialect) -> Insert:
+    """Places in the index, in whose order they stand together."""
+    places = sorted(places, key=attrgetter("definition_id"))
+    columns = _columns(_all_but_id(PropertyValue), [index_row(one) for one in places])
+    return Insert(PropertyValue.__table__, columns, dialect, account_id=[one.account for one in places])
 
 
-def _binder(columns: list[Column[Any]], dialect: Dialect, *, are_new: bool) -> Callable[[Values], Values]:
-    """What makes of a row's values what the driver takes. The numbers of rows that nothing refers to are left out."""
-    nothing, defaults = dict.fromkeys(c.name for c in columns), [_default(c) if are_new else None for c in columns]
-    makers = [c.type.dialect_impl(dialect).bind_processor(dialect) for c in columns]
-    known = [(c.name, default, make) for c, default, make in zip(columns, defaults, makers, strict=True)]
-    not_as_it_is = [(name, default, make) for name, default, make in known if default or make]
-
-    def bound(values: Values) -> Values:
-        found = nothing | values
-        for name, default, make in not_as_it_is:
-            value = found[name]
-            if value is None and default is not None:
-                value = default()
-            found[name] = value if make is None or value is None else make(value)
-        if "id" not in values:
-            del found["id"]
-        return found
-
-    return bound
+def _all_but_id(model: type) -> list[str]:
+    """The columns of rows to which nothing refers: the database numbers them."""
+    return [column.name for column in model.__table__.columns if column.name != "id"]
 
 
-def _default(column: Column[Any]) -> Callable[[], Any] | None:
-    if column.default is None:
-        return None
-    return partial(column.default.arg, None) if column.default.is_callable else lambda: column.default.arg
+def _columns(names: Iterable[str], rows: list[dict[str, Any]]) -> Columns:
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _where_nothing_is(column: list[Any], rows: list[Any]) -> list[Any]:
+    return [row if value is None else None for value, row in zip(column, rows, strict=True)]
+
+
+def _bound(column: Column[Any], values: list[Any], dialect: Dialect, *, is_new: bool = False) -> list[Any]:
+    """The values as the driver takes them. Most repeat themselves, so each different one is bound once."""
+    if is_new and column.default is not None:
+        default = column.default.arg if column.default.is_callable else lambda _context: column.default.arg
+        values = [default(None) if value is None else value for value in values]
+    make = column.type.dialect_impl(dialect).bind_processor(dialect)
+    if make is None:
+        return values
+    if not column.type.hashable:
+        return [None if value is None else make(value) for value in values]
+    made = {value: make(value) for value in {*values} - {None}} | {None: None}
+    return [made[value] for value in values]
 
 
 def _number(session: AnySession, table: Table, rows: list[Any]) -> None:

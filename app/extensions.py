@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -40,7 +40,6 @@ from sqlalchemy import (
     func,
     inspect,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
@@ -78,48 +77,53 @@ def looked_at() -> Iterator[None]:
         flushing.reset(mark)
 
 
-PLACES = 16_000  # values in one statement, of which SQLite takes 32,766 and PostgreSQL 65,535
+PLACES = 16_000  # values in one statement, of which SQLite takes 32,766
+
+Columns = dict[str, list[Any]]  # name → what stands there, row by row, as the driver takes it
 
 
-def insert_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows whose values are bound already, as the driver takes them.
-
-    On SQLite hundreds go into one statement: with each, it writes its index of the parts of words to the disk.
-    PostgreSQL's driver sends single rows without waiting for each.
-    """
-    insert = f"INSERT INTO {table.name} ({', '.join(_names(connection, table, rows[0]))}) VALUES"  # noqa: S608 of the model
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"{insert} {_marks(connection, table, rows[0])}", [(*row.values(),) for row in rows])
-        return
-    for some, marks in _together(connection, table, rows):
-        connection.exec_driver_sql(f"{insert} {marks}", some)
+def insert_bound(connection: Connection, table: Table, columns: Columns) -> None:
+    """Insert rows, many at a time."""
+    names = ", ".join(_names(connection, table, columns))
+    for rows, values in _together(connection, table, columns):
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) {rows}", values)  # noqa: S608 names of the model
 
 
-def update_bound(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Put such values into rows there are; the first of each is the row's `id`."""
-    _id, *names = _names(connection, table, rows[0])
+def update_bound(connection: Connection, table: Table, columns: Columns) -> None:
+    """Put such values into rows there are; the first column is their `id`."""
+    _id, *names = _names(connection, table, columns)
     new = ", ".join(f"{name} = given.column{place}" for place, name in enumerate(names, 2))
-    for some, marks in _together(connection, table, rows):
-        of = f"FROM (VALUES {marks}) AS given WHERE {table.name}.id = given.column1"
-        connection.exec_driver_sql(f"UPDATE {table.name} SET {new} {of}", some)  # noqa: S608 names of the model
+    for rows, values in _together(connection, table, columns):
+        of = f"FROM ({rows}) AS given WHERE {table.name}.id = given.column1"
+        connection.exec_driver_sql(f"UPDATE {table.name} SET {new} {of}", values)  # noqa: S608 names of the model
 
 
-def _names(connection: Connection, table: Table, names: Iterable[str]) -> list[str]:
-    return [connection.dialect.identifier_preparer.format_column(table.c[name]) for name in names]
+def _names(connection: Connection, table: Table, columns: Columns) -> list[str]:
+    return [connection.dialect.identifier_preparer.format_column(table.c[name]) for name in columns]
 
 
-def _marks(connection: Connection, table: Table, names: Iterable[str]) -> str:
-    """Where the values of a row come to stand, with their types where the driver wants them."""
-    dialect = type(connection.dialect)(paramstyle="format" if connection.dialect.name == "postgresql" else "qmark")
-    return str(tuple_(*(bindparam(name, type_=table.c[name].type) for name in names)).compile(dialect=dialect))
+def _together(connection: Connection, table: Table, columns: Columns) -> Iterator[tuple[str, Any]]:
+    """As many rows as one statement takes, in the words of the database, and their values.
 
-
-def _together(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
-    """The values of as many rows as one statement takes, and the marks for them."""
-    marks, most = _marks(connection, table, rows[0]), PLACES // len(rows[0])
+    PostgreSQL takes each column as one value: an array, and in binary, since quoting what stands in thousands of texts
+    takes the driver seconds. SQLite takes rows by the hundred: with each statement, it writes its index of the parts of
+    words to the disk.
+    """
+    if connection.dialect.name == "postgresql":
+        arrays = ", ".join(f"%b::{_array(table.c[name].type, connection)}" for name in columns)
+        numbered = ", ".join(f"column{place}" for place in range(1, len(columns) + 1))
+        yield f"SELECT * FROM unnest({arrays}) AS given ({numbered})", (*columns.values(),)  # noqa: S608 marks and types
+        return
+    rows, most = [*zip(*columns.values(), strict=True)], PLACES // len(columns)
+    row = f"({', '.join('?' * len(columns))})"
     for first in range(0, len(rows), most):
         some = rows[first : first + most]
-        yield tuple(chain.from_iterable(row.values() for row in some)), ", ".join([marks] * len(some))
+        yield f"VALUES {', '.join([row] * len(some))}", (*chain.from_iterable(some),)
+
+
+def _array(type_: Any, connection: Connection) -> str:
+    """The type of a column's values together; a text's length and order are the column's own affair."""
+    return ARRAY(Text() if isinstance(type_, String) else type_).compile(connection.dialect)
 
 
 def look_at(unit: FlaskSession, *tables: str) -> None:
@@ -134,6 +138,13 @@ def set_for_now(connection: Connection, settings: dict[str, str]) -> None:
     """Tell PostgreSQL settings for the rest of the transaction; in so many words, since each page asks it twice."""
     said = ", ".join("set_config(%s, %s, true)" for _setting in settings)
     connection.exec_driver_sql(f"SELECT {said}", tuple(chain(*settings.items())))
+
+
+def plan_once(connection: Connection) -> None:
+    """Let PostgreSQL keep its plans for the rest of the transaction: foreign keys and triggers follow each of thousands
+    of rows, and to plan them anew (`_prepare_postgresql`) takes longer than they do."""
+    if connection.dialect.name == "postgresql":
+        set_for_now(connection, {"plan_cache_mode": "auto"})
 
 
 # Whether the unit of work at hand may write. SQLite then takes its write lock at BEGIN: a transaction that

@@ -99,12 +99,9 @@ def default_of(definition: Property) -> Any:
     return from_kept(definition, definition.default_value)
 
 
-def write(account: Account, values: dict[Property, Any], *, held: bool = False) -> None:
-    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none.
-
-    `held`: the account's row is locked already, and as the database has it.
-    """
-    if inspect(account).persistent and not held:  # two partners may write at once, each of them some of the same JSON
+def write(account: Account, values: dict[Property, Any]) -> None:
+    """Put values, as `value_of` gives them, into an account. Raises `Refused`, with the field, for one that is none."""
+    if inspect(account).persistent:  # two partners may write at once, each of them some of the same JSON
         db.session.refresh(account, ["properties"], with_for_update=True)
     kept = dict(account.properties or {})
     for definition, value in values.items():
@@ -162,10 +159,14 @@ def by_hand() -> Iterator[None]:
 
 
 @event.listens_for(Session, "before_flush")
-def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None:
-    """Whatever changes an account's values, the history and the index follow."""
+def _look_at_values(session: AnySession, _context: Any, made: list[Any] | None) -> None:
+    """Whatever changes an account's values, the history and the index follow.
+
+    `made`: new rows besides the session's.
+    """
     to_index = session.info["values_to_index"] = []
-    changed = {row: found for row in [*session.new, *session.dirty] if (found := _changed(row))}
+    rows = [*session.new, *(made or ()), *session.dirty]
+    changed = {row: found for row in rows if (found := _changed(row))}
     if not changed or session.info.get("properties_by_hand"):
         return
     with session.no_autoflush:
@@ -173,8 +174,6 @@ def _look_at_values(session: AnySession, _context: Any, _instances: Any) -> None
         known = {key: _Known(definition) for key, definition in definitions.items()}
         for account, found in changed.items():
             pairs = {known[key]: pair for key, pair in found.items()}
-            if not all(account.path.startswith(one.home[1]) for one in pairs):
-                raise OutsideScope("a value beside the definition's own accounts")
             _tell(session, account, pairs)
             to_index += [_Place(account, one.id, old is not None, new is not None and one.index(new))
                          for one, (old, new) in pairs.items()]  # fmt: skip
@@ -235,6 +234,8 @@ def _changed(row: Any) -> dict[str, tuple[Any, Any]]:
     """Definition id → (old, new) of the values that differ."""
     if not isinstance(row, Account):
         return {}
+    if inspect(row).key is None:
+        return {key: (None, value) for key, value in (row.properties or {}).items() if value is not None}
     history = get_history(row, "properties", PASSIVE_NO_INITIALIZE)
     old, new = ((values[0] or {}) if values else {} for values in (history.deleted, history.added))
     if not history.has_changes():
@@ -253,6 +254,8 @@ def _by_id(session: AnySession, keys: Iterable[str]) -> dict[str, Property]:
 def _tell(session: AnySession, account: Account, changes: dict[_Known, tuple[Any, Any]]) -> None:
     """A line for each owner, at the owner: whoever may not see the definition sees no line about its values either."""
     for home in {one.home for one in changes}:
+        if not account.path.startswith(home[1]):
+            raise OutsideScope("a value beside the definition's own accounts")
         own = ((one, pair) for one, pair in changes.items() if one.home == home)
         said = {one.name: [one.told(old), one.told(new), one.words] for one, (old, new) in own}
         note(session, "account.properties_changed", account, home=home, changes=said)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,36 +34,57 @@ MOST_PLACES = 6
 
 def check(definition: Property, value: Any) -> Any:
     """The value as it is kept, or `None` for none. Raises `Refused` where the definition does not allow it."""
-    try:
-        return _checked(definition, value)
-    except Refused as refusal:
-        raise Refused(refusal.sentence, field=f"prop_{definition.id}") from refusal
+    return checker_of(definition)(value)
 
 
-def _checked(definition: Property, value: Any) -> Any:
-    if value is None or value == "" or value == []:
-        if definition.required:
-            raise Refused(_("Please fill this in."))
-        return None
-    kept = check_type(definition, value)
-    if kept is not None:
-        _check_limits(definition, kept)
-    return kept
+def checker_of(definition: Property) -> Check:
+    """What checks value after value of that definition: as `check` does, and as the definition is now."""
+    check_its_type, refuse_beyond = _type_checker_of(definition), _limiter_of(definition)
+    required, field = definition.required, f"prop_{definition.id}"
+
+    def checked(value: Any) -> Any:
+        if value is None or value == "" or value == []:
+            if required:
+                raise Refused(_("Please fill this in."), field=field)
+            return None
+        try:
+            kept = check_its_type(value)
+            if kept is not None and refuse_beyond is not None:
+                refuse_beyond(kept)
+        except Refused as refusal:
+            raise Refused(refusal.sentence, field=field) from refusal
+        return kept
+
+    return checked
 
 
 def check_type(definition: Property, value: Any) -> Any:
     """The value as it is kept, if it is one of that type at all; limits aside."""
-    return _CHECKS[definition.type](definition, value)
+    return _type_checker_of(definition)(value)
 
 
-def _check_limits(definition: Property, kept: Any) -> None:
-    if isinstance(kept, str) and definition.type.is_text:
-        longest = min(definition.max_length or LONGEST, LONGEST)
-        if len(kept) > longest:
-            raise Refused(_("At most %(count)s characters.", count=longest))
-    if definition.minimum is None and definition.maximum is None or not definition.type.has_limits:
-        return
-    value, least, most = (from_kept(definition, v) for v in (kept, definition.minimum, definition.maximum))
+def _type_checker_of(definition: Property) -> Check:
+    made = _CHECKERS.get(definition.type)
+    return made(definition) if made else _CHECKS[definition.type]
+
+
+def _limiter_of(definition: Property) -> Callable[[Any], None] | None:
+    """What refuses a kept value that is too long, too small or too large; none where nothing is."""
+    if definition.type.is_text:
+        return partial(_refuse_longer, min(definition.max_length or LONGEST, LONGEST))
+    if definition.type.has_limits and not (definition.minimum is None and definition.maximum is None):
+        least, most = (from_kept(definition, limit) for limit in (definition.minimum, definition.maximum))
+        return partial(_refuse_beyond, definition, least, most)
+    return None
+
+
+def _refuse_longer(longest: int, kept: str) -> None:
+    if len(kept) > longest:
+        raise Refused(_("At most %(count)s characters.", count=longest))
+
+
+def _refuse_beyond(definition: Property, least: Any, most: Any, kept: str) -> None:
+    value = from_kept(definition, kept)
     if least is not None and value < least:
         raise Refused(_("At least %(value)s.", value=as_text(definition, least)))
     if most is not None and value > most:
@@ -98,24 +120,24 @@ def members_of(account_id: int) -> dict[int, str]:
 # --- what each type accepts --------------------------------------------------------------------------------------
 
 
-def _line(definition: Property, value: Any) -> str | None:
-    return " ".join(_lines(definition, value).split()) or None
+def _line(value: Any) -> str | None:
+    return " ".join(_lines(value).split()) or None
 
 
-def _lines(_definition: Property, value: Any) -> str:
+def _lines(value: Any) -> str:
     if not isinstance(value, str):
         raise Refused(_("Not a text."))
     return value.replace("\x00", "").replace("\r\n", "\n").strip()
 
 
-def _whole(definition: Property, value: Any) -> str:
-    kept = _number(definition, value)
+def _whole(value: Any) -> str:
+    kept = _number(value)
     if "." in kept:
         raise Refused(_("Not a whole number."))
     return kept
 
 
-def _number(_definition: Property, value: Any) -> str:
+def _number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
         raise Refused(_("Not a number."))
     number = Decimal(value)
@@ -126,40 +148,40 @@ def _number(_definition: Property, value: Any) -> str:
     return f"{number.normalize() + 0:f}"  # no exponent, no zeros at the end, no minus before a zero
 
 
-def _money(definition: Property, value: Any) -> str:
-    amount = Decimal(_number(definition, value))
-    if amount != rounded(amount, definition.currency):
-        raise Refused(_("At most %(count)s decimal places.", count=minor_digits(definition.currency)))
-    return f"{rounded(amount, definition.currency):f}"
+def _money(currency: str, value: Any) -> str:
+    amount = Decimal(_number(value))
+    if amount != rounded(amount, currency):
+        raise Refused(_("At most %(count)s decimal places.", count=minor_digits(currency)))
+    return f"{rounded(amount, currency):f}"
 
 
-def _day(_definition: Property, value: Any) -> str:
+def _day(value: Any) -> str:
     if type(value) is not date:
         raise Refused(_("Not a date."))
     return value.isoformat()
 
 
-def _flag(_definition: Property, value: Any) -> bool:
+def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise Refused(_("Yes or no."))
     return value
 
 
-def _choice(definition: Property, value: Any) -> str:
-    if not isinstance(value, str) or value not in definition.choice_labels("en"):
+def _choice(known: dict[str, str], value: Any) -> str:
+    if not isinstance(value, str) or value not in known:
         raise Refused(_("Not one of the choices."))
     return value
 
 
-def _choices(definition: Property, value: Any) -> list[str]:
+def _choices(known: dict[str, str], value: Any) -> list[str]:
     wanted = [value] if isinstance(value, str) else list(value)
     for key in wanted:
-        _choice(definition, key)
-    return [key for key in definition.choice_labels("en") if key in wanted]
+        _choice(known, key)
+    return [key for key in known if key in wanted]
 
 
-def _url(definition: Property, value: Any) -> str:
-    return web_address(_line(definition, value) or "")
+def _url(value: Any) -> str:
+    return web_address(_line(value) or "")
 
 
 def web_address(url: str) -> str:
@@ -186,15 +208,18 @@ _PLAIN_ADDRESS = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0
 _NO_DOMAINS = tuple(f".{name}" for name in SPECIAL_USE_DOMAIN_NAMES)
 
 
-def _email(definition: Property, value: Any) -> str:
+def _email(value: Any) -> str:
+    text = _line(value) or ""
+    if is_plain_address(text):
+        return text
     try:
-        return validate_email(_line(definition, value) or "", check_deliverability=False).normalized.lower()
+        return validate_email(text, check_deliverability=False).normalized.lower()
     except EmailNotValidError as error:
         raise Refused(_("This is not an e-mail address.")) from error
 
 
-def _phone(definition: Property, value: Any) -> str:
-    return phone_number(_line(definition, value) or "")
+def _phone(value: Any) -> str:
+    return phone_number(_line(value) or "")
 
 
 def phone_number(phone: str) -> str:
@@ -204,26 +229,31 @@ def phone_number(phone: str) -> str:
     return phone
 
 
-def _member(definition: Property, value: Any) -> int:
-    if not isinstance(value, int) or value not in members_of(definition.account_id):
+def _member(known: dict[int, str], value: Any) -> int:
+    if not isinstance(value, int) or value not in known:
         raise Refused(_("Not a member of this account."))
     return value
 
 
-_CHECKS: dict[PropertyType, Callable[[Property, Any], Any]] = {
+Check = Callable[[Any], Any]
+
+# What checks the values of a type: the same for all of them, or one that is made for each definition.
+_CHECKS: dict[PropertyType, Check] = {
     PropertyType.TEXT: _line,
-    PropertyType.LONG: lambda definition, value: _lines(definition, value) or None,
+    PropertyType.LONG: lambda value: _lines(value) or None,
     PropertyType.INTEGER: _whole,
     PropertyType.DECIMAL: _number,
-    PropertyType.MONEY: _money,
     PropertyType.DATE: _day,
     PropertyType.FLAG: _flag,
-    PropertyType.CHOICE: _choice,
-    PropertyType.CHOICES: _choices,
     PropertyType.URL: _url,
     PropertyType.EMAIL: _email,
     PropertyType.PHONE: _phone,
-    PropertyType.MEMBER: _member,
+}
+_CHECKERS: dict[PropertyType, Callable[[Property], Check]] = {
+    PropertyType.MONEY: lambda definition: partial(_money, definition.currency),
+    PropertyType.CHOICE: lambda definition: partial(_choice, definition.choice_labels("en")),
+    PropertyType.CHOICES: lambda definition: partial(_choices, definition.choice_labels("en")),
+    PropertyType.MEMBER: lambda definition: partial(_member, members_of(definition.account_id)),
 }
 
 

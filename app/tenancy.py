@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -484,20 +484,28 @@ def _refuse_foreign(session: AnySession, row: Any) -> None:
 
 
 @event.listens_for(Session, "before_flush")
-def _check_writes(session: AnySession, _context: Any, _instances: Any) -> None:
-    scope = _scope_of(session)
+def _check_writes(session: AnySession, _context: Any, made: list[Any] | None) -> None:
+    """`made`: new rows that were never attached (`bulk.row_of`); what they refer to is looked at all the same."""
+    scope, new = _scope_of(session), [*session.new, *(made or ())]
     with session.no_autoflush:
-        for row in session.new:
+        for other in _referred_to(made or ()):
+            _look_at_attachment(session, other)
+        for row in new:
             _place(session, row)
         if isinstance(scope, Unscoped):
             return
-        for row in list(session.new) + [row for row in session.dirty if session.is_modified(row)]:
+        for row in new + [row for row in session.dirty if session.is_modified(row)]:
             _check_foreign_keys(session, scope, row)
             if not isinstance(row, Sealed | FabUser) and not (_may_write(scope, row) and _may_leave(scope, row)):
                 raise OutsideScope(type(row).__name__)
         for row in session.deleted:
             if not _may_write(scope, row) or is_agreed(scope, row):
                 raise OutsideScope(type(row).__name__)
+
+
+def _referred_to(rows: Iterable[Any]) -> list[Any]:
+    """The rows that those lead to, each once."""
+    return [*{id(fact): fact for row in rows for fact in vars(row).values() if isinstance(fact, Model)}.values()]
 
 
 def _may_leave(scope: Scope, row: Any) -> bool:
@@ -543,7 +551,7 @@ def _check_foreign_keys(session: AnySession, scope: Scope, row: Any) -> None:
     for column, target in _references(type(row)):
         if state.persistent and column not in state.committed_state:
             continue
-        value = getattr(row, column)
+        value = state.dict.get(column)
         if value is None or (issubclass(target, FabUser) and value == scope.user_id):
             continue
         if issubclass(target, Sealed):

@@ -195,10 +195,18 @@ class Account(ByConsent, Model):
     def _keep_keys(self, field: str, text: str) -> str:
         if field == "name":
             text = " ".join(text.split())
-            self.name_key, self.name_sort = text.casefold()[:120], sort_key(text)[:120]
+            self.name_key, self.name_sort = _keys_of(text)
         known = vars(self).get if inspect(self).key is None else partial(getattr, self)  # a new row has no more to load
         self.words = words_of(*(text if name == field else known(name) for name in SEARCHED))
         return text
+
+    @staticmethod
+    def with_keys(facts: dict[str, Any]) -> dict[str, Any]:
+        """The facts of a new account, and what is kept because of them; as if they had been set one by one."""
+        name = " ".join(facts["name"].split())
+        key, sort = _keys_of(name)
+        words = words_of(name, *(facts.get(field) for field in SEARCHED[1:]))
+        return {**facts, "name": name, "name_key": key, "name_sort": sort, "words": words}
 
     @property
     def depth(self) -> int:
@@ -227,6 +235,10 @@ class Account(ByConsent, Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def _keys_of(name: str) -> tuple[str, str]:
+    return name.casefold()[:120], sort_key(name)[:120]
 
 
 def new_path(parent: Account | None) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Select, select
 
 from .. import clock, vat
 from ..audit import record
+from ..bulk import row_of
 from ..errors import Refused
 from ..extensions import db, holds
 from ..models import Account, Kind, Member, Role, sort_key
@@ -38,13 +39,19 @@ def open_account(name: str, *, parent: Account, by: Member | None, slug: str = "
     hold_the_tree(parent, shared=True)
     account = Account(name=name, parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), **facts)
     accept(account)
-    _add(account, slug=slug, by=by)
+    account.slug = slug or _free_slug(account.name)
+    db.session.add(account)
+    if by is not None:
+        db.session.add(Member(account=account, **_founder(by)))
     db.session.flush()
     return account
 
 
-def ready_to_open(wanted: list[Account], *, by: Member) -> None:
-    """The same for many at a time, up to the flush: an import brings thousands (`bulk.py`)."""
+def ready_to_open(wanted: list[Account], *, by: Member) -> list[Account | Member]:
+    """The same for many at a time, up to the flush: an import brings thousands (`bulk.row_of`).
+
+    Answers all the rows that come to be.
+    """
     for parent in {account.parent for account in wanted}:
         accept_parent(parent)
     if taken := _names_taken(wanted):
@@ -52,7 +59,9 @@ def ready_to_open(wanted: list[Account], *, by: Member) -> None:
 
     for account in wanted:
         tidy(account)
-        _add(account, slug="", by=by)
+        account.slug = _free_slug(account.name)
+    founder = _founder(by)
+    return [*wanted, *(row_of(Member, account=account, **founder) for account in wanted)]
 
 
 def accept_parent(parent: Account) -> None:
@@ -63,11 +72,9 @@ def accept_parent(parent: Account) -> None:
                         name=parent.name))  # fmt: skip
 
 
-def _add(account: Account, *, slug: str, by: Member | None) -> None:
-    account.slug = slug or _free_slug(account.name)
-    db.session.add(account)
-    if by is not None:
-        db.session.add(Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now()))
+def _founder(by: Member) -> dict[str, Any]:
+    """Of the first member of an account: whoever has opened it."""
+    return {"user": by.user, "role": Role.ADMINISTRATOR, "created_at": clock.now()}
 
 
 def change(account: Account, **facts: Any) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from babel.numbers import NumberFormatError, parse_decimal
@@ -42,17 +42,19 @@ class Column:
     label: str
     definition: Property | None = None
     read: Callable[[Any], Any] = lambda cell: cell  # the kept value a cell means; raises `Refused` where it means none
+    again: Callable[[Any], Any] = lambda kept: kept  # a property's kept value, if it still may be; or raises `Refused`
     say: Callable[[Any], str] = lambda kept: str(kept or "")
     required: bool = False
 
     def now(self, account: Account) -> Any:
         """What the account has there."""
         if self.definition is not None:
-            return (account.properties or {}).get(self._kept_under)
+            return (account.properties or {}).get(self.kept_under)
         return getattr(account, self.key)
 
     @cached_property
-    def _kept_under(self) -> str:
+    def kept_under(self) -> str:
+        """A property's key among an account's values."""
         return str(self.definition.id)
 
     def told(self, kept: Any) -> Any:
@@ -200,8 +202,14 @@ def number(cell: float) -> Decimal:
 
 
 def _property(definition: Property) -> Column:
+    checker = cache(partial(types.checker_of, definition))  # made when the first value is checked
+    made = types.value_maker(definition)
+
     def read(cell: Any) -> Any:
-        return types.check(definition, _value(definition, cell))
+        return checker()(_value(definition, cell))
+
+    def again(kept: Any) -> Any:
+        return checker()(kept if kept is None or made is None else made(kept))
 
     def say(kept: Any) -> str:
         return types.as_text(definition, types.from_kept(definition, kept))
@@ -212,6 +220,7 @@ def _property(definition: Property) -> Column:
         label=properties.label_of(definition),
         definition=definition,
         read=read,
+        again=again,
         say=say,
         required=definition.required,
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import selectinload
 
 from .. import vat
 from ..errors import Refused
@@ -288,7 +288,7 @@ def name_key_of(name: Any) -> str:
 
 
 def accounts_by(column: Any, wanted: set[Any]) -> dict[int, Account]:
-    found = select(Account).options(joinedload(Account.parent))
+    found = select(Account).options(selectinload(Account.parent))  # mostly one and the same
     return {
         account.id: account
         for some in by_hundreds(sorted(wanted))

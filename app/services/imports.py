@@ -15,23 +15,21 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import Select, delete, inspect, select, update
-from sqlalchemy.orm import joinedload
 
-from .. import clock, properties, sheets
+from .. import clock, sheets
 from ..audit import record
-from ..bulk import Change, Work, work_out
+from ..bulk import Change, Work, row_of, work_out
 from ..errors import Refused
 from ..extensions import db
 from ..handover import hand_over
 from ..models import Account, AccountImport, Holding, ImportKind, ImportStatus, Kind, Member, Property, User
 from ..permissions import allows
-from ..property_types import from_kept
 from ..sheets import Sheet
 from ..tenancy import hold_the_tree
 from . import accounts
 from .import_columns import ID, Column, columns_for
 from .import_kinds import RECIPES
-from .import_plan import CHANGED, CONFLICT, CREATED, ERROR, Row, by_hundreds, same
+from .import_plan import CHANGED, CONFLICT, CREATED, ERROR, Row, accounts_by, by_hundreds, same
 from .import_rows import do_each
 
 KEPT = timedelta(hours=24)
@@ -206,7 +204,7 @@ class Prepared:
     """What an import writes, or takes back, worked out while others go on working (`bulk.py`)."""
 
     rows: list[Row]
-    work: Work = field(default_factory=work_out)  # from the unit of work that has prepared it
+    work: Work = field(default_factory=work_out)  # in the unit of work that has prepared it
     opening: list[tuple[Row, Account]] = field(default_factory=list)
     putting_away: list[Any] = field(default_factory=list)  # numbers of accounts
     columns: dict[str, Column] = field(default_factory=dict)
@@ -232,8 +230,8 @@ def _prepare_writing(import_: AccountImport, columns: dict[str, Column], by: Mem
     steps = _Steps(len(changes) + len(additions), tell)
 
     _rewrite(changes, changed, columns, steps, checked=True)
-    opening = _open(additions, columns, by, steps)
-    return Prepared(rows, opening=opening, columns=columns)
+    opening, made = _open(additions, columns, by, steps)
+    return Prepared(rows, work_out(made), opening=opening, columns=columns)
 
 
 def _prepare_taking_back(import_: AccountImport, columns: dict[str, Column], by: Member, tell: Tell) -> Prepared:
@@ -341,10 +339,10 @@ def _refuse_other_parents(opening: list[tuple[Row, Account]]) -> None:
 
 def _changed_since(changes: list[Change], columns: dict[str, Column]) -> list[str]:
     """Cells that are no longer as they were; what others have put beside them into the same JSON stays."""
-    names = sorted({"id", "country", "vat_id", "archived_at", *(name for change in changes for name in change.old)})
-    held = select(*(getattr(Account, name) for name in names))
+    names = sorted({"country", "vat_id", "archived_at", *(name for change in changes for name in change.old)})
+    held = select(Account.id, *(getattr(Account, name) for name in names))
     held = held.where(Account.id.in_([change.row.id for change in changes])).with_for_update(of=Account)
-    now = {row.id: row._asdict() for row in db.session.execute(held)}
+    now = {number: dict(zip(names, facts, strict=True)) for number, *facts in db.session.execute(held)}
     found = []
     for change in changes:
         found += _differing_now(change, now.get(change.row.id), columns)
@@ -375,7 +373,7 @@ def _rewrite(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: d
     """Put the new values in, where the old ones still stand."""
     changed_since: list[str] = []
     for some in by_hundreds(rows):
-        known = _known([row.id for row in some])
+        known = accounts_by(Account.id, {row.id for row in some})
         for row in some:
             account = known.get(row.id)
             changed_since += _differing(row, account, cells[row.number], columns)
@@ -383,12 +381,6 @@ def _rewrite(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: d
                 _put(account, cells[row.number], columns, checked=checked)
         steps.done_with(len(some))
     _refuse_changed(changed_since)
-
-
-def _known(ids: list[Any]) -> dict[Any, Account]:
-    """The accounts as the database has them now."""
-    known = select(Account).options(joinedload(Account.parent)).where(Account.id.in_(ids))
-    return {account.id: account for account in db.session.scalars(known)}
 
 
 def _differing(row: Row, account: Account | None, cells: dict[str, list[Any]], columns: dict[str, Column]) -> list[str]:
@@ -408,45 +400,61 @@ def _refuse_changed(found: list[str]) -> None:
 
 
 def _put(account: Account, cells: dict[str, list[Any]], columns: dict[str, Column], *, checked: bool) -> None:
-    kept = {columns[key].definition: new for key, (_old, new) in cells.items() if columns[key].definition is not None}
-    for key, (_old, new) in cells.items():
-        if columns[key].definition is None:
-            setattr(account, key, new)
-    if "name" in cells:
+    """Without a check for what stood there before, which needs no leave to stand there again."""
+    facts, kept = _parted(cells, columns, checked=checked)
+    for key, new in facts.items():
+        setattr(account, key, new)
+    if "name" in facts:
         accounts.accept_name(account)
-    if checked and len(kept) < len(cells):
+    if checked and facts:
         accounts.tidy(account)
-    if checked and kept:
-        properties.write(account, {d: from_kept(d, new) for d, new in kept.items()}, held=True)
-    elif kept:  # what stood there before needs no leave to stand there again
-        values = dict(account.properties or {}) | {str(d.id): old for d, old in kept.items()}
-        account.properties = {key: value for key, value in values.items() if value is not None}
+    if kept:
+        account.properties = _filled((account.properties or {}) | kept)
 
 
-def _open(rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps) -> list[tuple[Row, Account]]:
+def _parted(
+    cells: dict[str, list[Any]], columns: dict[str, Column], *, checked: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is put into an account: facts of its own, and values of properties."""
+    facts, kept = {}, {}
+    for key, (_old, new) in cells.items():
+        column = columns[key]
+        if column.definition is None:
+            facts[key] = new
+        else:
+            kept[column.kept_under] = column.again(new) if checked else new
+    return facts, kept
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _open(
+    rows: list[Row], columns: dict[str, Column], by: Member, steps: _Steps
+) -> tuple[list[tuple[Row, Account]], list[Any]]:
+    """The new accounts, and all the rows that come to be with them."""
+    usual = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")}
+    usual |= {"kind": Kind.CUSTOMER, "created_at": clock.now()}
     opening: list[tuple[Row, Account]] = []
+    made: list[Any] = []
     for some in by_hundreds(rows):
-        new = [(row, _new_account(row, columns, by)) for row in some]
-        accounts.ready_to_open([account for _row, account in new], by=by)
+        parents = accounts_by(Account.id, {row.parent_id for row in some})
+        new = [(row, _new_account(row, parents.get(row.parent_id), usual, columns)) for row in some]
+        made += accounts.ready_to_open([account for _row, account in new], by=by)
         opening += new
         steps.done_with(len(new))
-    return opening
+    return opening, made
 
 
-def _new_account(row: Row, columns: dict[str, Column], by: Member) -> Account:
+def _new_account(row: Row, parent: Account | None, usual: dict[str, Any], columns: dict[str, Column]) -> Account:
     """A new account as the form would have made it."""
-    missing = [key for key in row.cells if key not in columns]
-    if missing:
+    if not row.cells.keys() <= columns.keys():
         raise Refused(_("The columns of your accounts have changed meanwhile; check the file again."))
-    given = {key: new for key, (_old, new) in row.cells.items() if columns[key].definition is None}
-    facts = {name: getattr(by.account, name) for name in ("country", "language", "time_zone", "currency")} | given
-    parent = db.session.get(Account, row.parent_id)
     if parent is None:  # moved out of sight
         _refuse_changed([row.name])
-    account = Account(parent=parent, kind=Kind.CUSTOMER, created_at=clock.now(), properties={}, **facts)
-    kept = {columns[key].definition: new for key, (_old, new) in row.cells.items() if columns[key].definition}
-    properties.write(account, {d: from_kept(d, new) for d, new in kept.items()})
-    return account
+    facts, kept = _parted(row.cells, columns, checked=True)
+    return row_of(Account, **Account.with_keys({**usual, **facts, "parent": parent, "properties": _filled(kept)}))
 
 
 def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: dict[str, Column],
@@ -455,7 +463,7 @@ def _put_away(rows: list[Row], cells: dict[int, dict[str, list[Any]]], columns: 
     changed_since: list[str] = []
     for some in by_hundreds(rows):
         ids = [row.id for row in some]
-        known, in_use = _known(ids), _in_use(ids)
+        known, in_use = accounts_by(Account.id, {*ids}), _in_use(ids)
         for row in some:
             account = known.get(row.id)
             changed_since += _differing(row, account, cells[row.number], columns)

@@ -7,14 +7,15 @@ from contextlib import suppress
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.orm import make_transient_to_detached
 
 from app import bulk, clock, extensions
 from app.errors import OutsideScope, Refused
 from app.extensions import Session, db
-from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role
+from app.models import Account, Kind, LogEntry, Member, PropertyType, PropertyValue, Role, Webhook, WebhookDelivery
 from app.services import accounts, properties
 from app.tenancy import unscoped
-from tests.cast import account_called, account_id, acting_as
+from tests.cast import CHARLIE, FRIDA, account_called, account_id, acting_as
 
 DIFFERING = {"id", "account_id", "account_path", "subject_id", "path", "slug", "at", "created_at"}
 
@@ -26,16 +27,23 @@ def seats(alice):
         return properties.define(PropertyType.INTEGER, by=by, label_en="Seats", label_de="Plätze").id
 
 
-def new(by, seats, name):
-    facts = {"country": "DE", "language": "de", "created_at": clock.now(), "contact": "Nele"}
-    return Account(name=name, parent=by.account, kind=Kind.CUSTOMER, properties={str(seats): "7"}, **facts)
+def facts_of(by, seats, name):
+    facts = {"country": "DE", "language": "de", "created_at": clock.now(), "contact": "Nele", "phone": "040 123"}
+    return {"name": name, "parent": by.account, "kind": Kind.CUSTOMER, "properties": {str(seats): "7"}, **facts}
 
 
-def opened(by, seats, name):
-    with db.session.no_autoflush:  # which would write it at once
-        account = new(by, seats, name)
-        accounts.ready_to_open([account], by=by)
+def opened_by_hand(by, seats, name):
+    account = Account(slug=name, **facts_of(by, seats, name))
+    member = Member(account=account, user=by.user, role=Role.ADMINISTRATOR, created_at=clock.now())
+    db.session.add_all([account, member])
     return account
+
+
+def opened(by, seats, *names, **more):
+    """What is worked out for new accounts of those names."""
+    facts = [facts_of(by, seats, name) | more for name in names]
+    wanted = [bulk.row_of(Account, **Account.with_keys(one)) for one in facts]
+    return bulk.work_out(accounts.ready_to_open(wanted, by=by))
 
 
 def about(account):
@@ -53,11 +61,10 @@ def said(value):
 
 def test_the_rows_are_those_of_a_flush(alice, seats):
     with acting_as(alice) as by:
-        one = opened(by, seats, "Altfunk")
-        db.session.flush()
+        one = opened_by_hand(by, seats, "Altfunk")
     with acting_as(alice, writes=False) as by:
-        other = opened(by, seats, "Neufunk")
-        work = bulk.work_out()
+        work = opened(by, seats, "Neufunk")
+        [other] = work.new[Account]
     with acting_as(alice):
         work.write()
 
@@ -103,13 +110,21 @@ def test_a_row_is_modified_where_a_fact_differs_as_sqlalchemy_itself_would_say(a
         session.expunge_all()
 
 
+def test_new_accounts_are_tidied_and_refused_as_one_from_the_form(alice, seats):
+    with acting_as(alice, writes=False) as by:
+        [account] = opened(by, seats, "Neufunk", website="neufunk.example").new[Account]
+        assert account.website == "https://neufunk.example"
+
+    with pytest.raises(Refused, match="phone number"), acting_as(alice, writes=False) as by:
+        opened(by, seats, "Neufunk", phone="on request")
+
+
 def test_working_it_out_writes_nothing(alice, seats):
     with acting_as(alice) as by:
         known = account_called("kuestenfunk")
         with db.session.no_autoflush:
             known.contact = "Gesa"
             opened(by, seats, "Neufunk")
-            bulk.work_out()
 
     with unscoped("looking for what must not be there", writes=False) as session:
         assert session.scalar(select(func.count(Account.id)).where(Account.name == "Neufunk")) == 0
@@ -123,10 +138,53 @@ def test_the_wall_looks_at_every_row(alice):
         bulk.work_out()
 
 
+def stranger():
+    """Charlie's client, as somebody holds it who has seen it elsewhere."""
+    with unscoped("a row of the stranger's", writes=False):
+        return account_called("gletscherbau")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        lambda: {"account_id": account_id("gletscherbau")},
+        lambda: {"account": stranger()},
+        lambda: {"account": bulk.row_of(Account, **Account.with_keys({"name": "Neufunk", "parent": stranger()}))},
+    ],
+    ids=["by its number", "by itself", "by what is new beneath it"],
+)
+def test_the_wall_looks_at_rows_of_which_the_session_does_not_know(alice, facts):
+    with pytest.raises(OutsideScope), acting_as(alice, writes=False) as by:
+        bulk.work_out([bulk.row_of(Member, user_id=by.user_id, role=Role.VIEWER, created_at=clock.now(), **facts())])
+
+
+def test_and_at_the_rows_that_those_refer_to(alice):
+    foreign = Webhook(id=7, account_id=account_id("gletscherbau"), account_path=stranger().path)
+    make_transient_to_detached(foreign)
+
+    with pytest.raises(OutsideScope, match="Webhook"), acting_as(alice, writes=False) as by:
+        bulk.work_out([bulk.row_of(WebhookDelivery, account=by.account, webhook=foreign)])
+
+
+@pytest.mark.parametrize("place", [{}, {"path": "aaaaaaaa/"}], ids=["of its own", "said by itself"])
+def test_a_new_account_stands_beneath_one_in_sight(alice, place):
+    with pytest.raises(OutsideScope), acting_as(alice, writes=False):
+        facts = {"name": "Neufunk", "parent": stranger(), "created_at": clock.now()}
+        bulk.work_out([bulk.row_of(Account, **Account.with_keys(facts), **place)])
+
+
+@pytest.mark.parametrize("owner", [CHARLIE, FRIDA], ids=["a stranger's", "a partner's beneath"])
+def test_values_are_looked_at_as_in_a_flush(alice, owner):
+    with acting_as(owner) as by:
+        foreign = properties.define(PropertyType.INTEGER, by=by, label_en="Seats", label_de="Plätze").id
+
+    with pytest.raises(OutsideScope), acting_as(alice, writes=False) as by:
+        opened(by, foreign, "Neufunk")
+
+
 def test_it_is_written_by_whom_it_was_worked_out_for_alone(alice, frida, seats):
     with acting_as(alice, writes=False) as by:
-        opened(by, seats, "Neufunk")
-        work = bulk.work_out()
+        work = opened(by, seats, "Neufunk")
 
     with pytest.raises(OutsideScope, match="another scope"), acting_as(frida):
         work.write()
@@ -167,12 +225,27 @@ def test_more_rows_than_one_statement_takes_go_into_several(alice, seats, databa
         assert [tuple(one) for one in found] == [(name, f"Chef of {name}", ord(name[0])) for name in names]
 
 
+def test_postgresql_keeps_its_plans_until_all_is_written_and_no_longer(alice, seats, database):
+    if database == "sqlite":
+        pytest.skip("SQLite plans a trigger with its statement")
+    with acting_as(alice, writes=False) as by:
+        work = opened(by, seats, "Neufunk")
+    with acting_as(alice):
+        work.write()
+        assert plans() == "auto"
+
+    with acting_as(alice, writes=False):
+        assert plans() == "force_custom_plan"
+
+
+def plans():
+    return db.session.scalar(select(func.current_setting("plan_cache_mode")))
+
+
 def statements_for(alice, seats, names):
     """What goes to the database while everybody waits."""
     with acting_as(alice, writes=False) as by:
-        for name in names:
-            opened(by, seats, name)
-        work = bulk.work_out()
+        work = opened(by, seats, *names)
     found = []
 
     def note(*args):
