@@ -203,7 +203,6 @@ def test_a_filter_finds_what_fits_and_nothing_else(alice, monkeypatch, few, type
          {"Küstenfunk", "Fjordline", "Bergen Sensor"}),
         (T.CHOICES, {"kuestenfunk": ["won", "lead"], "deichbau": ["lead"]}, ["_flt_1_{}=won"], {"Küstenfunk"}),
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_a_property_is_not_is_found_where_there_is_none_too(alice, monkeypatch, few, type_, given, asked, left):
     monkeypatch.setattr(finding, "FEW", few)
