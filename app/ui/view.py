@@ -18,7 +18,6 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect, select
-from werkzeug.datastructures import MultiDict
 
 from ..errors import Conflict, Refused
 from ..extensions import db
@@ -312,7 +311,7 @@ class BackOfficeView(ModelView):
             model=self.datamodel.obj,
             fields=self.fields(),
             order=self.order,
-            args=MultiDict(saved_views.asked()),
+            args=saved_views.asked(),  # itself: what the list leaves out of it no other link says either
             url=url,
             conditions=conditions,
             left_out=self.left_out() if url == self.url("list") else (),
