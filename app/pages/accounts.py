@@ -123,8 +123,8 @@ class AccountsView(BackOfficeView):
         own = Account.id == current_scope().account_id
         return (own,) if with_archived() else (own, Account.archived_at.is_not(None))
 
-    def tools(self) -> list[Link]:
-        tools = [archived_link(self)]
+    def tools(self, listing: Listing) -> list[Link]:
+        tools = [archived_link(listing)]
         if with_archived() and not archived_alone():
             tools.append(Link(_("Only archived"), self.url("list", **{BY_STATUS: "archived"}), "archive"))
         if may("property.list"):

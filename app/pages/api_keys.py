@@ -25,6 +25,7 @@ from ..ui.acting import may, me
 from ..ui.columns import Field, changed
 from ..ui.fields import choices
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import FormPage, Link
 from ..ui.view import BackOfficeView, command
 
@@ -130,7 +131,7 @@ class ApiKeysView(BackOfficeView):
     def is_muted(self, row: ApiKey) -> bool:
         return row.status_at(clock.now()) is not ApiKeyStatus.ACTIVE
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         return [Link(_("API reference"), url_for("ApiReferenceView.show"), "api")] if may("api.show") else []
 
     @expose("/add", methods=["GET", "POST"])

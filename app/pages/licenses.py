@@ -24,6 +24,7 @@ from ..ui.columns import Field, changed
 from ..ui.fields import reason_field
 from ..ui.formats import month_name, shown, time_zone
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import Action, Cell, DetailPage, Empty, FormPage, Link
 from ..ui.view import BackOfficeView, account_asked_for, command, without_own_account
 from .imports import import_links
@@ -75,7 +76,7 @@ class HoldingsView(BackOfficeView):
     def fields(self, names: Any = None) -> dict[str, Field]:
         return changed(without_own_account(super().fields(names)), quantity={"per": "article.name"})
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         return import_links("holding")
 
     def _add_link(self) -> None:
@@ -201,7 +202,7 @@ class LicensesView(BackOfficeView):
         url = url_for("MovementsView.export", **{"_flt_1_license.public_id": row.public_id})
         return [Link(_("Export movements"), url, "download")]
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         """Of the own licenses; those of accounts beneath are given back on their pages."""
         scope = current_scope()
         if scope.kind.manages_accounts or not may("license.surrender"):

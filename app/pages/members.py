@@ -21,6 +21,7 @@ from ..tenancy import current_scope
 from ..ui.acting import may, me
 from ..ui.columns import Field, changed
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import FormPage, Link
 from ..ui.view import BackOfficeView, account_asked_for, command
 from .imports import import_links
@@ -94,7 +95,7 @@ class MembersView(BackOfficeView):
             members.remove(member, by=me())
         return ngettext("One member was removed.", "%(num)s members were removed.", len(chosen))
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         links = [Link(_("Leave account"), self.url("leave"), "logout")]
         links += [invite_link()] if may("invitation.add") else []
         return [*links, *import_links("invitation")]
@@ -151,7 +152,7 @@ class InvitationsView(BackOfficeView):
         status = {"value": lambda row: row.status_at(clock.now()), "expression": invitations.status_column()}
         return changed(super().fields(names), status=status)
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         return import_links("invitation")
 
     def is_muted(self, row: Invitation) -> bool:

@@ -39,6 +39,7 @@ from ..ui.explaining import explained
 from ..ui.fields import Trimmed, reason_field
 from ..ui.formats import shown
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import Action, Cell, DetailPage, Empty, FormPage, Link
 from ..ui.view import BackOfficeView, command, find, leave_form
 from .order_wizard import url_of
@@ -299,7 +300,7 @@ class FulfilmentsView(BackOfficeView):
     empty_title = _l("Nothing has been ordered yet")
     empty_text = _l("Every order placed brings its tasks here.")
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         return [Link(_("Board"), self.url("board"), "layout-grid")]
 
     @expose("/board")

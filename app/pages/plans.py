@@ -27,6 +27,7 @@ from ..ui.explaining import Offer, offer_of
 from ..ui.fields import choices
 from ..ui.formats import shown, time_zone
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import Empty, FieldGroup, Link
 from .prices import PricedView, amounts, price_fields, prices_in_words
 
@@ -170,8 +171,8 @@ class PlansView(PricedView):
             **{f"limit_{meter}": _limit_column(meter) for meter in Meter},
         )
 
-    def tools(self) -> list[Link]:
-        return [Link(_("View plans"), self.url("compare"), "layout-grid"), *super().tools()]
+    def tools(self, listing: Listing) -> list[Link]:
+        return [Link(_("View plans"), self.url("compare"), "layout-grid"), *super().tools(listing)]
 
     def create(self, form: Any) -> Plan:
         facts = {name: form[name].data for name in (*self.add_columns, *PaymentMode) if name != "product_id"}

@@ -30,6 +30,7 @@ from ..ui.acting import may, me
 from ..ui.columns import Field
 from ..ui.fields import EmailField, LocalDateField, Trimmed
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import FieldGroup, Link, Row
 from ..ui.view import BackOfficeView, command, leave_form
 from ..ui.visitor import visitor
@@ -121,7 +122,7 @@ class RelationshipsView(BetweenAccountsView):
     def conditions(self) -> tuple[Any, ...]:
         return (Relationship.partner_id == current_scope().account_id,)
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         return [Link(_("Enter a code"), self.url("code"), "key", modal=True)] if may("relationship.add") else []
 
     def _row(self, row: Relationship, *args: Any, **kwargs: Any) -> Row:

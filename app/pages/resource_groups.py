@@ -13,6 +13,7 @@ from ..services import resource_groups
 from ..ui.archived import archived_link, with_archived
 from ..ui.columns import Field
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import Link
 from ..ui.view import BackOfficeView, command, without_own_account
 
@@ -47,8 +48,8 @@ class ResourceGroupsView(BackOfficeView):
     def conditions(self) -> tuple[Any, ...]:
         return () if with_archived() else (ResourceGroup.archived_at.is_(None),)
 
-    def tools(self) -> list[Link]:
-        return [archived_link(self)]
+    def tools(self, listing: Listing) -> list[Link]:
+        return [archived_link(listing)]
 
     def fields(self, names: Any = None) -> dict[str, Field]:
         return of_one_subscription(super().fields(names))

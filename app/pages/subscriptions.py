@@ -44,6 +44,7 @@ from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed, WholeNumberField, choices, currencies, reason_field
 from ..ui.formats import first_price, shown
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import Action, Cell, DetailPage, FieldGroup, FormPage, Link
 from ..ui.subscriptions import notes, numbers, timeline, usage_of
 from ..ui.view import (
@@ -190,8 +191,8 @@ class SubscriptionsView(BackOfficeView):
     def conditions(self) -> tuple[Any, ...]:
         return () if with_archived() else (Subscription.status.not_in(OVER),)
 
-    def tools(self) -> list[Link]:
-        kept = archived_link(self)
+    def tools(self, listing: Listing) -> list[Link]:
+        kept = archived_link(listing)
         label = _("Hide cancelled") if with_archived() else _("Show cancelled")
         tools = [replace(kept, label=label)]
         if may("plan.list"):

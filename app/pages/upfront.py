@@ -24,6 +24,7 @@ from ..ui.explaining import explained
 from ..ui.fields import LocalDateField, Trimmed
 from ..ui.formats import time_zone
 from ..ui.interface import Table
+from ..ui.listing import Listing
 from ..ui.page import Action, Cell, DetailPage, Link
 from ..ui.view import BackOfficeView, command
 from .resource_groups import of_one_subscription
@@ -100,7 +101,7 @@ class UpfrontView(BackOfficeView):
         amount = {"kind": "money", "minor": (UpfrontRequest.amount_minor, UpfrontRequest.currency)}
         return of_one_subscription(changed(super().fields(names), amount=amount))
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         calls = self.url("list", **{"_flt_0_status": UpfrontStatus.REQUESTED.value})
         return [Link(_("Calls to make"), calls, "phone")] if may("upfront_request.call") else []
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from ..services import catalog
 from .acting import me
+from .listing import Listing
 from .page import Cell, Link
 from .saved_views import asked
 from .view import BackOfficeView, command
@@ -27,14 +27,12 @@ def archived_alone() -> bool:
     return "archived" in asked().getlist(BY_STATUS)
 
 
-def archived_link(view: BackOfficeView) -> Link:
+def archived_link(listing: Listing) -> Link:
     """To the same list with them, or without: what is searched, filtered and sorted stays."""
-    left_out = {"archived", "page", "after", "count", *([BY_STATUS] if archived_alone() else [])}
-    kept = [(name, text) for name, text in asked().items(multi=True) if name not in left_out and text]
-    hides = with_archived()
-    query = urlencode(kept if hides else [*kept, ("archived", "1")])
-    url = f"{view.url('list')}?{query}" if query else view.url("list")
-    return Link(_("Hide archived"), url, "archive-off") if hides else Link(_("Show archived"), url, "archive")
+    by_status: dict[str, str | None] = {BY_STATUS: None} if archived_alone() else {}
+    if with_archived():
+        return Link(_("Hide archived"), listing.url_with(archived=None, page=None, **by_status), "archive-off")
+    return Link(_("Show archived"), listing.url_with(archived="1", page=None), "archive")
 
 
 class CatalogueView(BackOfficeView):
@@ -48,8 +46,8 @@ class CatalogueView(BackOfficeView):
     def conditions(self) -> tuple[Any, ...]:
         return () if with_archived() else (self.datamodel.obj.archived_at.is_(None),)
 
-    def tools(self) -> list[Link]:
-        return [archived_link(self)]
+    def tools(self, listing: Listing) -> list[Link]:
+        return [archived_link(listing)]
 
     def is_muted(self, row: Any) -> bool:
         return row.is_archived

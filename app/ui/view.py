@@ -282,7 +282,7 @@ class BackOfficeView(ModelView):
             export_url="" if embedded or related else self._export_url(listing),
             export_links=[] if embedded or related else self._export_links(listing),
             export_later=None if embedded or related else self._export_later(listing),
-            tools=[] if embedded or related else self.tools(),
+            tools=[] if embedded or related else self.tools(listing),
             actions=_bulk_actions(commands) if offers else [],
             action_url=self._action_url(listing) if self._has("action_post") else "",
             empty=self._empty(listing, related),
@@ -329,7 +329,7 @@ class BackOfficeView(ModelView):
         query = listing.url_with(back=None, page=None).partition("?")[2]
         return f"{self.url('action_post')}?{query}&{back}" if query else f"{self.url('action_post')}?{back}"
 
-    def tools(self) -> list[Link]:
+    def tools(self, listing: Listing) -> list[Link]:
         return []
 
     def _rows(
